@@ -1,0 +1,4 @@
+"""`python -m callvault`, and the program `callvault`."""
+
+
+def main() -> None: ...

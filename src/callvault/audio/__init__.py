@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: everything that is done to sound."""

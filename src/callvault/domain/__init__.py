@@ -1,0 +1,1 @@
+"""Facts and rules of call recordings: standard library only, no I/O."""

@@ -1,0 +1,110 @@
+"""Who may do what: one pure function decides every access, from the key, the member, the action and the thing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from callvault.domain.call import PRIVATE_KINDS, Call
+
+
+class Action(Enum):
+    """What can be done, with the scopes any one of which allows it."""
+
+    CREATE_CALL = ("calls.create", ("recordings:write",))
+    READ_CALL = ("calls.read", ("recordings:read", "chats:read"))
+    CHANGE_CALL = ("calls.change", ("recordings:write",))
+    DELETE_CALL = ("calls.delete", ("recordings:delete",))
+    READ_CHAT = ("chats.read", ("chats:read",))
+    LISTEN_CHAT = ("chats.listen", ("chats:read",))
+    CREATE_RECORDING = ("recordings.create", ("recordings:write",))
+    READ_RECORDING = ("recordings.read", ("recordings:read",))
+    LISTEN = ("recordings.listen", ("recordings:read",))
+    LISTEN_ORIGINAL = ("recordings.listen_original", ("recordings:original",))
+    MINT_LINK = ("recordings.mint_link", ("recordings:read",))
+    WRITE_SOUND = ("recordings.write", ("recordings:write",))
+    CHANGE_RECORDING = ("recordings.change", ("recordings:write",))
+    PROCESS = ("recordings.process", ("recordings:process",))
+    DELETE_RECORDING = ("recordings.delete", ("recordings:delete",))
+    SHARE = ("recordings.share", ("recordings:share",))
+    REVOKE_LINKS = ("recordings.revoke_links", ("recordings:share", "recordings:write"))
+    HOLD = ("recordings.hold", ("recordings:hold",))
+    READ_EVENTS = ("events.read", ("recordings:read",))
+    MANAGE_WEBHOOKS = ("webhooks.manage", ("webhooks:manage",))
+    MANAGE_KEYS = ("keys.manage", ("keys:manage",))
+    READ_AUDIT = ("audit.read", ("audit:read",))
+    MANAGE_WORKSPACE = ("workspace.manage", ("workspace:manage",))
+
+    def __init__(self, label: str, scopes: tuple[str, ...]) -> None:
+        self.label = label
+        self.scopes = scopes
+
+
+OF_PUBLIC_KEYS = frozenset({Action.CREATE_CALL})
+"""A public key lies open in somebody's browser: it may announce a call and read nothing."""
+
+
+class Verdict(Enum):
+    ALLOWED = "allowed"
+    UNKNOWN = "unknown"
+    """Nobody has shown who asks: 401."""
+    HIDDEN = "hidden"
+    """To this asker the thing does not exist: 404."""
+    FORBIDDEN = "forbidden"
+    """The asker may know of the thing and may not do this: 403."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who a key lets its bearer be."""
+
+    key_id: str
+    workspace_id: str
+    member_id: str
+    scopes: frozenset[str]
+    kind: str = "private"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, from where, in which request: what every use case is told for its audit."""
+
+    principal: Principal | None
+    address: str | None = None
+    request_id: str | None = None
+    actor_name: str | None = None
+    """For those without a key: `link:<id>`, `public`, `operator`, `system`."""
+
+    @property
+    def actor(self) -> str:
+        return f"key:{self.principal.key_id}" if self.principal else self.actor_name or "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """What it is done to; `participants` matters for private calls alone."""
+
+    workspace_id: str
+    call_kind: str = ""
+    participants: frozenset[str] = frozenset()
+
+    @staticmethod
+    def of_call(call: Call) -> "Thing":
+        return Thing(call.workspace_id, call.kind, frozenset(p.id for p in call.participants))
+
+
+def decide(principal: Principal | None, action: Action, thing: Thing) -> Verdict:
+    if principal is None:
+        return Verdict.UNKNOWN
+    if principal.workspace_id != thing.workspace_id:
+        return Verdict.HIDDEN
+    if principal.kind == "public" and action not in OF_PUBLIC_KEYS:
+        return Verdict.FORBIDDEN
+    if not _has_any(principal.scopes, action.scopes):
+        return Verdict.FORBIDDEN
+    if thing.call_kind in PRIVATE_KINDS and principal.member_id not in thing.participants:
+        return Verdict.FORBIDDEN
+    return Verdict.ALLOWED
+
+
+def _has_any(held: frozenset[str], wanted: Iterable[str]) -> bool:
+    return any(scope in held for scope in wanted)

@@ -1,0 +1,68 @@
+"""A call: facts about one conversation, under one id for each of the ways people ask for it."""
+
+from dataclasses import dataclass, field
+
+from callvault.domain.ids import Json
+
+DIRECTIONS = ("inbound", "outbound", "web")
+PRIVATE_KINDS = ("manager", "direct")
+"""Calls of these kinds are for their participants alone, whatever the scope."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Participant:
+    id: str
+    name: str = ""
+    role: str = "other"
+    number: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    id: str
+    workspace_id: str
+    public_id: str
+    """`call_` and at least 128 random bits: where the workspace allows it, knowing it is the permission."""
+    chat_id: int = 0
+    """Counted within the workspace by the store when the call is added; 0 until then."""
+    created_ms: int
+    updated_ms: int
+    direction: str = "inbound"
+    kind: str = "phone"
+    status: str = "in-progress"
+    """scheduled, queued, ringing, in-progress, forwarding, ended or failed."""
+    from_number: str | None = None
+    to_number: str | None = None
+    assistant_id: str | None = None
+    assistant_name: str | None = None
+    phone_number_id: str | None = None
+    phone_number: str | None = None
+    name: str | None = None
+    started_ms: int | None = None
+    ended_ms: int | None = None
+    ended_reason: str | None = None
+    participants: tuple[Participant, ...] = ()
+    external_ids: dict[str, str] = field(default_factory=dict)
+    analysis: dict[str, Json] = field(default_factory=dict)
+    """What was found out about it: summary, structuredData, successEvaluation, sentiment ..."""
+    metadata: dict[str, Json] = field(default_factory=dict)
+    deleted_ms: int | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What one participant said in one go."""
+
+    call_id: str
+    workspace_id: str
+    seq: int
+    id: str
+    role: str
+    """customer, assistant, system, or a lane's name."""
+    content: str
+    start_ms: int
+    """From the start of the call."""
+    end_ms: int | None = None
+    confidence: float | None = None
+    created_ms: int

@@ -1,0 +1,46 @@
+"""What is asked of the store, as a value: which entities, in which order, from where, how many."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "has", "is null", "is not null")
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One condition. `contains`: the text, in any case, is part of the field; `has`: the JSON list has the value."""
+
+    field: str
+    operator: str
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query(Generic[T]):
+    """`Query(Recording).where("workspace_id", "=", w).by("-created_ms", "-id").starting(after, limit=50)`."""
+
+    kind: type[T]
+    terms: tuple[Term, ...] = ()
+    order: tuple[str, ...] = ()
+    """Field names, a leading `-` for descending; the last must make the order total."""
+    after: tuple[Any, ...] | None = None
+    """The ordering fields of the last entity of the page before."""
+    limit: int | None = None
+    offset: int = 0
+
+    def where(self, field: str, operator: str, value: Any = None) -> "Query[T]":
+        if operator not in OPERATORS:
+            raise ValueError(operator)
+        return replace(self, terms=(*self.terms, Term(field, operator, value)))
+
+    def by(self, *order: str) -> "Query[T]":
+        return replace(self, order=order)
+
+    def page(self, limit: int, after: tuple[Any, ...] | None = None, offset: int = 0) -> "Query[T]":
+        return replace(self, limit=limit, after=after, offset=offset)
+
+    def cursor(self, entity: T) -> tuple[Any, ...]:
+        """What `after` must be to go on behind this entity."""
+        return tuple(getattr(entity, name.removeprefix("-")) for name in self.order)

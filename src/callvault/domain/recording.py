@@ -1,0 +1,85 @@
+"""A recording is a version of a call's sound: an edit list over timelines, with its facts and its fate."""
+
+from dataclasses import dataclass, field
+
+from callvault.domain.ids import Json
+
+STATUSES = ("processing", "completed", "failed", "deleted")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """A stretch of an original recording's timeline, end not included."""
+
+    recording_id: str
+    start_us: int
+    end_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mask:
+    """A stretch in which a lane (or every lane) is not heard."""
+
+    start_us: int
+    end_us: int
+    method: str = "silence"
+    lane: str | None = None
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditList:
+    """What is heard of which timelines, in order; none at all is the whole of the recording's own timeline."""
+
+    clips: tuple[Clip, ...] = ()
+    masks: tuple[Mask, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    id: str
+    workspace_id: str
+    call_id: str
+    created_ms: int
+    updated_ms: int
+    status: str = "processing"
+    in_progress: bool = True
+    """Sound may still come in."""
+    ended_by: str | None = None
+    """`completed` by request, `idle` when no word came for the workspace's time, `interrupted` after a crash."""
+    failure: str | None = None
+    derived_from: tuple[str, ...] = ()
+    operation: str | None = None
+    """The verb that made it from what it derives from; none for an original."""
+    edits: EditList = EditList()
+    sound_version: int = 0
+    """Counts every change of what is heard; with the id it names the sound, so ETags are made of it."""
+    duration_us: int = 0
+    sample_rate: int = 0
+    channels: int = 0
+    codec: str = ""
+    format: str = "wav"
+    file_size: int = 0
+    started_ms: int | None = None
+    ended_ms: int | None = None
+    last_heard_ms: int
+    """When sound, or any word of it, last came in."""
+    paused: str | None = None
+    """`skip` or `silence` while what is said is not stored."""
+    redacted: bool = False
+    redaction_type: str | None = None
+    noise_reduction: bool = False
+    volume_normalization: bool = False
+    silence_removal: bool = False
+    quality: str = "lossless"
+    download_count: int = 0
+    last_accessed_ms: int | None = None
+    expires_ms: int | None = None
+    retention_days: int | None = None
+    auto_delete_ms: int | None = None
+    link_epoch: int = 0
+    """Links carry it; raising it revokes every link of this recording at once."""
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, Json] = field(default_factory=dict)
+    deleted_ms: int | None = None
+    version: int = 1

@@ -1,0 +1,1 @@
+"""The law: what the services need of the world, as short protocols with long docstrings."""

@@ -1,0 +1,53 @@
+"""Blobs: immutable objects under names, in a folder or in an object store."""
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol, runtime_checkable
+
+from callvault.domain.stored import StoredObject
+
+
+class Blobs(Protocol):
+    """Where objects are kept. The methods block: callers on the event loop run them in threads.
+
+    Names are `/`-separated ASCII made by the program, never from input, and begin with the workspace's id. An
+    object is never changed: it is put once, read, deleted. A wrapper (`SealedBlobs`, `RetryingBlobs`) is a `Blobs`
+    itself. An object that is not there raises `BlobMissing`, one that does not open `BlobCorrupt`; a storage that
+    does not answer raises `BlobsUnavailable`: the three never look alike.
+    """
+
+    def put(self, key: str, chunks: Iterable[bytes], *, workspace_id: str = "") -> StoredObject:
+        """Writes a new object from chunks of any sizes, in bounded memory, and returns what it takes to read it.
+
+        It is durable and whole under its name when this returns; before that, nothing is under the name.
+        `BlobExists` when the name is taken (as far as the storage can tell: uniqueness is the database's business).
+        """
+        ...
+
+    def read(self, obj: StoredObject, start: int = 0, length: int | None = None) -> bytes:
+        """Bytes `start` to `start + length` of what was put in (to the end without a length; never beyond it)."""
+        ...
+
+    def stream(self, obj: StoredObject, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The same in chunks, in bounded memory."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """No object is under the name any more; it is no error when none was."""
+        ...
+
+    def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """The names that begin with the prefix, with the sizes that the storage holds, in order of names."""
+        ...
+
+    def check(self) -> None:
+        """Returns when an object can be put, read and deleted; else raises what is wrong."""
+        ...
+
+
+@runtime_checkable
+class Presigning(Protocol):
+    """What some storages can do besides: hand out an object by a URL of their own."""
+
+    def presign(self, obj: StoredObject, *, seconds: int, media_type: str, disposition: str, now_ms: int) -> str:
+        """A URL for the configured public endpoint that answers GET and HEAD, Range included, until it expires."""
+        ...

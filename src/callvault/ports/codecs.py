@@ -1,0 +1,51 @@
+"""Codecs: sound files and coded frames to samples and back."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.int16]
+"""Frames of 16-bit samples: shape (n,) for one channel, (n, channels) for several."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoundFormat:
+    """What a sound file says of itself, after it was seen to decode."""
+
+    container: str
+    codec: str
+    rate: int
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class SoundLimits:
+    """How much a file may unfold to, so that a small one cannot fill a disk or a day."""
+
+    seconds: int = 24 * 3600
+    rate: int = 192_000
+    channels: int = 32
+
+
+class Codecs(Protocol):
+    """All blocking: callers on the event loop run them in threads. Input that lies, is cut off or is no sound
+    raises `Malformed`, in bounded time and memory, whatever it claims to be."""
+
+    def probe(self, source: BinaryIO) -> SoundFormat:
+        """What the file is, told by its content; `Malformed` when no sound can be decoded from it."""
+        ...
+
+    def decode(self, source: BinaryIO, limits: SoundLimits) -> Iterator[Samples]:
+        """All its sound at its own rate, in blocks of shape (n, channels), in constant memory."""
+        ...
+
+    def decode_frames(self, codec: str, frames: Iterable[bytes], rate: int) -> Iterator[Samples]:
+        """Frames of one stream in order (`g722`, `opus`, `gsm` ...), decoded with state carried over."""
+        ...
+
+    def encode(self, blocks: Iterable[Samples], *, format: str, rate: int, channels: int) -> Iterator[bytes]:
+        """A file of the format (mp3, ogg, m4a, flac), in pieces as it is made, in constant memory."""
+        ...

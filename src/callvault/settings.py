@@ -1,0 +1,1 @@
+"""What the operator decided: the only module that reads the environment."""
