@@ -1,0 +1,22 @@
+"""The machine's own clock and randomness."""
+
+import secrets
+import time
+
+from callvault.domain.ids import uuid7
+
+
+class SystemClock:
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class SystemIds:
+    def uuid(self) -> str:
+        return uuid7(time.time_ns() // 1_000_000, secrets.token_bytes(10))
+
+    def secret(self, nbytes: int) -> bytes:
+        return secrets.token_bytes(nbytes)

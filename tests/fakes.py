@@ -1,0 +1,30 @@
+"""A clock and identifiers that the tests hold in their hands."""
+
+from callvault.domain.ids import uuid7
+
+
+class FakeClock:
+    def __init__(self, now_ms: int = 1_760_000_000_000) -> None:
+        self.ms = now_ms
+
+    def now_ms(self) -> int:
+        return self.ms
+
+    def monotonic(self) -> float:
+        return self.ms / 1000
+
+    def advance(self, seconds: float) -> None:
+        self.ms += int(seconds * 1000)
+
+
+class FakeIds:
+    def __init__(self) -> None:
+        self.count = 0
+
+    def uuid(self) -> str:
+        self.count += 1
+        return uuid7(1_760_000_000_000 + self.count, self.count.to_bytes(10, "big"))
+
+    def secret(self, nbytes: int) -> bytes:
+        self.count += 1
+        return self.count.to_bytes(nbytes, "big")
