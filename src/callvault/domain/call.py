@@ -42,12 +42,28 @@ class Call:
     ended_ms: int | None = None
     ended_reason: str | None = None
     participants: tuple[Participant, ...] = ()
+    readers: tuple[str, ...] | None = None
+    """The members a private call is for (see `readers`); None for everybody in the workspace whom a scope lets."""
     external_ids: dict[str, str] = field(default_factory=dict)
     analysis: dict[str, Json] = field(default_factory=dict)
     """What was found out about it: summary, structuredData, successEvaluation, sentiment ..."""
     metadata: dict[str, Json] = field(default_factory=dict)
     deleted_ms: int | None = None
     version: int = 1
+
+
+def readers(kind: str, participants: tuple[Participant, ...]) -> tuple[str, ...] | None:
+    return tuple(p.id for p in participants) if kind in PRIVATE_KINDS else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalId:
+    """The id that another system has for a call; one id of one system names one call."""
+
+    workspace_id: str
+    system: str
+    value: str
+    call_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,12 +5,13 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
-OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "has", "is null", "is not null")
+OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "has", "null or has", "is null", "is not null")
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One condition. `contains`: the text, in any case, is part of the field; `has`: the JSON list has the value."""
+    """One condition. `contains`: the text, in any case, is part of the field; `has`: the JSON list has the value;
+    `null or has`: there is no list, or it has."""
 
     field: str
     operator: str

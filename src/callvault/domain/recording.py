@@ -48,6 +48,8 @@ class Recording:
     ended_by: str | None = None
     """`completed` by request, `idle` when no word came for the workspace's time, `interrupted` after a crash."""
     failure: str | None = None
+    readers: tuple[str, ...] | None = None
+    """As of its call."""
     derived_from: tuple[str, ...] = ()
     operation: str | None = None
     """The verb that made it from what it derives from; none for an original."""
