@@ -1,0 +1,199 @@
+// One recording: its lanes as waveforms, its words in step with the sound, and the keys that drive it.
+import * as api from "./api.js";
+import { clock, element, person } from "./format.js";
+import WaveSurfer from "./vendor/wavesurfer.esm.js";
+import Hover from "./vendor/hover.esm.js";
+import Timeline from "./vendor/timeline.esm.js";
+
+const SPEEDS = [0.75, 1, 1.25, 1.5, 2, 2.5, 3];
+const PLAY = "M4 2.5v11l9-5.5z";
+const PAUSE = "M4 2.5h3v11H4zM9 2.5h3v11H9z";
+const GAP_SECONDS = 1.5;
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const nonce = document.querySelector('meta[name="csp-nonce"]').content;
+
+export class Player {
+  constructor(recording, root) {
+    this.recording = recording;
+    this.root = root;
+    this.gaps = [];
+    this.turns = [];
+    this.media = new Audio();
+    this.media.preload = "metadata";
+    this.stop = new AbortController();
+  }
+
+  async open() {
+    const { id, duration } = this.recording;
+    const pixels = Math.max(64, Math.ceil((duration * (this.recording.sampleRate || 8000)) / 4000 / 64) * 64);
+    const [sound, shape, timeline, words] = await Promise.all([
+      api.link(id, "stereo", "wav"),
+      api.waveform(id, "stereo", pixels),
+      api.timeline(id),
+      api.transcript(id).catch(() => ({ turns: [] })),
+    ]);
+    if (this.stop.signal.aborted) return;
+    this.timeline = timeline;
+    this.words = words.turns || [];
+    this.gaps = silences(shape, duration);
+    this.renew(sound);
+    this.draw(shape);
+  }
+
+  renew(sound) {
+    this.expires = Date.parse(sound.expiresAt) || sound.expiresAt * 1000;
+    this.media.src = sound.url;
+  }
+
+  draw(shape) {
+    const wave = element("div", { className: "wave" });
+    const names = ["customer", "assistant"].map((role) =>
+      element("span", { className: role, textContent: person(this.recording.call, role) }));
+    const lanes = element("div", { className: "lanes" }, element("div", { className: "lane-names" }, ...names), wave);
+    this.root.append(element("div", { className: "card" }, lanes, this.controls(), this.spans()), this.transcript());
+    this.surfer = WaveSurfer.create({
+      container: wave, media: this.media, cspNonce: nonce, height: 64, normalize: false, barWidth: 2, barGap: 1,
+      peaks: channels(shape), duration: this.recording.duration, cursorColor: color("ink"), dragToSeek: true,
+      splitChannels: ["customer", "assistant"].map((role) => ({ waveColor: `${color(role)}66`, progressColor: color(role) })),
+      plugins: [
+        Hover.create({ lineColor: color("soft"), labelBackground: color("surface"), labelColor: color("ink") }),
+        Timeline.create({ height: 18, style: { color: color("soft"), fontSize: "11px" } }),
+      ],
+    });
+    this.surfer.on("timeupdate", (seconds) => this.follow(seconds));
+    this.listen();
+  }
+
+  listen() {
+    const options = { signal: this.stop.signal };
+    const icon = () => this.icon.setAttribute("d", this.media.paused ? PLAY : PAUSE);
+    for (const name of ["play", "pause", "ended"]) this.media.addEventListener(name, icon, options);
+    this.media.addEventListener("error", () => this.mend(), options);
+    document.addEventListener("keydown", (event) => this.pressed(event), options);
+  }
+
+  async mend() {
+    if (Date.now() < this.expires) return;
+    const at = this.media.currentTime;
+    this.renew(await api.link(this.recording.id, "stereo", "wav"));
+    this.media.currentTime = at;
+    await this.media.play();
+  }
+
+  controls() {
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    svg.setAttribute("viewBox", "0 0 16 16");
+    this.icon = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    this.icon.setAttribute("d", PLAY);
+    svg.append(this.icon);
+    const play = element("button", { className: "play", type: "button", title: "Play or pause (space)", ariaLabel: "Play or pause" }, svg);
+    play.addEventListener("click", () => this.toggle());
+    this.time = element("span", { className: "clock", textContent: `0:00 / ${clock(this.recording.duration)}` });
+    this.speed = element("select", { title: "Speed", ariaLabel: "Speed" },
+      ...SPEEDS.map((rate) => element("option", { value: rate, textContent: `${rate}×`, selected: rate === 1 })));
+    this.speed.addEventListener("change", () => { this.media.playbackRate = Number(this.speed.value); });
+    this.skip = element("input", { type: "checkbox", checked: false });
+    const skip = element("label", {}, this.skip, "Skip silence");
+    const keys = element("span", { className: "soft keys" });
+    keys.append(element("kbd", { textContent: "space" }), " ", element("kbd", { textContent: "←" }), " ", element("kbd", { textContent: "→" }), " ", element("kbd", { textContent: "<" }), " ", element("kbd", { textContent: ">" }));
+    return element("div", { className: "controls" }, play, this.time, this.speed, skip, element("span", { className: "space" }), keys, this.downloads());
+  }
+
+  downloads() {
+    const choice = element("select", { title: "Download", ariaLabel: "Download" },
+      element("option", { value: "", textContent: "Download…" }),
+      ...["wav", "mp3", "ogg", "m4a", "flac"].flatMap((format) => ["stereo", "mono"].map((view) =>
+        element("option", { value: `${view} ${format}`, textContent: `${format.toUpperCase()}, ${view}` }))));
+    choice.addEventListener("change", async () => {
+      const [view, format] = choice.value.split(" ");
+      choice.value = "";
+      if (format) location.assign((await api.link(this.recording.id, view, format, "attachment")).url);
+    });
+    return choice;
+  }
+
+  spans() {
+    const told = (this.timeline.spans || []).filter((span) => ["pause", "mask", "loss"].includes(span.kind));
+    if (!told.length) return null;
+    const items = told.slice(0, 50).map((span) => element("li", {
+      textContent: `${clock(span.start)} – ${clock(span.end)}: ${span.kind}${span.lane ? ` in ${span.lane}` : ""}${span.reason ? ` (${span.reason})` : ""}`,
+    }));
+    return element("ul", { className: "spans" }, ...items);
+  }
+
+  transcript() {
+    if (!this.words.length) return element("p", { className: "soft", textContent: "No transcript yet." });
+    const list = element("ol", { className: "turns card" });
+    this.turns = this.words.map((turn) => {
+      const start = turn.start ?? turn.startMs / 1000;
+      const who = element("span", { className: `who ${turn.role}`, textContent: person(this.recording.call, turn.role) });
+      const button = element("button", { className: "turn", type: "button" },
+        element("span", { className: "at", textContent: clock(start) }), element("span", {}, who, turn.content));
+      button.addEventListener("click", () => { this.media.currentTime = start; this.media.play(); });
+      list.append(element("li", {}, button));
+      return { start, end: turn.end ?? (turn.endMs ?? turn.startMs + 3000) / 1000, button };
+    });
+    return list;
+  }
+
+  follow(seconds) {
+    this.time.textContent = `${clock(seconds)} / ${clock(this.recording.duration)}`;
+    for (const turn of this.turns) turn.button.setAttribute("aria-current", seconds >= turn.start && seconds < turn.end);
+    const gap = this.skip.checked && !this.media.paused && this.gaps.find(([from, to]) => seconds >= from && seconds < to);
+    if (gap) this.media.currentTime = gap[1];
+  }
+
+  toggle() { return this.media.paused ? this.media.play() : this.media.pause(); }
+
+  pressed(event) {
+    if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+    const step = { ArrowLeft: -5, ArrowRight: 5 }[event.key];
+    const faster = { "<": -1, ">": 1 }[event.key];
+    if (event.key === " " && !event.target.matches("button")) this.toggle();
+    else if (step) this.media.currentTime += step;
+    else if (faster) this.shift(faster);
+    else return;
+    event.preventDefault();
+  }
+
+  shift(by) {
+    const next = SPEEDS[Math.min(SPEEDS.length - 1, Math.max(0, SPEEDS.indexOf(this.media.playbackRate) + by))];
+    this.media.playbackRate = next;
+    this.speed.value = next;
+  }
+
+  close() {
+    this.stop.abort();
+    this.media.pause();
+    this.media.removeAttribute("src");
+    if (this.surfer) this.surfer.destroy();
+  }
+}
+
+function channels({ data, channels: count, bits }) {
+  const scale = bits === 8 ? 128 : 32768;
+  return Array.from({ length: count }, (_, channel) => {
+    const points = new Float32Array(data.length / count);
+    for (let pair = 0; pair * 2 * count < data.length; pair += 1) {
+      points[pair * 2] = data[(pair * count + channel) * 2] / scale;
+      points[pair * 2 + 1] = data[(pair * count + channel) * 2 + 1] / scale;
+    }
+    return points;
+  });
+}
+
+function silences({ data, channels: count, bits }, duration) {
+  const quiet = (bits === 8 ? 128 : 32768) * 0.01;
+  const pixels = data.length / (2 * count);
+  const found = [];
+  for (let pixel = 0, from = null; pixel <= pixels; pixel += 1) {
+    const silent = pixel < pixels && data.slice(pixel * 2 * count, (pixel + 1) * 2 * count).every((v) => Math.abs(v) < quiet);
+    if (silent && from === null) from = pixel;
+    if (!silent && from !== null) {
+      const span = [(from / pixels) * duration, (pixel / pixels) * duration];
+      if (span[1] - span[0] > GAP_SECONDS) found.push([span[0] + 0.3, span[1] - 0.3]);
+      from = null;
+    }
+  }
+  return found;
+}
