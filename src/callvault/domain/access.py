@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from callvault.domain.call import PRIVATE_KINDS, Call
+from callvault.domain.recording import Recording
 
 
 class Action(Enum):
@@ -90,6 +91,12 @@ class Thing:
     @staticmethod
     def of_call(call: Call) -> "Thing":
         return Thing(call.workspace_id, call.kind, frozenset(p.id for p in call.participants))
+
+    @staticmethod
+    def of_recording(recording: Recording) -> "Thing":
+        """Without a look at its call: a recording knows its readers."""
+        kind = "" if recording.readers is None else PRIVATE_KINDS[0]
+        return Thing(recording.workspace_id, kind, frozenset(recording.readers or ()))
 
 
 def decide(principal: Principal | None, action: Action, thing: Thing) -> Verdict:

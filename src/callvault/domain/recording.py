@@ -83,5 +83,7 @@ class Recording:
     """Links carry it; raising it revokes every link of this recording at once."""
     tags: tuple[str, ...] = ()
     metadata: dict[str, Json] = field(default_factory=dict)
+    held: bool = False
+    """A legal hold keeps it, and with it every deletion waits."""
     deleted_ms: int | None = None
     version: int = 1
