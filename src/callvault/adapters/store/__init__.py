@@ -1,0 +1,1 @@
+"""One data layer over memory, SQLite and PostgreSQL."""

@@ -1,0 +1,105 @@
+"""What the store keeps: one line for each entity of the domain, with its table, key and indexes.
+
+To keep a new entity: add its line here, run `pytest tests/unit/adapters/store -k migrations`, and paste what the
+failing test prints into the newest migration (`migrations/versions/`). Columns come from the dataclass itself, see
+`rows.py`. Until the first release that migration is 0001; from then on a change is a new one, never an old one edited.
+
+An index that lists are paged by ends in what they are ordered by. `live` indexes leave out deleted entities, for
+queries that say `deleted_ms is null`. `labels` are tuples of words that `has` finds through a table of their own.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from callvault.domain.audit import AuditEntry
+from callvault.domain.call import Call, ExternalId, Turn
+from callvault.domain.event import Event
+from callvault.domain.idempotency import IdempotentRequest
+from callvault.domain.job import Job
+from callvault.domain.lane import Lane, OpenSpool, Segment, Span
+from callvault.domain.recording import Recording
+from callvault.domain.stored import Artifact, Rendition, StoredObject
+from callvault.domain.upload import Upload
+from callvault.domain.workspace import ApiKey, Member, Workspace, WorkspaceKey
+
+Fields = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    entity: type[Any]
+    table: str
+    key: Fields
+    unique: tuple[Fields, ...] = ()
+    indexes: tuple[Fields, ...] = ()
+    live: tuple[Fields, ...] = ()
+    labels: str | None = None
+
+
+_NEWEST = ("created_ms", "id")
+_CALL_FILTERS = ("status", "direction", "kind", "assistant_id", "phone_number_id", "from_number", "to_number")
+
+KINDS = (
+    Kind(Workspace, "workspaces", ("id",), indexes=(("name",),)),
+    Kind(WorkspaceKey, "workspace_keys", ("id",), indexes=(("workspace_id", *_NEWEST),)),
+    Kind(Member, "members", ("workspace_id", "id")),
+    Kind(ApiKey, "api_keys", ("id",), unique=(("prefix",),), indexes=(("workspace_id", *_NEWEST),)),
+    Kind(
+        Call,
+        "calls",
+        ("id",),
+        unique=(("public_id",), ("workspace_id", "chat_id")),
+        indexes=(("workspace_id", *_NEWEST),),
+        live=(("workspace_id", *_NEWEST), *(("workspace_id", name, *_NEWEST) for name in _CALL_FILTERS)),
+    ),
+    Kind(ExternalId, "external_ids", ("workspace_id", "system", "value"), indexes=(("call_id", "system", "value"),)),
+    Kind(Turn, "turns", ("call_id", "seq")),
+    Kind(
+        Recording,
+        "recordings",
+        ("id",),
+        indexes=(
+            ("workspace_id", *_NEWEST),
+            ("call_id", *_NEWEST),
+            ("in_progress", "last_heard_ms", "id"),
+            ("expires_ms", "id"),
+            ("auto_delete_ms", "id"),
+        ),
+        live=(("workspace_id", *_NEWEST), ("workspace_id", "status", *_NEWEST)),
+        labels="tags",
+    ),
+    Kind(Lane, "lanes", ("recording_id", "name")),
+    Kind(Segment, "segments", ("recording_id", "lane", "seq"), indexes=(("object_key",),)),
+    Kind(Span, "spans", ("id",), indexes=(("recording_id", "start_us", "id"),)),
+    Kind(OpenSpool, "open_spools", ("recording_id", "node"), indexes=(("node", "recording_id"),)),
+    Kind(StoredObject, "stored_objects", ("key",), indexes=(("recording_id", "key"), ("workspace_id", "key"))),
+    Kind(Artifact, "artifacts", ("recording_id", "kind")),
+    Kind(Rendition, "renditions", ("recording_id", "view", "format", "rate", "sound_version")),
+    Kind(Upload, "uploads", ("id",), indexes=(("expires_ms", "id"), ("recording_id", "id"))),
+    Kind(
+        IdempotentRequest,
+        "idempotent_requests",
+        ("workspace_id", "key"),
+        indexes=(("claimed_ms", "workspace_id", "key"),),
+    ),
+    Kind(
+        Event,
+        "events",
+        ("id",),
+        unique=(("position",),),
+        indexes=(("workspace_id", "position"), ("recording_id", "position")),
+    ),
+    Kind(AuditEntry, "audit_entries", ("workspace_id", "seq"), indexes=(("workspace_id", "thing", "seq"),)),
+    Kind(
+        Job,
+        "jobs",
+        ("id",),
+        indexes=(("state", "due_ms", "id"), ("workspace_id", *_NEWEST), ("recording_id", *_NEWEST)),
+    ),
+)
+
+BY_ENTITY = {kind.entity: kind for kind in KINDS}
+
+
+def kind_of(entity: type[Any]) -> Kind:
+    return BY_ENTITY[entity]
