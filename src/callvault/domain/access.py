@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from callvault.domain.call import PRIVATE_KINDS, Call
+from callvault.domain.call import Call, readers
 from callvault.domain.recording import Recording
+from callvault.domain.workspace import SCOPES
 
 
 class Action(Enum):
@@ -44,6 +45,10 @@ OF_PUBLIC_KEYS = frozenset({Action.CREATE_CALL})
 """A public key lies open in somebody's browser: it may announce a call and read nothing."""
 
 
+OF_THE_HOUSE = frozenset({"operator", "system"})
+"""Kinds of principals that no key can have: the operator at the command line, and the program itself."""
+
+
 class Verdict(Enum):
     ALLOWED = "allowed"
     UNKNOWN = "unknown"
@@ -63,6 +68,11 @@ class Principal:
     member_id: str
     scopes: frozenset[str]
     kind: str = "private"
+    """`private` or `public`, as the key is; `operator` and `system` for those of the house."""
+
+    @property
+    def actor(self) -> str:
+        return self.kind if self.kind in OF_THE_HOUSE else f"key:{self.key_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,42 +83,51 @@ class Caller:
     address: str | None = None
     request_id: str | None = None
     actor_name: str | None = None
-    """For those without a key: `link:<id>`, `public`, `operator`, `system`."""
+    """For those without a key: `link:<id>`, `public`."""
 
     @property
     def actor(self) -> str:
-        return f"key:{self.principal.key_id}" if self.principal else self.actor_name or "nobody"
+        return self.principal.actor if self.principal else self.actor_name or "nobody"
+
+
+def of_the_house(kind: str) -> Caller:
+    """The operator at the command line, or the program at work by itself: both may do everything everywhere."""
+    return Caller(Principal(kind, "", kind, frozenset(SCOPES), kind))
+
+
+OPERATOR = of_the_house("operator")
+SYSTEM = of_the_house("system")
 
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """What it is done to; `participants` matters for private calls alone."""
+    """What it is done to: whose it is, and the only members it is for, where it is private."""
 
     workspace_id: str
-    call_kind: str = ""
-    participants: frozenset[str] = frozenset()
+    readers: tuple[str, ...] | None = None
 
     @staticmethod
     def of_call(call: Call) -> "Thing":
-        return Thing(call.workspace_id, call.kind, frozenset(p.id for p in call.participants))
+        return Thing(call.workspace_id, readers(call.kind, call.participants))
 
     @staticmethod
     def of_recording(recording: Recording) -> "Thing":
         """Without a look at its call: a recording knows its readers."""
-        kind = "" if recording.readers is None else PRIVATE_KINDS[0]
-        return Thing(recording.workspace_id, kind, frozenset(recording.readers or ()))
+        return Thing(recording.workspace_id, recording.readers)
 
 
 def decide(principal: Principal | None, action: Action, thing: Thing) -> Verdict:
     if principal is None:
         return Verdict.UNKNOWN
+    if principal.kind in OF_THE_HOUSE:
+        return Verdict.ALLOWED
     if principal.workspace_id != thing.workspace_id:
         return Verdict.HIDDEN
-    if principal.kind == "public" and action not in OF_PUBLIC_KEYS:
+    if principal.kind != "private" and action not in OF_PUBLIC_KEYS:
         return Verdict.FORBIDDEN
     if not _has_any(principal.scopes, action.scopes):
         return Verdict.FORBIDDEN
-    if thing.call_kind in PRIVATE_KINDS and principal.member_id not in thing.participants:
+    if thing.readers is not None and principal.member_id not in thing.readers:
         return Verdict.FORBIDDEN
     return Verdict.ALLOWED
 

@@ -74,3 +74,4 @@ class ApiKey:
     expires_ms: int | None = None
     revoked_ms: int | None = None
     last_used_ms: int | None = None
+    version: int = 1
