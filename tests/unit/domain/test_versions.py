@@ -1,0 +1,91 @@
+"""Who hears which version of a call's sound."""
+
+from dataclasses import replace
+
+import pytest
+
+from callvault.domain.errors import Missing, Refused
+from callvault.domain.recording import Recording
+from callvault.domain.versions import descendants_of, heard, heard_of_call, originals_of
+
+
+def version(name: str, *parents: str, operation: str | None = None, redacted: bool = False, at: int = 0) -> Recording:
+    return Recording(
+        id=name,
+        workspace_id="w",
+        call_id="c",
+        created_ms=at or len(name),
+        updated_ms=0,
+        last_heard_ms=0,
+        status="completed",
+        derived_from=parents,
+        operation=operation,
+        redacted=redacted,
+    )
+
+
+O = version("o", at=1)  # noqa: E741
+T = version("t", "o", operation="trim", at=2)
+R = version("r", "o", operation="redactPII", redacted=True, at=3)
+TR = version("tr", "r", operation="trim", redacted=True, at=4)
+RT = version("rt", "t", operation="redactPII", redacted=True, at=5)
+E = version("e", "r", operation="enhanceQuality", redacted=True, at=6)
+
+
+def test_without_a_redacted_version_everybody_hears_what_they_ask_for() -> None:
+    assert heard(O, [T], originals_too=False) is O
+    assert heard(T, [O], originals_too=False) is T
+
+
+def test_once_redacted_the_redacted_version_stands_in_for_the_original() -> None:
+    assert heard(O, [T, R, TR], originals_too=False) is R
+    assert heard_of_call([O, T, R, TR], originals_too=False) is R
+
+
+def test_who_may_hear_originals_hears_what_was_asked_for() -> None:
+    assert heard(O, [R], originals_too=True) is O
+    assert heard_of_call([O, R], originals_too=True) is O
+
+
+def test_the_newest_version_made_of_the_redacted_one_as_a_whole_stands_in() -> None:
+    assert heard(O, [R, E], originals_too=False) is E
+
+
+def test_an_excerpt_of_a_redacted_original_is_refused_unless_redacted_itself() -> None:
+    with pytest.raises(Refused):
+        heard(T, [O, R], originals_too=False)
+    assert heard(TR, [O, R], originals_too=False) is TR
+    assert heard(T, [O, R, RT], originals_too=False) is RT
+
+
+def test_an_original_of_which_a_part_alone_was_redacted_is_not_heard() -> None:
+    with pytest.raises(Refused):
+        heard(O, [T, RT], originals_too=False)
+
+
+def test_a_merge_with_one_redacted_original_is_refused() -> None:
+    merged = version("m", "o", "p", operation="merge")
+    with pytest.raises(Refused):
+        heard(merged, [O, version("p"), R], originals_too=False)
+
+
+def test_a_redaction_that_failed_or_was_deleted_hides_nothing() -> None:
+    assert heard(O, [replace(R, status="failed")], originals_too=False) is O
+    assert heard(O, [replace(R, deleted_ms=9)], originals_too=False) is O
+
+
+def test_a_call_with_nothing_left_has_no_recording() -> None:
+    with pytest.raises(Missing):
+        heard_of_call([replace(O, deleted_ms=9)], originals_too=False)
+
+
+def test_a_call_s_newest_original_is_heard() -> None:
+    second = version("second", at=9)
+    assert heard_of_call([O, R, second], originals_too=False) is second
+
+
+def test_lineage_is_followed_over_any_number_of_steps() -> None:
+    kin = {r.id: r for r in (O, T, R, TR, RT)}
+    assert originals_of(RT, kin) == {"o"}
+    assert {r.id for r in descendants_of(O, kin.values())} == {"t", "r", "tr", "rt"}
+    assert {r.id for r in descendants_of(T, kin.values())} == {"rt"}
