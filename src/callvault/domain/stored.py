@@ -19,7 +19,7 @@ class StoredObject:
     sealing: str | None = None
     """The data key wrapped by the workspace's key, `<workspace key id>.<base64>`; None for an unsealed object."""
     customer_sealing: str | None = None
-    """The same data key wrapped to the customer's RSA key, base64."""
+    """The same data key wrapped to the customer's RSA key, `<that key's fingerprint>.<base64>`."""
     workspace_id: str = ""
     recording_id: str | None = None
     created_ms: int = 0

@@ -15,11 +15,12 @@ class Blobs(Protocol):
     does not answer raises `BlobsUnavailable`: the three never look alike.
     """
 
-    def put(self, key: str, chunks: Iterable[bytes], *, workspace_id: str = "") -> StoredObject:
+    def put(self, key: str, chunks: Iterable[bytes], *, workspace_id: str = "", digest: bool = True) -> StoredObject:
         """Writes a new object from chunks of any sizes, in bounded memory, and returns what it takes to read it.
 
         It is durable and whole under its name when this returns; before that, nothing is under the name.
         `BlobExists` when the name is taken (as far as the storage can tell: uniqueness is the database's business).
+        Without `digest` the result's `sha256` is empty: for a wrapper that has taken it of the bytes above.
         """
         ...
 

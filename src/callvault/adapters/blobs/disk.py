@@ -1,0 +1,163 @@
+"""Objects as files in a folder: on disk before they have a name, and never under a name in part."""
+
+import errno
+import os
+import secrets
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from callvault.adapters.blobs.measure import Measured, checked, exactly, span
+from callvault.adapters.blobs.probe import probe
+from callvault.domain.errors import BlobExists, BlobMissing, BlobsUnavailable, DiskFull, Misconfigured
+from callvault.domain.stored import StoredObject
+
+CHUNK = 262_144
+INCOMING = ".incoming"
+"""Where files are written before they are linked to their names; that it is there shows that the disk is mounted."""
+LEFT_OVER_SECONDS = 24 * 3600
+
+
+class DiskBlobs:
+    """Several processes may share the folder. A name is given by link(2), so that of racing puts one wins."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._incoming = folder / INCOMING
+        with self._translated(""):
+            self._incoming.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+
+    def put(self, key: str, chunks: Iterable[bytes], *, workspace_id: str = "", digest: bool = True) -> StoredObject:
+        path = self._path(key)
+        measured = Measured(chunks, digest)
+        with self._translated(key):
+            written = self._written(measured)
+            try:
+                self._name(written, path)
+            finally:
+                written.unlink()
+        return measured.stored(key)
+
+    def read(self, obj: StoredObject, start: int = 0, length: int | None = None) -> bytes:
+        return b"".join(self.stream(obj, start, length))
+
+    def stream(self, obj: StoredObject, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        expected = span(obj.size, start, length)
+        pieces = self._pieces(obj.key, start, None if length is None else start + expected)
+        return exactly(expected, obj.key, pieces)
+
+    def delete(self, key: str) -> None:
+        path = self._path(key)
+        with self._translated(key):
+            path.unlink(missing_ok=True)
+            if path.parent.exists():
+                _sync_folder(path.parent)
+
+    def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        with self._translated(""):
+            yield from self._walk("", prefix)
+
+    def check(self) -> None:
+        probe(self)
+
+    def _path(self, key: str) -> Path:
+        return self._folder / checked(key)
+
+    def _written(self, chunks: Iterable[bytes]) -> Path:
+        path = self._incoming / secrets.token_hex(16)
+        try:
+            with path.open("xb", buffering=0) as file:
+                for chunk in chunks:
+                    _write_all(file.fileno(), chunk)
+                os.fsync(file.fileno())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
+    def _name(self, written: Path, path: Path) -> None:
+        try:
+            os.link(written, path)
+        except FileNotFoundError:
+            self._make_folders(path.parent)
+            os.link(written, path)
+        _sync_folder(path.parent)
+
+    def _make_folders(self, folder: Path) -> None:
+        """Each folder is on disk in its parent before anything is named in it."""
+        if folder != self._folder and not folder.exists():
+            self._make_folders(folder.parent)
+            folder.mkdir(exist_ok=True)
+            _sync_folder(folder.parent)
+
+    def _pieces(self, key: str, start: int, stop: int | None) -> Iterator[bytes]:
+        with self._translated(key):
+            file = os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                while stop is None or start < stop:
+                    piece = os.pread(file, CHUNK if stop is None else min(CHUNK, stop - start), start)
+                    if not piece:
+                        return
+                    start += len(piece)
+                    yield piece
+            finally:
+                os.close(file)
+
+    def _walk(self, folder: str, prefix: str) -> Iterator[tuple[str, int]]:
+        """In the order of whole names, in which `a-b` comes before `a/b`: so a folder sorts by its name and a slash."""
+        with os.scandir(self._folder / folder) as entries:
+            found = sorted((f"{folder}{e.name}{'/' if e.is_dir(follow_symlinks=False) else ''}") for e in entries)
+        for name in found:
+            if name.startswith(INCOMING):
+                continue
+            if name.endswith("/"):
+                if name.startswith(prefix) or prefix.startswith(name):
+                    yield from self._walk(name, prefix)
+            elif name.startswith(prefix):
+                yield from self._sized(name)
+
+    def _sized(self, name: str) -> Iterator[tuple[str, int]]:
+        try:
+            yield name, (self._folder / name).stat().st_size
+        except FileNotFoundError:
+            return
+
+    def _sweep(self) -> None:
+        """Away with what a crash left behind, if it is too old to be somebody's work."""
+        for path in self._incoming.iterdir():
+            if time.time() - path.stat().st_mtime > LEFT_OVER_SECONDS:
+                path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _translated(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._fault(error, key) from error
+
+    def _fault(self, error: OSError, key: str) -> Exception:
+        if isinstance(error, FileExistsError) and key:
+            return BlobExists(key=key)
+        if isinstance(error, FileNotFoundError) and self._incoming.is_dir():
+            return BlobMissing(key=key)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return DiskFull(path=self._folder)
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP):
+            return Misconfigured(problems=f"the storage folder {self._folder} cannot be used: {error.strerror}")
+        return BlobsUnavailable(why=f"{self._folder}: {error.strerror}")
+
+
+def _write_all(file: int, chunk: bytes) -> None:
+    view = memoryview(chunk)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
