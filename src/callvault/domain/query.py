@@ -14,8 +14,13 @@ class Term:
     `null or has`: there is no list, or it has."""
 
     field: str
+    """Or several with `|` between: one of them must meet it."""
     operator: str
     value: Any = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return tuple(self.field.split("|"))
 
 
 @dataclass(frozen=True, slots=True)

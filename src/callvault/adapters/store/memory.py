@@ -102,9 +102,14 @@ class MemoryStore:
 
     def _matching(self, query: Query[Any]) -> list[Row]:
         table = self._table(query.kind)
-        tests = [(table.mapper.place[term.field], term, _wanted(term, table.mapper)) for term in query.terms]
+        tests = [
+            (term, [(table.mapper.place[name], _wanted(term, name, table.mapper)) for name in term.fields])
+            for term in query.terms
+        ]
         rows = table.rows.values()
-        return [row for row in rows if all(_meets(row[n], term, wanted) for n, term, wanted in tests)]
+        return [
+            row for row in rows if all(any(_meets(row[n], term, wanted) for n, wanted in places) for term, places in tests)
+        ]
 
     def _apply(self, unit: Unit) -> None:
         for write in unit.writes:
@@ -178,12 +183,12 @@ class MemoryStore:
         table.set(key, row)
 
 
-def _wanted(term: Term, of: Mapper) -> Any:
+def _wanted(term: Term, name: str, of: Mapper) -> Any:
     if term.operator == "in":
-        return {of.packed(term.field, value) for value in term.value}
+        return {of.packed(name, value) for value in term.value}
     if term.operator in ("contains", "has", "null or has"):
         return term.value
-    return of.packed(term.field, term.value)
+    return of.packed(name, term.value)
 
 
 def _meets(value: Any, term: Term, wanted: Any) -> bool:
