@@ -108,7 +108,9 @@ class MemoryStore:
         ]
         rows = table.rows.values()
         return [
-            row for row in rows if all(any(_meets(row[n], term, wanted) for n, wanted in places) for term, places in tests)
+            row
+            for row in rows
+            if all(any(_meets(row[n], term, wanted) for n, wanted in places) for term, places in tests)
         ]
 
     def _apply(self, unit: Unit) -> None:
