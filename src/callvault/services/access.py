@@ -1,0 +1,151 @@
+"""Access: who bears a key, and whether they may do what they ask; refusals are audited here."""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass, replace
+
+from callvault.domain.access import Action, Caller, Principal, Thing, Verdict, decide
+from callvault.domain.errors import Missing, NotAuthenticated, Refused, StaleWrite
+from callvault.domain.query import Query
+from callvault.domain.unit import Unit
+from callvault.domain.workspace import ApiKey, Workspace
+from callvault.ports.store import Store
+from callvault.ports.system import Clock
+from callvault.services.audit import Audit
+
+KEY = re.compile("cvk_([0-9A-Za-z]{8})_[0-9A-Za-z]{20,64}")
+REMEMBER_SECONDS = 5.0
+"""How long another process may go on with a key that was revoked here; in this one it ends at once."""
+USE_COUNTS_SECONDS = 60
+
+
+def key_digest(presented: str) -> str:
+    return hashlib.sha256(presented.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    key: ApiKey
+    principal: Principal
+    until: float
+
+
+class Access:
+    """The one way to a `Principal`, and the one question before every act."""
+
+    def __init__(self, store: Store, clock: Clock, audit: Audit, remember_most: int = 10_000) -> None:
+        self._store, self._clock, self._audit = store, clock, audit
+        self._remember_most = remember_most
+        self._known: dict[str, _Known] = {}
+        self._used: dict[str, int] = {}
+        self._changes = 0
+
+    async def authenticate(
+        self, presented: str | None, *, address: str | None = None, request_id: str | None = None
+    ) -> Principal:
+        """Whom the key lets its bearer be; `NotAuthenticated` for no key, a wrong, expired or revoked one."""
+        match = KEY.fullmatch(presented or "")
+        if match is None:
+            raise NotAuthenticated
+        known = self._known.get(match[1])
+        if known is None or known.until < self._clock.monotonic():
+            known = await self._look_up(match[1])
+        flaw = _flaw(known.key, match[0], self._clock.now_ms())
+        if flaw:
+            self._refuse_key(known.key, flaw, Caller(None, address, request_id))
+        self._count_use(known.key)
+        return known.principal
+
+    def require(self, caller: Caller, action: Action, thing: Thing, name: str) -> None:
+        """Returns when the caller may; `name` (`recording:<id>`) says in the audit and the error what it is about.
+
+        `NotAuthenticated` without a key, `Missing` for another workspace's thing, else `Refused`.
+        """
+        verdict = decide(caller.principal, action, thing)
+        if verdict is Verdict.ALLOWED:
+            return
+        if verdict is Verdict.UNKNOWN or caller.principal is None:
+            raise NotAuthenticated
+        workspace_id = caller.principal.workspace_id
+        self._audit.later(self._audit.entry(caller, action, workspace_id, name, "refused", verdict=verdict.value))
+        if verdict is Verdict.HIDDEN:
+            raise Missing(what=name.partition(":")[0])
+        raise Refused(why=_why(caller.principal, action, thing))
+
+    def permit(self, caller: Caller, *actions: Action) -> Principal:
+        """The question before anything is looked up: may this key do any of these in its own workspace at all?"""
+        principal = caller.principal
+        if principal is None:
+            raise NotAuthenticated
+        own = Thing(principal.workspace_id)
+        if not any(decide(principal, action, own) is Verdict.ALLOWED for action in actions):
+            self.require(caller, actions[0], own, f"workspace:{principal.workspace_id}")
+        return principal
+
+    def forget(self, prefix: str) -> None:
+        """A key was changed: it is looked up again at its next use."""
+        self._changes += 1
+        self._known.pop(prefix, None)
+
+    async def write_uses(self) -> None:
+        """Writes down when keys were last used, to the minute; called now and then, and at the end."""
+        used, self._used = self._used, {}
+        for key_id, used_ms in used.items():
+            key = await self._store.get(ApiKey, key_id)
+            if key is None:
+                continue
+            unit = Unit()
+            unit.change(replace(key, last_used_ms=used_ms, version=key.version + 1))
+            try:
+                await self._store.commit(unit)
+            except StaleWrite:
+                continue
+
+    async def _look_up(self, prefix: str) -> _Known:
+        changes = self._changes
+        found = await self._store.find(Query(ApiKey).where("prefix", "=", prefix).by("id").page(1))
+        workspace = await self._store.get(Workspace, found[0].workspace_id) if found else None
+        if workspace is None or workspace.deleted_ms is not None:
+            raise NotAuthenticated
+        known = _Known(found[0], _principal(found[0]), self._clock.monotonic() + REMEMBER_SECONDS)
+        if changes == self._changes:
+            self._remember(prefix, known)
+        return known
+
+    def _remember(self, prefix: str, known: _Known) -> None:
+        while len(self._known) >= self._remember_most:
+            del self._known[next(iter(self._known))]
+        self._known[prefix] = known
+
+    def _refuse_key(self, key: ApiKey, flaw: str, caller: Caller) -> None:
+        entry = self._audit.entry(caller, "keys.use", key.workspace_id, f"key:{key.id}", "refused", why=flaw)
+        self._audit.later(entry)
+        raise NotAuthenticated
+
+    def _count_use(self, key: ApiKey) -> None:
+        now = self._clock.now_ms()
+        if now - (key.last_used_ms or 0) > USE_COUNTS_SECONDS * 1000:
+            self._used[key.id] = now
+
+
+def _principal(key: ApiKey) -> Principal:
+    """Whatever is not a private key can do no more than a public one."""
+    kind = "private" if key.kind == "private" else "public"
+    return Principal(key.id, key.workspace_id, key.member_id, frozenset(key.scopes), kind)
+
+
+def _flaw(key: ApiKey, presented: str, now_ms: int) -> str:
+    if not hmac.compare_digest(key.secret_sha256, key_digest(presented)):
+        return "wrong"
+    if key.revoked_ms is not None:
+        return "revoked"
+    return "expired" if key.expires_ms is not None and now_ms >= key.expires_ms else ""
+
+
+def _why(principal: Principal, action: Action, thing: Thing) -> str:
+    if principal.kind != "private" and decide(principal, action, thing) is Verdict.FORBIDDEN:
+        return "a public key may not do this: use a private one"
+    if not principal.scopes.intersection(action.scopes):
+        return f"this key lacks the scope {' or '.join(action.scopes)}"
+    return "this is for its participants alone"
