@@ -20,6 +20,7 @@ from callvault.domain.lane import Lane, OpenSpool, Segment, Span
 from callvault.domain.recording import Recording
 from callvault.domain.stored import Artifact, Rendition, StoredObject
 from callvault.domain.upload import Upload
+from callvault.domain.upload import Upload
 from callvault.domain.workspace import ApiKey, Member, Workspace, WorkspaceKey
 
 Fields = tuple[str, ...]
@@ -53,6 +54,7 @@ KINDS = (
         live=(("workspace_id", *_NEWEST), *(("workspace_id", name, *_NEWEST) for name in _CALL_FILTERS)),
     ),
     Kind(ExternalId, "external_ids", ("workspace_id", "system", "value"), indexes=(("call_id", "system", "value"),)),
+    Kind(ExternalId, "external_ids", ("workspace_id", "system", "value"), indexes=(("call_id",),)),
     Kind(Turn, "turns", ("call_id", "seq")),
     Kind(
         Recording,
@@ -68,6 +70,7 @@ KINDS = (
         live=(("workspace_id", *_NEWEST), ("workspace_id", "status", *_NEWEST)),
         labels="tags",
     ),
+    Kind(Hold, "holds", ("id",), indexes=(("recording_id", "id"),)),
     Kind(Lane, "lanes", ("recording_id", "name")),
     Kind(Segment, "segments", ("recording_id", "lane", "seq"), indexes=(("object_key",),)),
     Kind(Span, "spans", ("id",), indexes=(("recording_id", "start_us", "id"),)),
@@ -82,6 +85,8 @@ KINDS = (
         ("workspace_id", "key"),
         indexes=(("claimed_ms", "workspace_id", "key"),),
     ),
+    Kind(Upload, "uploads", ("id",), indexes=(("recording_id", "id"), ("expires_ms", "id"))),
+    Kind(IdempotentRequest, "idempotent_requests", ("workspace_id", "key"), indexes=(("claimed_ms", "workspace_id"),)),
     Kind(
         Event,
         "events",
