@@ -14,12 +14,12 @@ from typing import Any
 from callvault.domain.audit import AuditEntry
 from callvault.domain.call import Call, ExternalId, Turn
 from callvault.domain.event import Event
+from callvault.domain.hold import Hold
 from callvault.domain.idempotency import IdempotentRequest
 from callvault.domain.job import Job
 from callvault.domain.lane import Lane, OpenSpool, Segment, Span
 from callvault.domain.recording import Recording
 from callvault.domain.stored import Artifact, Rendition, StoredObject
-from callvault.domain.upload import Upload
 from callvault.domain.upload import Upload
 from callvault.domain.workspace import ApiKey, Member, Workspace, WorkspaceKey
 
@@ -54,7 +54,6 @@ KINDS = (
         live=(("workspace_id", *_NEWEST), *(("workspace_id", name, *_NEWEST) for name in _CALL_FILTERS)),
     ),
     Kind(ExternalId, "external_ids", ("workspace_id", "system", "value"), indexes=(("call_id", "system", "value"),)),
-    Kind(ExternalId, "external_ids", ("workspace_id", "system", "value"), indexes=(("call_id",),)),
     Kind(Turn, "turns", ("call_id", "seq")),
     Kind(
         Recording,
@@ -85,8 +84,6 @@ KINDS = (
         ("workspace_id", "key"),
         indexes=(("claimed_ms", "workspace_id", "key"),),
     ),
-    Kind(Upload, "uploads", ("id",), indexes=(("recording_id", "id"), ("expires_ms", "id"))),
-    Kind(IdempotentRequest, "idempotent_requests", ("workspace_id", "key"), indexes=(("claimed_ms", "workspace_id"),)),
     Kind(
         Event,
         "events",
