@@ -87,3 +87,12 @@ class Recording:
     """A legal hold keeps it, and with it every deletion waits."""
     deleted_ms: int | None = None
     version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derivation:
+    """`derived_from` the other way round: which version was made of which."""
+
+    parent_id: str
+    child_id: str
+    workspace_id: str

@@ -18,7 +18,7 @@ from callvault.domain.hold import Hold
 from callvault.domain.idempotency import IdempotentRequest
 from callvault.domain.job import Job
 from callvault.domain.lane import Lane, OpenSpool, Segment, Span
-from callvault.domain.recording import Recording
+from callvault.domain.recording import Derivation, Recording
 from callvault.domain.stored import Artifact, Rendition, StoredObject
 from callvault.domain.upload import Upload
 from callvault.domain.workspace import ApiKey, Member, Workspace, WorkspaceKey
@@ -69,6 +69,7 @@ KINDS = (
         live=(("workspace_id", *_NEWEST), ("workspace_id", "status", *_NEWEST)),
         labels="tags",
     ),
+    Kind(Derivation, "derivations", ("parent_id", "child_id")),
     Kind(Hold, "holds", ("id",), indexes=(("recording_id", "id"),)),
     Kind(Lane, "lanes", ("recording_id", "name")),
     Kind(Segment, "segments", ("recording_id", "lane", "seq"), indexes=(("object_key",),)),
