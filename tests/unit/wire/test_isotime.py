@@ -1,10 +1,11 @@
 """ISO 8601 times."""
 
 import pytest
-from callvault.domain.errors import Malformed
-from callvault.wire import isotime
 from hypothesis import given
 from hypothesis import strategies as st
+
+from callvault.domain.errors import Malformed
+from callvault.wire import isotime
 
 
 @given(st.integers(0, 253_402_300_799_999))
