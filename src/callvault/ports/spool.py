@@ -1,48 +1,65 @@
 """The spool: acknowledged sound on this machine's disk, until storage has it."""
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
+from callvault.wire.spoolfile import Piece
+
+__all__ = ["Holding", "Piece", "Spool", "Spooled"]
+
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Sound as it was received, at its place in a lane."""
+class Spooled:
+    """What one `append` wrote."""
 
-    lane: str
-    take: int
-    codec: str
-    """`pcmu`, `pcma`, `l16`, `s16le` or `file`: how `payload` is decoded."""
-    rate: int
-    start: int
-    """The first sample's place in the lane."""
-    samples: int
-    payload: bytes
-    digest: bytes = b""
-    """SHA-256 of the take's body; empty for the frames of a live stream."""
-    arrived_us: int | None = None
-    """When a live frame came in on this machine's monotonic clock since the stream's start, for the drift's fit."""
+    serial: int
+    """Rises with every append of this spool, over restarts too, and is never used twice."""
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What this spool holds of one recording."""
+
+    recording_id: str
+    workspace_id: str
+    size: int
+    """Bytes on disk."""
 
 
 class Spool(Protocol):
-    """An append-only journal a recording. The methods block, except that `append` may be called from any thread.
+    """The journal of one node, for all its recordings, so that one fsync serves every caller that waits.
 
-    It is sealed like everything else. A journal cut off by a crash is read up to its last whole record.
+    It is sealed like everything else, under keys wrapped by the workspace's key: `KeyUnavailable` when the keyring
+    does not know that one. A journal cut off by a crash is read up to its last whole record. All but `append` block.
     """
 
-    def append(self, recording_id: str, pieces: Sequence[Piece]) -> None:
-        """The pieces are on disk (fsync, shared with other callers' appends) when this returns.
-        `DiskFull` when they are not because the disk is full; then none of them is."""
+    @property
+    def id(self) -> str:
+        """Names this spool for ever, over restarts: the name under which the node holds sound."""
         ...
 
-    def read(self, recording_id: str) -> Sequence[Piece]:
-        """All pieces that were acknowledged and not yet dropped, in the order of arrival."""
+    def append(self, recording_id: str, workspace_id: str, pieces: Sequence[Piece]) -> Future[None]:
+        """May be called from any thread and returns at once. When the future is done the pieces are on disk (fsync,
+        shared with other appends). It fails with `DiskFull` when the disk is full; then none of them is there."""
         ...
 
-    def drop(self, recording_id: str, count: int) -> None:
-        """The first `count` pieces are in storage, verified: they may leave the disk."""
+    def read(self, recording_id: str, at_most: int | None = None) -> Sequence[Spooled]:
+        """What was acknowledged and not yet dropped, in order of serials: all, or as much as fits into `at_most`
+        bytes and one record at least."""
         ...
 
-    def recordings(self) -> Sequence[str]:
-        """The recordings of which this machine holds sound, for the finding of what was cut off."""
+    def drop(self, recording_id: str, through: int) -> None:
+        """What the recording has up to this serial is in storage, verified: it may leave the disk, and is not read
+        again, after a crash neither, when this returns."""
+        ...
+
+    def holdings(self) -> Sequence[Holding]:
+        """What this spool holds, by recording: for the mover, and for the finding of what was cut off."""
+        ...
+
+    def close(self) -> None:
+        """Waits for what was appended, then lets go of the disk. An append after that fails with `ShuttingDown`."""
         ...

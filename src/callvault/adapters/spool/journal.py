@@ -1,0 +1,143 @@
+"""One file of the journal: records are appended to it, synced, found again; a torn tail is cut off."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from callvault.domain.errors import BlobCorrupt, BlobsUnavailable, DiskFull, PassingFault
+from callvault.wire.spoolfile import (
+    FILE_HEAD,
+    NAME_MAX,
+    RECORD_HEAD,
+    FileHead,
+    Record,
+    RecordHead,
+    Torn,
+    parse_file_head,
+    parse_head,
+    parse_record,
+    serialize_file_head,
+)
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def fault(error: OSError, path: Path) -> PassingFault:
+    if error.errno in _FULL:
+        return DiskFull(path=path.parent)
+    return BlobsUnavailable(why=f"the spool cannot be written ({os.strerror(error.errno or 0)})")
+
+
+class JournalFile:
+    """A file that is read; `size` is what is durable in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.number = int(path.stem, 16)
+        self.size = path.stat().st_size
+        self.live = 0
+        """How many records in it are still wanted."""
+        self.live_bytes = 0
+        self.keys: set[int] = set()
+        """Whose records are in it."""
+
+    @contextmanager
+    def opened(self) -> Iterator["Reader"]:
+        """`FileNotFoundError` when everything wanted in it was carried elsewhere in the meantime."""
+        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            yield Reader(self, fd)
+        finally:
+            os.close(fd)
+
+    def cut(self, size: int) -> None:
+        """What lies behind was never acknowledged."""
+        if size < self.size:
+            os.truncate(self.path, size)
+            self.size = size
+
+    def unlink(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+class Reader:
+    def __init__(self, file: JournalFile, fd: int) -> None:
+        self._file = file
+        self._fd = fd
+
+    def head(self) -> FileHead:
+        return parse_file_head(os.pread(self._fd, FILE_HEAD, 0))
+
+    def bytes(self, offset: int, length: int) -> bytes:
+        return os.pread(self._fd, length, offset)
+
+    def record(self, offset: int, length: int) -> Record:
+        try:
+            return parse_record(self.bytes(offset, length))
+        except Torn as error:
+            raise BlobCorrupt(key=f"spool/{self._file.path.name}", why="a record is not what was written") from error
+
+    def scan(self, *, checked: bool) -> Iterator[tuple[int, RecordHead, str]]:
+        """Offset, head and name of every whole record; `checked` reads the bodies too."""
+        offset = FILE_HEAD
+        while offset < self._file.size:
+            try:
+                data = self.bytes(offset, RECORD_HEAD + NAME_MAX)
+                head = parse_head(data)
+                if checked:
+                    parse_record(self.bytes(offset, head.length))
+            except Torn:
+                return
+            yield offset, head, data[RECORD_HEAD : RECORD_HEAD + head.name_length].decode()
+            offset += head.length
+
+
+class JournalHead(JournalFile):
+    """The newest file, to which is written."""
+
+    def __init__(self, path: Path, head: FileHead) -> None:
+        try:
+            self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_WRONLY, 0o600)
+        except OSError as error:
+            raise fault(error, path) from error
+        super().__init__(path)
+        self._dirty = False
+        """Whether something that was not acknowledged may lie behind `size`."""
+        try:
+            self.append(serialize_file_head(head))
+            sync_folder(path.parent)
+        except PassingFault:
+            self.unlink()
+            self.close()
+            raise
+
+    def append(self, data: bytes) -> int:
+        """The data is durable at the offset returned, or the file is as it was before."""
+        at, rest = self.size, memoryview(data)
+        try:
+            if self._dirty:
+                os.ftruncate(self._fd, at)
+            self._dirty = True
+            while rest:
+                rest = rest[os.pwrite(self._fd, rest, at + len(data) - len(rest)) :]
+            os.fdatasync(self._fd)
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(self._fd, at)
+            raise fault(error, self.path) from error
+        self._dirty = False
+        self.size += len(data)
+        return at
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

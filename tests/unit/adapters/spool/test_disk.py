@@ -1,0 +1,249 @@
+"""The journal on disk: crashes, full disks, rotation, seals."""
+
+import resource
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.contract.test_spool import keyring, piece, takes
+
+from callvault.adapters.spool.disk import DiskSpool
+from callvault.domain.errors import BlobCorrupt, DiskFull, KeyUnavailable, Misconfigured
+from callvault.ports.spool import Piece, Spool
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.spool"))
+
+
+def reopened(spool: DiskSpool, folder: Path, file_bytes: int = 1 << 20) -> DiskSpool:
+    spool.close()
+    return DiskSpool(folder, keyring("w1", "w2"), file_bytes)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., DiskSpool]:
+    return lambda file_bytes=1 << 20: DiskSpool(tmp_path, keyring("w1", "w2"), file_bytes)
+
+
+def test_everything_is_there_after_a_restart_and_serials_go_on(make: Callable[..., DiskSpool], tmp_path: Path) -> None:
+    spool = make()
+    for n in range(4):
+        spool.append("r1", "w1", [piece(n)]).result()
+    spool.drop("r1", spool.read("r1")[0].serial)
+    last, name = spool.read("r1")[-1].serial, spool.id
+    spool = reopened(spool, tmp_path)
+    assert spool.id == name
+    assert takes(spool, "r1") == [1, 2, 3]
+    spool.append("r1", "w1", [piece(9)]).result()
+    assert spool.read("r1")[-1].serial > last
+    spool.close()
+
+
+def test_serials_go_on_after_everything_was_dropped_and_the_program_restarted(
+    make: Callable[..., DiskSpool], tmp_path: Path
+) -> None:
+    spool = make()
+    for n in range(3):
+        spool.append("r1", "w1", [piece(n)]).result()
+    last = spool.read("r1")[-1].serial
+    spool.drop("r1", last)
+    for _ in range(3):
+        spool = reopened(spool, tmp_path)
+        spool.append("r1", "w1", [piece(5)]).result()
+        (held,) = spool.read("r1")
+        assert held.serial > last
+        last = held.serial
+        spool.drop("r1", last)
+    spool.close()
+
+
+@pytest.mark.parametrize("lost", [1, 7, 40, 150, 200])
+def test_a_torn_tail_loses_the_torn_record_alone(make: Callable[..., DiskSpool], tmp_path: Path, lost: int) -> None:
+    spool = make()
+    for n in range(3):
+        spool.append("r1", "w1", [piece(n)]).result()
+    spool.close()
+    (path,) = files(tmp_path)
+    path.write_bytes(path.read_bytes()[:-lost])
+    spool = make()
+    assert takes(spool, "r1") == [0, 1]
+    spool.append("r1", "w1", [piece(3)]).result()
+    spool = reopened(spool, tmp_path)
+    assert takes(spool, "r1") == [0, 1, 3]
+    spool.close()
+
+
+def test_garbage_behind_the_last_record_is_no_record(make: Callable[..., DiskSpool], tmp_path: Path) -> None:
+    spool = make()
+    spool.append("r1", "w1", [piece(1)]).result()
+    spool.close()
+    with files(tmp_path)[0].open("ab") as file:
+        file.write(bytes(500) + b"\x30\x00\x00\x00garbage" * 20)
+    spool = make()
+    assert takes(spool, "r1") == [1]
+    spool.close()
+
+
+def test_a_file_that_was_just_begun_when_the_power_went_is_no_trouble(
+    make: Callable[..., DiskSpool], tmp_path: Path
+) -> None:
+    spool = make()
+    spool.append("r1", "w1", [piece(1)]).result()
+    spool.close()
+    (tmp_path / "00000000ff.spool").write_bytes(b"cvsp")
+    spool = make()
+    spool.append("r1", "w1", [piece(2)]).result()
+    assert takes(spool, "r1") == [1, 2]
+    spool.close()
+
+
+def test_damage_within_older_files_stops_the_start_rather_than_losing_what_follows(
+    make: Callable[..., DiskSpool], tmp_path: Path
+) -> None:
+    spool = make(1000)
+    for n in range(20):
+        spool.append("r1", "w1", [piece(n)]).result()
+    spool.close()
+    first = files(tmp_path)[0]
+    data = bytearray(first.read_bytes())
+    data[40:44] = bytes(4)
+    first.write_bytes(data)
+    with pytest.raises(BlobCorrupt):
+        make()
+
+
+def test_files_leave_the_disk_when_nothing_in_them_is_wanted(make: Callable[..., DiskSpool], tmp_path: Path) -> None:
+    spool = make(2000)
+    for n in range(100):
+        spool.append("r1", "w1", [piece(n)]).result()
+        if n % 10 == 9:
+            spool.drop("r1", spool.read("r1")[-1].serial)
+    assert len(files(tmp_path)) <= 7
+    spool.append("r1", "w1", [piece(0)]).result()
+    spool = reopened(spool, tmp_path)
+    assert takes(spool, "r1") == [0]
+    spool.close()
+
+
+def test_one_recording_that_cannot_leave_does_not_keep_the_disk_full(
+    make: Callable[..., DiskSpool], tmp_path: Path
+) -> None:
+    spool = make(4000)
+    for n in range(5):
+        spool.append("stuck", "w2", [piece(n)]).result()
+    for n in range(400):
+        spool.append("r1", "w1", [piece(n)]).result()
+        spool.drop("r1", spool.read("r1")[-1].serial)
+    assert sum(path.stat().st_size for path in files(tmp_path)) < 40_000
+    assert takes(spool, "stuck") == [0, 1, 2, 3, 4]
+    spool = reopened(spool, tmp_path)
+    assert takes(spool, "stuck") == [0, 1, 2, 3, 4]
+    assert takes(spool, "r1") == []
+    spool.close()
+
+
+def test_sound_lies_sealed_on_the_disk_and_opens_with_the_workspaces_key_alone(
+    make: Callable[..., DiskSpool], tmp_path: Path
+) -> None:
+    secret = b"four one one one" * 20
+    spool = make()
+    spool.append("r1", "w1", [piece(1, secret)]).result()
+    spool.append("r2", "w2", [piece(1, secret)]).result()
+    spool.close()
+    assert secret[:16] not in b"".join(path.read_bytes() for path in files(tmp_path))
+    other = DiskSpool(tmp_path, keyring("w1"))
+    assert other.read("r1")[0].pieces[0].payload == secret
+    with pytest.raises(KeyUnavailable):
+        other.read("r2")
+    other.close()
+
+
+def test_a_workspace_without_a_key_is_refused_and_the_others_go_on(make: Callable[..., DiskSpool]) -> None:
+    spool = make()
+    refused, taken = spool.append("r9", "stranger", [piece(1)]), spool.append("r1", "w1", [piece(1)])
+    taken.result()
+    with pytest.raises(KeyUnavailable):
+        refused.result()
+    assert takes(spool, "r9") == []
+    spool.close()
+
+
+def test_a_piece_that_is_none_is_refused_at_once_and_hurts_nobody(make: Callable[..., DiskSpool]) -> None:
+    spool = make()
+    with pytest.raises(ValueError, match="not in tuple"):
+        spool.append("r1", "w1", [Piece("a", 1, "vinyl", 8000, 0, 1, b"x")])
+    spool.append("r1", "w1", [piece(1)]).result()
+    assert takes(spool, "r1") == [1]
+    spool.close()
+
+
+def test_a_changed_byte_is_noticed(make: Callable[..., DiskSpool], tmp_path: Path) -> None:
+    spool = make()
+    spool.append("r1", "w1", [piece(1)]).result()
+    data = bytearray(files(tmp_path)[0].read_bytes())
+    data[-5] ^= 1
+    files(tmp_path)[0].write_bytes(data)
+    with pytest.raises(BlobCorrupt):
+        spool.read("r1")
+    spool.close()
+
+
+def test_a_folder_belongs_to_one_process(make: Callable[..., DiskSpool]) -> None:
+    spool = make()
+    with pytest.raises(Misconfigured):
+        make()
+    spool.close()
+    make().close()
+
+
+@contextmanager
+def no_file_over(size: int):  # type: ignore[no-untyped-def]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def fill(spool: Spool) -> int:
+    for n in range(10_000):
+        try:
+            spool.append("r1", "w1", [piece(n)]).result()
+        except DiskFull:
+            return n
+    raise AssertionError
+
+
+def test_a_full_disk_refuses_and_what_was_acknowledged_stays_and_it_goes_on_when_there_is_space(
+    make: Callable[..., DiskSpool], tmp_path: Path
+) -> None:
+    spool = make()
+    with no_file_over(20_000):
+        count = fill(spool)
+        assert count > 20
+        with pytest.raises(DiskFull):
+            spool.append("r1", "w1", [Piece("customer", 77, "pcmu", 8000, 0, 30_000, bytes(30_000))]).result()
+        assert takes(spool, "r1") == list(range(count))
+    spool.append("r1", "w1", [piece(count)]).result()
+    spool = reopened(spool, tmp_path)
+    assert takes(spool, "r1") == list(range(count + 1))
+    spool.close()
+
+
+def test_on_a_full_disk_files_that_nobody_wants_are_removed_all_the_same(
+    make: Callable[..., DiskSpool], tmp_path: Path
+) -> None:
+    spool = make(2000)
+    for n in range(60):
+        spool.append("r1", "w1", [piece(n)]).result()
+    before = len(files(tmp_path))
+    with no_file_over(1):
+        with pytest.raises(DiskFull):
+            spool.drop("r1", spool.read("r1")[40].serial)
+        assert len(files(tmp_path)) <= before - 5
+    spool = reopened(spool, tmp_path)
+    assert set(takes(spool, "r1")) >= set(range(41, 60))
+    spool.close()
