@@ -1,0 +1,59 @@
+"""Lanes put together: sums that saturate and never wrap, left and right, and masks laid over."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from callvault.audio.clock import SECOND_US
+
+Samples = NDArray[np.int16]
+
+_BLOCK = 16_384
+"""Samples summed at a time, so that the wide sums stay in the processor's cache."""
+_LOWEST, _HIGHEST = -32_768, 32_767
+_BEEP_HZ = 1000
+_BEEP_HEIGHT = 6000
+
+
+def mono(lanes: Sequence[Samples], out: Samples) -> None:
+    """The sum of lanes of one length, written to `out`, which need not lie in one piece."""
+    if len(lanes) < 2:
+        out[:] = lanes[0] if lanes else 0
+        return
+    wide = np.empty(min(_BLOCK, len(out)), np.int32)
+    for at in range(0, len(out), _BLOCK):
+        block = out[at : at + _BLOCK]
+        total = wide[: len(block)]
+        np.add(lanes[0][at : at + _BLOCK], lanes[1][at : at + _BLOCK], out=total, dtype=np.int32)
+        for lane in lanes[2:]:
+            np.add(total, lane[at : at + _BLOCK], out=total)
+        np.clip(total, _LOWEST, _HIGHEST, out=total)
+        block[:] = total
+
+
+def interleaved(lanes: Sequence[Samples], sides: Sequence[frozenset[int]], frames: int) -> Samples:
+    """Frames of as many channels as there are sides, each the sum of the lanes that it names by their place."""
+    out = np.empty((frames, len(sides)), np.int16)
+    for channel, side in enumerate(sides):
+        mono([lanes[n] for n in sorted(side)], out[:, channel])
+    return out
+
+
+def silence(samples: Samples, first: int, stretches: Iterable[tuple[int, int]]) -> None:
+    """Nothing is heard in the stretches; `first` is the number of the first frame in `samples`."""
+    for start, end in stretches:
+        samples[max(start - first, 0) : max(end - first, 0)] = 0
+
+
+def beep(samples: Samples, first: int, stretches: Iterable[tuple[int, int]], rate: int) -> None:
+    """A tone is heard in the stretches instead; its phase hangs on the frame's number alone."""
+    for start, end in stretches:
+        frames = np.arange(max(start, first), min(end, first + len(samples)))
+        turns = frames * _BEEP_HZ % rate / rate
+        samples[frames - first] = np.rint(_BEEP_HEIGHT * np.sin(2 * np.pi * turns)).astype(np.int16)
+
+
+def stretch(start_us: int, end_us: int, rate: int) -> tuple[int, int]:
+    """The frames that a time touches, so that a mask covers all of what it shall."""
+    return start_us * rate // SECOND_US, -(-end_us * rate // SECOND_US)
