@@ -30,14 +30,14 @@ class DiskBlobs:
             self._sweep()
 
     def put(self, key: str, chunks: Iterable[bytes], *, workspace_id: str = "", digest: bool = True) -> StoredObject:
-        path = self._path(key)
+        path, written = self._path(key), self._incoming / secrets.token_hex(16)
         measured = Measured(chunks, digest)
-        with self._translated(key):
-            written = self._written(measured)
+        with self._translated(key, measured):
             try:
+                _write(written, measured)
                 self._name(written, path)
             finally:
-                written.unlink()
+                written.unlink(missing_ok=True)
         return measured.stored(key)
 
     def read(self, obj: StoredObject, start: int = 0, length: int | None = None) -> bytes:
@@ -64,18 +64,6 @@ class DiskBlobs:
 
     def _path(self, key: str) -> Path:
         return self._folder / checked(key)
-
-    def _written(self, chunks: Iterable[bytes]) -> Path:
-        path = self._incoming / secrets.token_hex(16)
-        try:
-            with path.open("xb", buffering=0) as file:
-                for chunk in chunks:
-                    _write_all(file.fileno(), chunk)
-                os.fsync(file.fileno())
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        return path
 
     def _name(self, written: Path, path: Path) -> None:
         try:
@@ -131,10 +119,12 @@ class DiskBlobs:
                 path.unlink(missing_ok=True)
 
     @contextmanager
-    def _translated(self, key: str) -> Iterator[None]:
+    def _translated(self, key: str, source: Measured | None = None) -> Iterator[None]:
         try:
             yield
         except OSError as error:
+            if source and source.failed:
+                raise
             raise self._fault(error, key) from error
 
     def _fault(self, error: OSError, key: str) -> Exception:
@@ -149,10 +139,13 @@ class DiskBlobs:
         return BlobsUnavailable(why=f"{self._folder}: {error.strerror}")
 
 
-def _write_all(file: int, chunk: bytes) -> None:
-    view = memoryview(chunk)
-    while view:
-        view = view[os.write(file, view) :]
+def _write(path: Path, chunks: Iterable[bytes]) -> None:
+    with path.open("xb", buffering=0) as file:
+        for chunk in chunks:
+            view = memoryview(chunk)
+            while view:
+                view = view[file.write(view) :]
+        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -29,16 +29,24 @@ class Measured:
     """Chunks that pass through, counted and digested."""
 
     def __init__(self, chunks: Iterable[bytes], digest: bool = True) -> None:
-        self._chunks = chunks
+        self._chunks = iter(chunks)
         self._sha256 = hashlib.sha256() if digest else None
         self.size = 0
+        self.failed = False
+        """Whether the chunks themselves broke off, so that this is not taken for the storage's fault."""
 
     def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._chunks:
+        while (chunk := self._next()) is not None:
             self.size += len(chunk)
             if self._sha256:
                 self._sha256.update(chunk)
             yield chunk
+
+    def _next(self) -> bytes | None:
+        self.failed = True
+        chunk = next(self._chunks, None)
+        self.failed = False
+        return chunk
 
     def stored(self, key: str) -> StoredObject:
         return StoredObject(key=key, size=self.size, sha256=self._sha256.hexdigest() if self._sha256 else "")

@@ -1,7 +1,7 @@
 """Objects sealed on their way into any storage and opened on their way out, each under a data key of its own."""
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from callvault.adapters.blobs.measure import Measured, span
@@ -10,6 +10,8 @@ from callvault.domain.stored import StoredObject
 from callvault.ports.blobs import Blobs
 from callvault.ports.keyring import Keyring
 from callvault.wire.sealed import KEY_BYTES, NotAsSealed, seal, sealed_size, stretch, unseal
+
+Fetch = Callable[[StoredObject, int, int | None], Iterable[bytes]]
 
 
 class SealedBlobs:
@@ -31,16 +33,10 @@ class SealedBlobs:
         )
 
     def read(self, obj: StoredObject, start: int = 0, length: int | None = None) -> bytes:
-        return b"".join(self.stream(obj, start, length))
+        return b"".join(self._opened(obj, start, length, lambda *where: [self._inner.read(*where)]))
 
     def stream(self, obj: StoredObject, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        if obj.sealing is None:
-            return self._inner.stream(obj, start, length)
-        wanted = span(obj.size, start, length)
-        if not wanted and obj.size:
-            return iter(())
-        start = min(start, obj.size)
-        return self._opened(obj, obj.sealing, start, start + wanted)
+        return self._opened(obj, start, length, self._inner.stream)
 
     def delete(self, key: str) -> None:
         self._inner.delete(key)
@@ -51,15 +47,21 @@ class SealedBlobs:
     def check(self) -> None:
         self._inner.check()
 
-    def _opened(self, obj: StoredObject, sealing: str, start: int, stop: int) -> Iterator[bytes]:
-        data_key = self._keyring.unwrap(obj.workspace_id, sealing, obj.key)
-        part = stretch(obj.size, start, stop)
+    def _opened(self, obj: StoredObject, start: int, length: int | None, fetch: Fetch) -> Iterator[bytes]:
+        if obj.sealing is None:
+            yield from fetch(obj, start, length)
+            return
+        wanted = span(obj.size, start, length)
+        if not wanted and obj.size:
+            return
+        data_key = self._keyring.unwrap(obj.workspace_id, obj.sealing, obj.key)
+        start = min(start, obj.size)
+        part = stretch(obj.size, start, start + wanted)
         # To the object's end without a length, so that bytes added behind it are noticed.
-        chunks = self._inner.stream(
-            replace(obj, size=sealed_size(obj.size), sealing=None), part.offset, None if part.to_end else part.length
-        )
+        whole = replace(obj, size=sealed_size(obj.size), sealing=None)
+        chunks = fetch(whole, part.offset, None if part.to_end else part.length)
         try:
-            yield from _cut(unseal(data_key, obj.key, obj.size, part, chunks), part.skip, stop - start)
+            yield from _cut(unseal(data_key, obj.key, obj.size, part, chunks), part.skip, wanted)
         except NotAsSealed as broken:
             raise BlobCorrupt(key=obj.key, why=str(broken)) from None
 
