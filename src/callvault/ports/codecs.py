@@ -30,6 +30,23 @@ class SoundLimits:
     channels: int = 32
 
 
+class Decoding(Protocol):
+    """The blocks of a file's sound, in order. What was lost inside is silence of the right length."""
+
+    def __iter__(self) -> Iterator[Samples]: ...
+
+    def __next__(self) -> Samples: ...
+
+    def close(self) -> None:
+        """Lets go of the file before its end."""
+        ...
+
+    @property
+    def damage(self) -> str | None:
+        """Known after the last block: what of the file did not decode, or None when all of it did."""
+        ...
+
+
 class Codecs(Protocol):
     """All blocking: callers on the event loop run them in threads. Input that lies, is cut off or is no sound
     raises `Malformed`, in bounded time and memory, whatever it claims to be."""
@@ -38,14 +55,25 @@ class Codecs(Protocol):
         """What the file is, told by its content; `Malformed` when no sound can be decoded from it."""
         ...
 
-    def decode(self, source: BinaryIO, limits: SoundLimits) -> Iterator[Samples]:
-        """All its sound at its own rate, in blocks of shape (n, channels), in constant memory."""
+    def decode(self, source: BinaryIO, limits: SoundLimits) -> Decoding:
+        """All its sound at its own rate, in blocks of shape (n, channels), in constant memory.
+
+        Faults show with the first blocks, not here. A file that was cut off gives what came before the cut, and
+        says so as `damage`. `TooLarge` once more than the limits has really come out of it.
+        """
         ...
 
     def decode_frames(self, codec: str, frames: Iterable[bytes], rate: int) -> Iterator[Samples]:
-        """Frames of one stream in order (`g722`, `opus`, `gsm` ...), decoded with state carried over."""
+        """Frames of one stream in order (`g722`, `opus`, `gsm`), decoded with state carried over.
+
+        One block of shape (n,) comes out for each frame. An empty frame stands for a lost one: it, and one that
+        does not decode, gives silence as long as the frame before it.
+        """
         ...
 
     def encode(self, blocks: Iterable[Samples], *, format: str, rate: int, channels: int) -> Iterator[bytes]:
-        """A file of the format (mp3, ogg, m4a, flac), in pieces as it is made, in constant memory."""
+        """A file of the format (mp3, ogg, m4a, flac), in pieces, in constant memory; the same blocks give the same
+        bytes. An ogg comes as it is made; the others once they are whole, for their beginning tells their length.
+        A rate that the format does not know is resampled.
+        """
         ...
