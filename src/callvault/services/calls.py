@@ -1,0 +1,213 @@
+"""Calls: announced, looked up by any of their ids, changed, ended, and their data deleted."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from callvault.domain.access import Action, Caller, Thing
+from callvault.domain.call import Call, ExternalId, readers
+from callvault.domain.errors import AlreadyThere, Malformed, Missing
+from callvault.domain.filters import CallFilter
+from callvault.domain.ids import Json, is_uuid, token
+from callvault.domain.query import Query
+from callvault.domain.recording import Recording
+from callvault.domain.unit import Unit
+from callvault.domain.workspace import Workspace
+from callvault.ports.store import Store
+from callvault.ports.system import Clock, Ids
+from callvault.services.access import Access
+from callvault.services.callfacts import CallFacts, checked
+from callvault.services.lineage import versions_of
+from callvault.services.pages import Page, Place, page_of
+from callvault.services.removal import Removal
+from callvault.services.stale import again_when_stale
+from callvault.services.witness import Witness
+
+PUBLIC_ID_BYTES = 18
+OVER = ("ended", "failed")
+
+
+class Calls:
+    def __init__(
+        self, store: Store, *, clock: Clock, ids: Ids, access: Access, witness: Witness, removal: Removal
+    ) -> None:
+        self._store, self._clock, self._ids = store, clock, ids
+        self._access, self._witness, self._removal = access, witness, removal
+
+    async def create(self, caller: Caller, facts: CallFacts, call_id: str | None = None) -> Call:
+        """`call_id` is the caller's own choice of uuid; `AlreadyThere` when there is such a call, or one that has one
+        of the external ids."""
+        unit = Unit()
+        call = self.begin(unit, caller, facts, call_id)
+        await self._store.commit(unit)
+        return await self.fresh(call)
+
+    def begin(self, unit: Unit, caller: Caller, facts: CallFacts, call_id: str | None = None) -> Call:
+        """A new call as part of the unit; its chat id is counted when the unit commits."""
+        workspace_id = self._access.permit(caller, Action.CREATE_CALL).workspace_id
+        if call_id is not None and not is_uuid(call_id):
+            raise Malformed(what="call.id", why="it is a UUID")
+        now = self._clock.now_ms()
+        call = Call(
+            id=(call_id or self._ids.uuid()).lower(),
+            workspace_id=workspace_id,
+            public_id=f"call_{token(self._ids.secret(PUBLIC_ID_BYTES))}",
+            created_ms=now,
+            updated_ms=now,
+            readers=readers(facts.get("kind", ""), facts.get("participants", ())),
+            **checked(facts),
+        )
+        unit.add(call, *_external_ids(call))
+        self._witness.of_call(unit, caller, Action.CREATE_CALL, call, "call.created")
+        return call
+
+    async def fresh(self, call: Call) -> Call:
+        """The call as the store has it: after its creation, with its chat id."""
+        return await self._store.get(Call, call.id) or call
+
+    async def by_id(self, caller: Caller, call_id: str, action: Action = Action.READ_CALL) -> Call:
+        self._access.permit(caller, action)
+        return self._known(caller, action, await self._store.get(Call, call_id.lower()))
+
+    async def by_public_id(self, caller: Caller, public_id: str, action: Action = Action.READ_CALL) -> Call:
+        self._access.permit(caller, action)
+        return self._known(caller, action, await self._of_public_id(public_id))
+
+    async def by_chat_id(self, caller: Caller, chat_id: int, action: Action = Action.READ_CHAT) -> Call:
+        principal = self._access.permit(caller, action)
+        query = Query(Call).where("workspace_id", "=", principal.workspace_id).where("chat_id", "=", chat_id)
+        found = await self._store.find(query.by("id").page(1)) if 0 < chat_id < 2**63 else ()
+        return self._known(caller, action, *found)
+
+    async def by_external_id(self, caller: Caller, system: str, value: str, action: Action = Action.READ_CALL) -> Call:
+        principal = self._access.permit(caller, action)
+        known = await self._store.get(ExternalId, principal.workspace_id, system, value)
+        return self._known(caller, action, await self._store.get(Call, known.call_id) if known else None)
+
+    async def by_capability(self, public_id: str) -> Call:
+        """For those who show no key: the public id is the permission, in workspaces that want it so."""
+        call = await self._of_public_id(public_id)
+        workspace = await self._store.get(Workspace, call.workspace_id) if call else None
+        open_to_all = workspace and workspace.public_recordings and not workspace.hipaa and not workspace.deleted_ms
+        if call is None or call.deleted_ms is not None or call.readers is not None or not open_to_all:
+            raise Missing(what="call")
+        return call
+
+    async def find(
+        self, caller: Caller, wanted: CallFilter, place: Place, action: Action = Action.READ_CALL
+    ) -> Page[Call]:
+        return await page_of(self._store, self._query(caller, wanted, action), place)
+
+    async def count(self, caller: Caller, wanted: CallFilter, action: Action = Action.READ_CALL) -> int:
+        return await self._store.count(self._query(caller, wanted, action))
+
+    @again_when_stale
+    async def update(self, caller: Caller, call_id: str, changes: CallFacts) -> Call:
+        call = await self.by_id(caller, call_id, Action.CHANGE_CALL)
+        changed = self._changed(call, checked(changes))
+        unit = Unit()
+        unit.change(changed)
+        if "external_ids" in changes:
+            unit.remove(*_external_ids(call))
+            unit.put(*_external_ids(changed))
+            await self._claim(changed)
+        if changed.readers != call.readers:
+            unit.change(*(replace(r, readers=changed.readers, version=r.version + 1) for r in await self._sound(call)))
+        fields: list[Json] = [*sorted(changes)]
+        self._witness.of_call(unit, caller, Action.CHANGE_CALL, changed, "call.updated", changed=fields)
+        await self._store.commit(unit)
+        return changed
+
+    @again_when_stale
+    async def end(self, caller: Caller, call_id: str, reason: str | None = None, status: str = "ended") -> Call:
+        """Ending it again changes nothing."""
+        call = await self.by_id(caller, call_id, Action.CHANGE_CALL)
+        if call.status in OVER:
+            return call
+        unit = Unit()
+        ended = self.finish(unit, caller, call, reason, status)
+        await self._store.commit(unit)
+        return ended
+
+    def finish(self, unit: Unit, caller: Caller, call: Call, reason: str | None = None, status: str = "ended") -> Call:
+        """The end of a call as part of the unit."""
+        facts = CallFacts(status=status, ended_ms=call.ended_ms or self._clock.now_ms())
+        facts["ended_reason"] = reason or call.ended_reason
+        ended = self._changed(call, facts)
+        unit.change(ended)
+        self._witness.of_call(unit, caller, Action.CHANGE_CALL, ended, "call.ended", status=status)
+        return ended
+
+    @again_when_stale
+    async def delete(self, caller: Caller, call_id: str) -> Call:
+        """Sound, artifacts, transcript and all that was derived go; a tombstone that tells nothing stays.
+
+        `OnHold` when a hold keeps a recording. Deleting it again changes nothing.
+        """
+        self._access.permit(caller, Action.DELETE_CALL)
+        call = await self._store.get(Call, call_id.lower())
+        if call is None:
+            raise Missing(what="call")
+        self._access.require(caller, Action.DELETE_CALL, Thing(call.workspace_id, call.readers), f"call:{call.id}")
+        if call.deleted_ms is not None:
+            return call
+        doomed = await self._removal.doomed(await self._sound(call))
+        unit, tombstone = Unit(), self._tombstone(call)
+        unit.change(tombstone)
+        unit.remove(*_external_ids(call))
+        self._removal.remove(unit, caller, doomed)
+        self._removal.enqueue_purge(unit, call.workspace_id, doomed, call.id)
+        self._witness.of_call(unit, caller, Action.DELETE_CALL, tombstone, "call.deleted")
+        await self._store.commit(unit)
+        return tombstone
+
+    def _known(self, caller: Caller, action: Action, call: Call | None = None) -> Call:
+        if call is None or call.deleted_ms is not None:
+            raise Missing(what="call")
+        self._access.require(caller, action, Thing.of_call(call), f"call:{call.id}")
+        return call
+
+    async def _of_public_id(self, public_id: str) -> Call | None:
+        found = await self._store.find(Query(Call).where("public_id", "=", public_id).by("id").page(1))
+        return found[0] if found else None
+
+    def _query(self, caller: Caller, wanted: CallFilter, action: Action) -> Query[Call]:
+        principal = self._access.permit(caller, action)
+        return wanted.query(principal.workspace_id, principal.member_id)
+
+    def _changed(self, call: Call, changes: CallFacts) -> Call:
+        changed = replace(call, **changes, updated_ms=self._clock.now_ms(), version=call.version + 1)
+        return replace(changed, readers=readers(changed.kind, changed.participants))
+
+    async def _claim(self, call: Call) -> None:
+        """`AlreadyThere` when one of the external ids is another call's."""
+        for wanted in _external_ids(call):
+            known = await self._store.get(ExternalId, wanted.workspace_id, wanted.system, wanted.value)
+            if known and known.call_id != call.id:
+                raise AlreadyThere(what=f"call with this id of {wanted.system}")
+
+    async def _sound(self, call: Call) -> Iterable[Recording]:
+        return await versions_of(self._store, call.id)
+
+    def _tombstone(self, call: Call) -> Call:
+        now = self._clock.now_ms()
+        return Call(
+            id=call.id,
+            workspace_id=call.workspace_id,
+            public_id=call.public_id,
+            chat_id=call.chat_id,
+            created_ms=call.created_ms,
+            updated_ms=now,
+            direction=call.direction,
+            kind=call.kind,
+            readers=call.readers,
+            status=call.status if call.status in OVER else "ended",
+            deleted_ms=now,
+            version=call.version + 1,
+        )
+
+
+def _external_ids(call: Call) -> list[ExternalId]:
+    return [
+        ExternalId(workspace_id=call.workspace_id, system=system, value=value, call_id=call.id)
+        for system, value in call.external_ids.items()
+    ]

@@ -1,0 +1,218 @@
+"""Recordings: begun with a call or for one, retrieved, listed, changed, deleted; and which version is heard."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypedDict
+
+from callvault.domain.access import Action, Caller, Principal, Thing, Verdict, decide
+from callvault.domain.call import Call
+from callvault.domain.errors import AlreadyThere, Malformed, Missing, RecordingDisabled, TooLarge
+from callvault.domain.filters import RecordingFilter
+from callvault.domain.ids import Json
+from callvault.domain.query import Query
+from callvault.domain.recording import Recording
+from callvault.domain.unit import Unit
+from callvault.domain.versions import heard, heard_of_call
+from callvault.domain.workspace import Workspace
+from callvault.ports.store import Store
+from callvault.ports.system import Clock, Ids
+from callvault.services.access import Access
+from callvault.services.callfacts import CallFacts, small_json
+from callvault.services.calls import Calls
+from callvault.services.lineage import family_of, versions_of
+from callvault.services.pages import Page, Place, page_of
+from callvault.services.removal import Removal
+from callvault.services.stale import again_when_stale
+from callvault.services.witness import Witness
+
+DAY_MS = 86_400_000
+RETENTION_DAYS_MAX = 36_500
+TAGS_MAX = 64
+TAG_MAX = 128
+
+
+class RecordingFacts(TypedDict, total=False):
+    tags: tuple[str, ...]
+    metadata: dict[str, Json]
+    retention_days: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecording:
+    """A recording with its call: what the seed calls by this name."""
+
+    recording: Recording
+    call: Call
+
+
+class Recordings:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock,
+        ids: Ids,
+        access: Access,
+        witness: Witness,
+        removal: Removal,
+        calls: Calls,
+    ) -> None:
+        self._store, self._clock, self._ids = store, clock, ids
+        self._access, self._witness, self._removal, self._calls = access, witness, removal, calls
+
+    async def create(
+        self,
+        caller: Caller,
+        call: str | CallFacts,
+        facts: RecordingFacts | None = None,
+        *,
+        call_id: str | None = None,
+        recording_id: str | None = None,
+    ) -> CallRecording:
+        """For the call of this id, or with a new call of these facts, whose id may be chosen as `call_id`.
+
+        A caller that brings a `recording_id` may repeat the request after a crash: what is there then is returned.
+        """
+        principal = self._access.permit(caller, Action.CREATE_RECORDING)
+        workspace = await self.enabled(principal)
+        unit = Unit()
+        known = await self._calls.by_id(caller, call, Action.CREATE_RECORDING) if isinstance(call, str) else None
+        begun = known or self._calls.begin(unit, caller, call, call_id)  # type: ignore[arg-type]
+        recording = self._begun(workspace, begun, checked(facts or {}), recording_id or self._ids.uuid())
+        unit.add(recording)
+        self._witness.of_recording(
+            unit, caller, Action.CREATE_RECORDING, recording, "recording.created", "recording.processing"
+        )
+        try:
+            await self._store.commit(unit)
+        except AlreadyThere:
+            return await self._again(caller, recording_id)
+        return CallRecording(recording, known or await self._calls.fresh(begun))
+
+    async def enabled(self, principal: Principal) -> Workspace:
+        """`RecordingDisabled` where the workspace has turned recording off."""
+        workspace = await self._store.get(Workspace, principal.workspace_id)
+        if workspace is None:
+            raise Missing(what="workspace")
+        if not workspace.recording_enabled:
+            raise RecordingDisabled
+        return workspace
+
+    async def retrieve(self, caller: Caller, recording_id: str, action: Action = Action.READ_RECORDING) -> Recording:
+        """The very version of this id, for its facts and for those who change it."""
+        self._access.permit(caller, action)
+        recording = await self._store.get(Recording, recording_id.lower())
+        if recording is None or recording.deleted_ms is not None:
+            raise Missing(what="recording")
+        self._access.require(caller, action, Thing.of_recording(recording), f"recording:{recording.id}")
+        return recording
+
+    async def heard(self, caller: Caller, recording_id: str, action: Action = Action.LISTEN) -> Recording:
+        """The version that the caller hears who asks for this one: a redacted one stands in for its original."""
+        wanted = await self.retrieve(caller, recording_id, action)
+        if wanted.redacted or self.hears_originals(caller, wanted):
+            return wanted
+        return heard(wanted, await family_of(self._store, [wanted]), originals_too=False)
+
+    async def of_call(self, caller: Caller, call_id: str, action: Action = Action.LISTEN) -> Recording:
+        """What the caller hears who asks for a call's recording; `Missing` when there is none."""
+        call = await self._calls.by_id(caller, call_id, action)
+        return await self.heard_of(caller, call)
+
+    async def heard_of(self, caller: Caller | None, call: Call) -> Recording:
+        """The same of a call that was looked up already; without a caller, as somebody without any scope."""
+        versions = await versions_of(self._store, call.id)
+        if caller is not None and versions and self.hears_originals(caller, versions[0]):
+            return heard_of_call(versions, originals_too=True)
+        return heard_of_call(await family_of(self._store, versions), originals_too=False)
+
+    async def versions(self, caller: Caller, call_id: str) -> Sequence[Recording]:
+        """All living versions of a call's sound, the newest first."""
+        call = await self._calls.by_id(caller, call_id, Action.READ_RECORDING)
+        return await versions_of(self._store, call.id)
+
+    async def with_calls(self, recordings: Sequence[Recording]) -> list[CallRecording]:
+        """Each with its call, without asking about access again."""
+        wanted = tuple({recording.call_id for recording in recordings})
+        found = await self._store.find(Query(Call).where("id", "in", wanted).by("id")) if wanted else ()
+        calls = {call.id: call for call in found}
+        return [CallRecording(recording, calls[recording.call_id]) for recording in recordings]
+
+    async def find(self, caller: Caller, wanted: RecordingFilter, place: Place) -> Page[Recording]:
+        principal = self._access.permit(caller, Action.READ_RECORDING)
+        return await page_of(self._store, wanted.query(principal.workspace_id, principal.member_id), place)
+
+    @again_when_stale
+    async def update(self, caller: Caller, recording_id: str, changes: RecordingFacts) -> Recording:
+        recording = await self.retrieve(caller, recording_id, Action.CHANGE_RECORDING)
+        now = self._clock.now_ms()
+        changed = replace(recording, **checked(changes), updated_ms=now, version=recording.version + 1)
+        if "retention_days" in changes:
+            changed = replace(changed, auto_delete_ms=_deletion(changed.created_ms, changes["retention_days"]))
+        fields: list[Json] = [*sorted(changes)]
+        unit = Unit()
+        unit.change(changed)
+        self._witness.of_recording(unit, caller, Action.CHANGE_RECORDING, changed, "recording.updated", changed=fields)
+        await self._store.commit(unit)
+        return changed
+
+    @again_when_stale
+    async def delete(self, caller: Caller, recording_id: str, cause: str = "deleted") -> Recording:
+        """It and all versions made of it; `OnHold` when a hold keeps one. Deleting it again changes nothing."""
+        self._access.permit(caller, Action.DELETE_RECORDING)
+        recording = await self._store.get(Recording, recording_id.lower())
+        if recording is None:
+            raise Missing(what="recording")
+        thing = Thing.of_recording(recording)
+        self._access.require(caller, Action.DELETE_RECORDING, thing, f"recording:{recording.id}")
+        if recording.deleted_ms is not None:
+            return recording
+        unit, doomed = Unit(), await self._removal.doomed([recording])
+        self._removal.remove(unit, caller, doomed, cause)
+        self._removal.enqueue_purge(unit, recording.workspace_id, doomed)
+        await self._store.commit(unit)
+        return await self._store.get(Recording, recording.id) or recording
+
+    def hears_originals(self, caller: Caller, recording: Recording) -> bool:
+        verdict = decide(caller.principal, Action.LISTEN_ORIGINAL, Thing.of_recording(recording))
+        return verdict is Verdict.ALLOWED
+
+    def _begun(self, workspace: Workspace, call: Call, facts: RecordingFacts, recording_id: str) -> Recording:
+        now = self._clock.now_ms()
+        days = facts.get("retention_days") or workspace.retention_days
+        return Recording(
+            id=recording_id,
+            workspace_id=workspace.id,
+            call_id=call.id,
+            created_ms=now,
+            updated_ms=now,
+            last_heard_ms=now,
+            started_ms=call.started_ms,
+            readers=call.readers,
+            tags=facts.get("tags", ()),
+            metadata=facts.get("metadata", {}),
+            retention_days=days,
+            auto_delete_ms=_deletion(now, days),
+        )
+
+    async def _again(self, caller: Caller, recording_id: str | None) -> CallRecording:
+        """What an earlier run of the same request made."""
+        if recording_id is None or await self._store.get(Recording, recording_id) is None:
+            raise AlreadyThere(what="call")
+        recording = await self.retrieve(caller, recording_id, Action.CREATE_RECORDING)
+        return CallRecording(recording, await self._calls.by_id(caller, recording.call_id, Action.CREATE_RECORDING))
+
+
+def checked(facts: RecordingFacts) -> RecordingFacts:
+    tags = facts.get("tags", ())
+    if len(tags) > TAGS_MAX or any(not tag or len(tag) > TAG_MAX for tag in tags):
+        raise TooLarge(what="tags", limit=f"{TAGS_MAX} tags of 1 to {TAG_MAX} characters")
+    small_json("metadata", facts.get("metadata"))
+    days = facts.get("retention_days")
+    if days is not None and not 0 < days <= RETENTION_DAYS_MAX:
+        raise Malformed(what="retentionPeriod", why=f"it is 1 to {RETENTION_DAYS_MAX} days")
+    return facts
+
+
+def _deletion(from_ms: int, days: int | None) -> int | None:
+    return None if days is None else from_ms + days * DAY_MS
