@@ -1,13 +1,14 @@
 """What the store keeps: one line for each entity of the domain, with its table, key and indexes.
 
-To keep a new entity: add its line here, run `pytest tests/unit/adapters/store -k migrations`, and paste what the
-failing test prints into the newest migration (`migrations/versions/`). Columns come from the dataclass itself, see
-`rows.py`. Until the first release that migration is 0001; from then on a change is a new one, never an old one edited.
+To keep a new entity: add its line here and run `python -m callvault.adapters.store.draft`, which writes the tables of
+the first migration anew. That ends with the first release; from then on a change is a new migration, never an old one
+edited. Columns come from the dataclass itself, see `rows.py`.
 
 An index that lists are paged by ends in what they are ordered by. `live` indexes leave out deleted entities, for
 queries that say `deleted_ms is null`. `labels` are tuples of words that `has` finds through a table of their own.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,11 @@ class Kind:
     indexes: tuple[Fields, ...] = ()
     live: tuple[Fields, ...] = ()
     labels: str | None = None
+
+    @property
+    def noun(self) -> str:
+        """`api key` of `ApiKey`."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", self.entity.__name__).lower()
 
 
 _NEWEST = ("created_ms", "id")

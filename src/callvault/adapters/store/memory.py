@@ -1,13 +1,14 @@
 """The store in this process's memory, for tests and trials: the contract without a database."""
 
 import json
+import operator
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from callvault.adapters.store.kinds import Kind, kind_of
-from callvault.adapters.store.rows import Mapper, Row, mapper
+from callvault.adapters.store.rows import Mapper, Row, mapper, text
 from callvault.domain.audit import GENESIS, AuditEntry, chained
 from callvault.domain.call import Call
 from callvault.domain.errors import AlreadyThere, Fault, Missing, StaleWrite
@@ -15,6 +16,14 @@ from callvault.domain.query import Query, Term
 from callvault.domain.unit import Unit, Write
 
 T = TypeVar("T")
+
+RANGES = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+LISTS: dict[str, Callable[[Any, Any], bool]] = {
+    "in": lambda value, wanted: value is not None and value in wanted,
+    "contains": lambda value, wanted: value is not None and wanted.lower() in value.lower(),
+    "has": lambda value, wanted: value is not None and wanted in json.loads(value),
+    "null or has": lambda value, wanted: value is None or wanted in json.loads(value),
+}
 
 
 class Table:
@@ -150,7 +159,7 @@ class MemoryStore:
             entity = self._counted(entity)
         row = table.mapper.row(entity)
         if table.key(row) in table.rows:
-            raise AlreadyThere(what=table.kind.entity.__name__)
+            raise AlreadyThere(what=table.kind.noun)
         self._set(table, row)
 
     def _counted(self, call: Call) -> Call:
@@ -163,21 +172,21 @@ class MemoryStore:
         row = table.mapper.row(entity)
         stored, version = table.rows.get(table.key(row)), table.mapper.place.get("version")
         if version is not None and (stored is None or stored[version] != row[version] - 1):
-            raise StaleWrite(what=table.kind.entity.__name__)
+            raise StaleWrite(what=table.kind.noun)
         if stored is None:
-            raise Missing(what=table.kind.entity.__name__)
+            raise Missing(what=table.kind.noun)
         self._set(table, row)
 
     def _bump(self, table: Table, write: Write) -> None:
         stored = table.rows.get(table.mapper.key(write.entity, table.kind.key))
         if stored is None:
-            raise Missing(what=table.kind.entity.__name__)
+            return
         places = {table.mapper.place[name]: by for name, by in write.fields.items()}
         self._set(table, tuple(value + places[n] if n in places else value for n, value in enumerate(stored)))
 
     def _set(self, table: Table, row: Row) -> None:
         if table.taken(row):
-            raise AlreadyThere(what=table.kind.entity.__name__)
+            raise AlreadyThere(what=table.kind.noun)
         self._remember(table, table.key(row), row)
 
     def _remember(self, table: Table, key: Row, row: Row | None) -> None:
@@ -189,36 +198,16 @@ def _wanted(term: Term, name: str, of: Mapper) -> Any:
     if term.operator == "in":
         return {of.packed(name, value) for value in term.value}
     if term.operator in ("contains", "has", "null or has"):
-        return term.value
+        return text(term.value)
     return of.packed(name, term.value)
 
 
 def _meets(value: Any, term: Term, wanted: Any) -> bool:
-    match term.operator:
-        case "=" | "is null":
-            return bool(value == wanted)
-        case "!=" | "is not null":
-            return bool(value != wanted)
-        case "in":
-            return value in wanted
-        case "contains":
-            return value is not None and wanted.lower() in value.lower()
-        case "has":
-            return value is not None and wanted in json.loads(value)
-        case "null or has":
-            return value is None or wanted in json.loads(value)
-    return value is not None and wanted is not None and _compare(value, term.operator, wanted)
-
-
-def _compare(value: Any, operator: str, wanted: Any) -> bool:
-    match operator:
-        case "<":
-            return bool(value < wanted)
-        case "<=":
-            return bool(value <= wanted)
-        case ">":
-            return bool(value > wanted)
-    return bool(value >= wanted)
+    if term.operator in RANGES:
+        return value is not None and wanted is not None and bool(RANGES[term.operator](value, wanted))
+    if term.operator in LISTS:
+        return LISTS[term.operator](value, wanted)
+    return (value == wanted) is (term.operator in ("=", "is null"))
 
 
 def _rank(value: Any) -> tuple[bool, Any]:

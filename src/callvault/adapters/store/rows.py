@@ -4,7 +4,6 @@ import json
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
-from functools import cache
 from operator import attrgetter
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -67,7 +66,13 @@ class Mapper:
         return tuple(self.packed(name, getattr(entity, name)) for name in names)
 
 
-mapper: Callable[[type[Any]], Mapper] = cache(Mapper)
+_MAPPERS: dict[type[Any], Mapper] = {}
+
+
+def mapper(entity: type[Any]) -> Mapper:
+    if entity not in _MAPPERS:
+        _MAPPERS[entity] = Mapper(entity)
+    return _MAPPERS[entity]
 
 
 def text(value: str) -> str:

@@ -1,0 +1,74 @@
+"""Brings a database's schema up to this program's: forward only, all of it or nothing, by one process at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from callvault.adapters.store.revisions import known
+from callvault.domain.errors import StoreTooNew, StoreUnavailable
+
+LOCK = 0x63616C6C7661756C
+"""`callvaul`: the advisory lock that keeps two processes from migrating one PostgreSQL database at once."""
+
+
+def migrate(url: str, to: str = "head") -> None:
+    """Of `sqlite:///path` or `postgresql://…`; a SQLite file is made when it is not there."""
+    with connected(url) as connection:
+        stands = _revision(connection)
+        if stands is not None and stands not in known():
+            raise StoreTooNew(revision=stands)
+        command.upgrade(config(connection), to)
+
+
+def revision(url: str) -> str | None:
+    """Where the database stands; None when it has no schema."""
+    with connected(url) as connection:
+        return _revision(connection)
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Connection]:
+    """A transaction in which nobody else migrates."""
+    engine = _engine(url)
+    try:
+        with engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+            yield connection
+    except DBAPIError as error:
+        raise StoreUnavailable(why=str(error.orig).strip()) from error
+    finally:
+        engine.dispose()
+
+
+def config(connection: Connection) -> Config:
+    settings = Config(attributes={"connection": connection})
+    settings.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return settings
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite:"):
+        return create_engine(f"postgresql+psycopg://{url.partition('://')[2]}")
+    engine = create_engine(url, connect_args={"timeout": 30})
+    event.listen(engine, "connect", _leave_transactions_to_us)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
+def _leave_transactions_to_us(connection: Any, _record: object) -> None:
+    """The driver would begin none before a change of the schema, so that a broken migration stayed half done."""
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode = WAL")

@@ -1,0 +1,439 @@
+CREATE TABLE api_keys (
+  id TEXT COLLATE "C" NOT NULL,
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  member_id TEXT COLLATE "C" NOT NULL,
+  prefix TEXT COLLATE "C" NOT NULL,
+  secret_sha256 TEXT COLLATE "C" NOT NULL,
+  scopes TEXT COLLATE "C" NOT NULL,
+  created_ms BIGINT NOT NULL,
+  kind TEXT COLLATE "C" NOT NULL,
+  label TEXT COLLATE "C" NOT NULL,
+  expires_ms BIGINT,
+  revoked_ms BIGINT,
+  last_used_ms BIGINT,
+  version BIGINT NOT NULL,
+  CONSTRAINT pk_api_keys PRIMARY KEY (id),
+  CONSTRAINT uq_api_keys_prefix UNIQUE (prefix)
+);
+
+CREATE INDEX ix_api_keys_workspace_id_created_ms_id ON api_keys (workspace_id, created_ms, id);
+
+CREATE TABLE artifacts (
+  recording_id TEXT COLLATE "C" NOT NULL,
+  kind TEXT COLLATE "C" NOT NULL,
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  object_key TEXT COLLATE "C" NOT NULL,
+  media_type TEXT COLLATE "C" NOT NULL,
+  size BIGINT NOT NULL,
+  created_ms BIGINT NOT NULL,
+  metadata TEXT COLLATE "C" NOT NULL,
+  CONSTRAINT pk_artifacts PRIMARY KEY (recording_id, kind)
+);
+
+CREATE TABLE audit_entries (
+  id TEXT COLLATE "C" NOT NULL,
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  at_ms BIGINT NOT NULL,
+  actor TEXT COLLATE "C" NOT NULL,
+  action TEXT COLLATE "C" NOT NULL,
+  thing TEXT COLLATE "C" NOT NULL,
+  outcome TEXT COLLATE "C" NOT NULL,
+  member TEXT COLLATE "C",
+  address TEXT COLLATE "C",
+  request_id TEXT COLLATE "C",
+  detail TEXT COLLATE "C" NOT NULL,
+  seq BIGINT NOT NULL,
+  previous TEXT COLLATE "C" NOT NULL,
+  digest TEXT COLLATE "C" NOT NULL,
+  CONSTRAINT pk_audit_entries PRIMARY KEY (workspace_id, seq)
+);
+
+CREATE INDEX ix_audit_entries_workspace_id_thing_seq ON audit_entries (workspace_id, thing, seq);
+
+CREATE TABLE audit_heads (
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  seq BIGINT NOT NULL,
+  digest TEXT COLLATE "C" NOT NULL,
+  CONSTRAINT pk_audit_heads PRIMARY KEY (workspace_id)
+);
+
+CREATE TABLE calls (
+  id TEXT COLLATE "C" NOT NULL,
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  public_id TEXT COLLATE "C" NOT NULL,
+  chat_id BIGINT NOT NULL,
+  created_ms BIGINT NOT NULL,
+  updated_ms BIGINT NOT NULL,
+  direction TEXT COLLATE "C" NOT NULL,
+  kind TEXT COLLATE "C" NOT NULL,
+  status TEXT COLLATE "C" NOT NULL,
+  from_number TEXT COLLATE "C",
+  to_number TEXT COLLATE "C",
+  assistant_id TEXT COLLATE "C",
+  assistant_name TEXT COLLATE "C",
+  phone_number_id TEXT COLLATE "C",
+  phone_number TEXT COLLATE "C",
+  name TEXT COLLATE "C",
+  started_ms BIGINT,
+  ended_ms BIGINT,
+  ended_reason TEXT COLLATE "C",
+  participants TEXT COLLATE "C" NOT NULL,
+  readers TEXT COLLATE "C",
+  external_ids TEXT COLLATE "C" NOT NULL,
+  analysis TEXT COLLATE "C" NOT NULL,
+  metadata TEXT COLLATE "C" NOT NULL,
+  deleted_ms BIGINT,
+  version BIGINT NOT NULL,
+  CONSTRAINT pk_calls PRIMARY KEY (id),
+  CONSTRAINT uq_calls_public_id UNIQUE (public_id),
+  CONSTRAINT uq_calls_workspace_id_chat_id UNIQUE (workspace_id, chat_id)
+);
+
+CREATE INDEX ix_calls_live_workspace_id_assistant_id_created_ms_id ON calls (workspace_id, assistant_id, created_ms, id) WHERE deleted_ms IS NULL;
+
+CREATE INDEX ix_calls_live_workspace_id_created_ms_id ON calls (workspace_id, created_ms, id) WHERE deleted_ms IS NULL;
+
+CREATE INDEX ix_calls_live_workspace_id_direction_created_ms_id ON calls (workspace_id, direction, created_ms, id) WHERE deleted_ms IS NULL;
+
+CREATE INDEX ix_calls_live_workspace_id_from_number_created_ms_id ON calls (workspace_id, from_number, created_ms, id) WHERE deleted_ms IS NULL;
+
+CREATE INDEX ix_calls_live_workspace_id_kind_created_ms_id ON calls (workspace_id, kind, created_ms, id) WHERE deleted_ms IS NULL;
+
+CREATE INDEX ix_calls_live_workspace_id_phone_number_id_created_ms_id ON calls (workspace_id, phone_number_id, created_ms, id) WHERE deleted_ms IS NULL;
+
+CREATE INDEX ix_calls_live_workspace_id_status_created_ms_id ON calls (workspace_id, status, created_ms, id) WHERE deleted_ms IS NULL;
+
+CREATE INDEX ix_calls_live_workspace_id_to_number_created_ms_id ON calls (workspace_id, to_number, created_ms, id) WHERE deleted_ms IS NULL;
+
+CREATE INDEX ix_calls_workspace_id_created_ms_id ON calls (workspace_id, created_ms, id);
+
+CREATE TABLE counters (
+  name TEXT COLLATE "C" NOT NULL,
+  value BIGINT NOT NULL,
+  CONSTRAINT pk_counters PRIMARY KEY (name)
+);
+
+CREATE TABLE derivations (
+  parent_id TEXT COLLATE "C" NOT NULL,
+  child_id TEXT COLLATE "C" NOT NULL,
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  CONSTRAINT pk_derivations PRIMARY KEY (parent_id, child_id)
+);
+
+CREATE TABLE events (
+  id TEXT COLLATE "C" NOT NULL,
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  type TEXT COLLATE "C" NOT NULL,
+  created_ms BIGINT NOT NULL,
+  recording_id TEXT COLLATE "C",
+  call_id TEXT COLLATE "C",
+  data TEXT COLLATE "C" NOT NULL,
+  position BIGINT NOT NULL,
+  CONSTRAINT pk_events PRIMARY KEY (id),
+  CONSTRAINT uq_events_position UNIQUE (position)
+);
+
+CREATE INDEX ix_events_recording_id_position ON events (recording_id, position);
+
+CREATE INDEX ix_events_workspace_id_position ON events (workspace_id, position);
+
+CREATE TABLE external_ids (
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  system TEXT COLLATE "C" NOT NULL,
+  value TEXT COLLATE "C" NOT NULL,
+  call_id TEXT COLLATE "C" NOT NULL,
+  CONSTRAINT pk_external_ids PRIMARY KEY (workspace_id, system, value)
+);
+
+CREATE INDEX ix_external_ids_call_id_system_value ON external_ids (call_id, system, value);
+
+CREATE TABLE holds (
+  id TEXT COLLATE "C" NOT NULL,
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  recording_id TEXT COLLATE "C" NOT NULL,
+  created_ms BIGINT NOT NULL,
+  actor TEXT COLLATE "C" NOT NULL,
+  reason TEXT COLLATE "C" NOT NULL,
+  released_ms BIGINT,
+  released_by TEXT COLLATE "C",
+  version BIGINT NOT NULL,
+  CONSTRAINT pk_holds PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_holds_recording_id_id ON holds (recording_id, id);
+
+CREATE TABLE idempotent_requests (
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  key TEXT COLLATE "C" NOT NULL,
+  fingerprint TEXT COLLATE "C" NOT NULL,
+  reserved_id TEXT COLLATE "C" NOT NULL,
+  claimed_ms BIGINT NOT NULL,
+  status BIGINT NOT NULL,
+  answer TEXT COLLATE "C" NOT NULL,
+  version BIGINT NOT NULL,
+  CONSTRAINT pk_idempotent_requests PRIMARY KEY (workspace_id, key)
+);
+
+CREATE INDEX ix_idempotent_requests_claimed_ms_workspace_id_key ON idempotent_requests (claimed_ms, workspace_id, key);
+
+CREATE TABLE jobs (
+  id TEXT COLLATE "C" NOT NULL,
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  kind TEXT COLLATE "C" NOT NULL,
+  created_ms BIGINT NOT NULL,
+  recording_id TEXT COLLATE "C",
+  arguments TEXT COLLATE "C" NOT NULL,
+  state TEXT COLLATE "C" NOT NULL,
+  progress DOUBLE PRECISION NOT NULL,
+  priority BIGINT NOT NULL,
+  due_ms BIGINT NOT NULL,
+  attempts BIGINT NOT NULL,
+  error_code TEXT COLLATE "C",
+  error TEXT COLLATE "C",
+  result TEXT COLLATE "C" NOT NULL,
+  started_ms BIGINT,
+  ended_ms BIGINT,
+  cancel_requested SMALLINT NOT NULL,
+  version BIGINT NOT NULL,
+  CONSTRAINT pk_jobs PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_jobs_recording_id_created_ms_id ON jobs (recording_id, created_ms, id);
+
+CREATE INDEX ix_jobs_state_due_ms_id ON jobs (state, due_ms, id);
+
+CREATE INDEX ix_jobs_workspace_id_created_ms_id ON jobs (workspace_id, created_ms, id);
+
+CREATE TABLE lanes (
+  recording_id TEXT COLLATE "C" NOT NULL,
+  name TEXT COLLATE "C" NOT NULL,
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  role TEXT COLLATE "C" NOT NULL,
+  rate BIGINT NOT NULL,
+  participant_id TEXT COLLATE "C",
+  position BIGINT NOT NULL,
+  anchors TEXT COLLATE "C" NOT NULL,
+  drift_ppm DOUBLE PRECISION NOT NULL,
+  drift_confidence DOUBLE PRECISION NOT NULL,
+  version BIGINT NOT NULL,
+  CONSTRAINT pk_lanes PRIMARY KEY (recording_id, name)
+);
+
+CREATE TABLE members (
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  id TEXT COLLATE "C" NOT NULL,
+  created_ms BIGINT NOT NULL,
+  name TEXT COLLATE "C" NOT NULL,
+  CONSTRAINT pk_members PRIMARY KEY (workspace_id, id)
+);
+
+CREATE TABLE open_spools (
+  recording_id TEXT COLLATE "C" NOT NULL,
+  node TEXT COLLATE "C" NOT NULL,
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  opened_ms BIGINT NOT NULL,
+  detail TEXT COLLATE "C" NOT NULL,
+  CONSTRAINT pk_open_spools PRIMARY KEY (recording_id, node)
+);
+
+CREATE INDEX ix_open_spools_node_recording_id ON open_spools (node, recording_id);
+
+CREATE TABLE recordings (
+  id TEXT COLLATE "C" NOT NULL,
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  call_id TEXT COLLATE "C" NOT NULL,
+  created_ms BIGINT NOT NULL,
+  updated_ms BIGINT NOT NULL,
+  status TEXT COLLATE "C" NOT NULL,
+  in_progress SMALLINT NOT NULL,
+  ended_by TEXT COLLATE "C",
+  failure TEXT COLLATE "C",
+  readers TEXT COLLATE "C",
+  derived_from TEXT COLLATE "C" NOT NULL,
+  operation TEXT COLLATE "C",
+  edits TEXT COLLATE "C" NOT NULL,
+  sound_version BIGINT NOT NULL,
+  duration_us BIGINT NOT NULL,
+  sample_rate BIGINT NOT NULL,
+  channels BIGINT NOT NULL,
+  codec TEXT COLLATE "C" NOT NULL,
+  format TEXT COLLATE "C" NOT NULL,
+  file_size BIGINT NOT NULL,
+  started_ms BIGINT,
+  ended_ms BIGINT,
+  last_heard_ms BIGINT NOT NULL,
+  paused TEXT COLLATE "C",
+  redacted SMALLINT NOT NULL,
+  redaction_type TEXT COLLATE "C",
+  noise_reduction SMALLINT NOT NULL,
+  volume_normalization SMALLINT NOT NULL,
+  silence_removal SMALLINT NOT NULL,
+  quality TEXT COLLATE "C" NOT NULL,
+  download_count BIGINT NOT NULL,
+  last_accessed_ms BIGINT,
+  expires_ms BIGINT,
+  retention_days BIGINT,
+  auto_delete_ms BIGINT,
+  link_epoch BIGINT NOT NULL,
+  tags TEXT COLLATE "C" NOT NULL,
+  metadata TEXT COLLATE "C" NOT NULL,
+  held SMALLINT NOT NULL,
+  deleted_ms BIGINT,
+  version BIGINT NOT NULL,
+  CONSTRAINT pk_recordings PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_recordings_auto_delete_ms_id ON recordings (auto_delete_ms, id);
+
+CREATE INDEX ix_recordings_call_id_created_ms_id ON recordings (call_id, created_ms, id);
+
+CREATE INDEX ix_recordings_expires_ms_id ON recordings (expires_ms, id);
+
+CREATE INDEX ix_recordings_in_progress_last_heard_ms_id ON recordings (in_progress, last_heard_ms, id);
+
+CREATE INDEX ix_recordings_live_workspace_id_created_ms_id ON recordings (workspace_id, created_ms, id) WHERE deleted_ms IS NULL;
+
+CREATE INDEX ix_recordings_live_workspace_id_status_created_ms_id ON recordings (workspace_id, status, created_ms, id) WHERE deleted_ms IS NULL;
+
+CREATE INDEX ix_recordings_workspace_id_created_ms_id ON recordings (workspace_id, created_ms, id);
+
+CREATE TABLE recordings_tags (
+  id TEXT COLLATE "C" NOT NULL,
+  label TEXT COLLATE "C" NOT NULL,
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  created_ms BIGINT NOT NULL,
+  CONSTRAINT pk_recordings_tags PRIMARY KEY (id, label)
+);
+
+CREATE INDEX ix_recordings_tags_workspace_id_label_created_ms_id ON recordings_tags (workspace_id, label, created_ms, id);
+
+CREATE TABLE renditions (
+  recording_id TEXT COLLATE "C" NOT NULL,
+  view TEXT COLLATE "C" NOT NULL,
+  format TEXT COLLATE "C" NOT NULL,
+  rate BIGINT NOT NULL,
+  sound_version BIGINT NOT NULL,
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  object_key TEXT COLLATE "C" NOT NULL,
+  size BIGINT NOT NULL,
+  created_ms BIGINT NOT NULL,
+  CONSTRAINT pk_renditions PRIMARY KEY (recording_id, view, format, rate, sound_version)
+);
+
+CREATE TABLE segments (
+  recording_id TEXT COLLATE "C" NOT NULL,
+  lane TEXT COLLATE "C" NOT NULL,
+  seq BIGINT NOT NULL,
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  object_key TEXT COLLATE "C" NOT NULL,
+  first_sample BIGINT NOT NULL,
+  end_sample BIGINT NOT NULL,
+  runs BYTEA NOT NULL,
+  takes BYTEA NOT NULL,
+  peaks_offset BIGINT NOT NULL,
+  CONSTRAINT pk_segments PRIMARY KEY (recording_id, lane, seq)
+);
+
+CREATE INDEX ix_segments_object_key ON segments (object_key);
+
+CREATE TABLE spans (
+  id TEXT COLLATE "C" NOT NULL,
+  recording_id TEXT COLLATE "C" NOT NULL,
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  kind TEXT COLLATE "C" NOT NULL,
+  start_us BIGINT NOT NULL,
+  end_us BIGINT,
+  lane TEXT COLLATE "C",
+  mode TEXT COLLATE "C" NOT NULL,
+  reason TEXT COLLATE "C" NOT NULL,
+  actor TEXT COLLATE "C" NOT NULL,
+  created_ms BIGINT NOT NULL,
+  version BIGINT NOT NULL,
+  CONSTRAINT pk_spans PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_spans_recording_id_start_us_id ON spans (recording_id, start_us, id);
+
+CREATE TABLE stored_objects (
+  key TEXT COLLATE "C" NOT NULL,
+  size BIGINT NOT NULL,
+  sha256 TEXT COLLATE "C" NOT NULL,
+  sealing TEXT COLLATE "C",
+  customer_sealing TEXT COLLATE "C",
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  recording_id TEXT COLLATE "C",
+  created_ms BIGINT NOT NULL,
+  CONSTRAINT pk_stored_objects PRIMARY KEY (key)
+);
+
+CREATE INDEX ix_stored_objects_recording_id_key ON stored_objects (recording_id, key);
+
+CREATE INDEX ix_stored_objects_workspace_id_key ON stored_objects (workspace_id, key);
+
+CREATE TABLE turns (
+  call_id TEXT COLLATE "C" NOT NULL,
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  seq BIGINT NOT NULL,
+  id TEXT COLLATE "C" NOT NULL,
+  role TEXT COLLATE "C" NOT NULL,
+  content TEXT COLLATE "C" NOT NULL,
+  start_ms BIGINT NOT NULL,
+  end_ms BIGINT,
+  confidence DOUBLE PRECISION,
+  created_ms BIGINT NOT NULL,
+  CONSTRAINT pk_turns PRIMARY KEY (call_id, seq)
+);
+
+CREATE TABLE uploads (
+  id TEXT COLLATE "C" NOT NULL,
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  recording_id TEXT COLLATE "C" NOT NULL,
+  key_id TEXT COLLATE "C" NOT NULL,
+  length BIGINT NOT NULL,
+  "offset" BIGINT NOT NULL,
+  channels TEXT COLLATE "C" NOT NULL,
+  media_type TEXT COLLATE "C" NOT NULL,
+  metadata TEXT COLLATE "C" NOT NULL,
+  created_ms BIGINT NOT NULL,
+  expires_ms BIGINT NOT NULL,
+  completed_ms BIGINT,
+  version BIGINT NOT NULL,
+  CONSTRAINT pk_uploads PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_uploads_expires_ms_id ON uploads (expires_ms, id);
+
+CREATE INDEX ix_uploads_recording_id_id ON uploads (recording_id, id);
+
+CREATE TABLE workspace_keys (
+  id TEXT COLLATE "C" NOT NULL,
+  workspace_id TEXT COLLATE "C" NOT NULL,
+  created_ms BIGINT NOT NULL,
+  wrapped TEXT COLLATE "C" NOT NULL,
+  master_key_id TEXT COLLATE "C" NOT NULL,
+  retired_ms BIGINT,
+  version BIGINT NOT NULL,
+  CONSTRAINT pk_workspace_keys PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_workspace_keys_workspace_id_created_ms_id ON workspace_keys (workspace_id, created_ms, id);
+
+CREATE TABLE workspaces (
+  id TEXT COLLATE "C" NOT NULL,
+  name TEXT COLLATE "C" NOT NULL,
+  created_ms BIGINT NOT NULL,
+  recording_enabled SMALLINT NOT NULL,
+  public_recordings SMALLINT NOT NULL,
+  hipaa SMALLINT NOT NULL,
+  delivery TEXT COLLATE "C" NOT NULL,
+  link_seconds_max BIGINT NOT NULL,
+  idle_complete_seconds BIGINT NOT NULL,
+  retention_days BIGINT,
+  customer_public_key TEXT COLLATE "C",
+  deleted_ms BIGINT,
+  version BIGINT NOT NULL,
+  CONSTRAINT pk_workspaces PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_workspaces_name ON workspaces (name);
+

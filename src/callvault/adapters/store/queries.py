@@ -1,0 +1,245 @@
+"""`Query` values as SQL text, compiled once for each shape.
+
+A page costs the same wherever it begins: the cursor is a range of the index, and an `in` over few values is paged as
+that many ordered lists, merged.
+"""
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    false,
+    func,
+    or_,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
+
+from callvault.adapters.store.kinds import kind_of
+from callvault.adapters.store.rows import Row, mapper, text
+from callvault.adapters.store.schema import LABELS, TABLES
+from callvault.adapters.store.statements import Dialect, Sql, given
+from callvault.domain.query import Query, Term
+
+Condition = Callable[[ColumnElement[Any], int], ColumnElement[bool]]
+
+MERGED = 16
+RANGES: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+EXCLUDES_NULL = ("=", "<", "<=", ">", ">=", "in", "is not null")
+
+
+class Queries:
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._compiled: dict[Any, Sql] = {}
+
+    def find(self, query: Query[Any]) -> tuple[str, Row]:
+        return self._sql("find", query)
+
+    def count(self, query: Query[Any]) -> tuple[str, Row]:
+        return self._sql("count", query)
+
+    def _sql(self, verb: str, query: Query[Any]) -> tuple[str, Row]:
+        merged = _merged(query) if verb == "find" else None
+        values = self._values(query, merged)
+        shape = (verb, query.kind, _shape(query, merged))
+        sql = self._compiled.get(shape)
+        if sql is None:
+            shaped = Shaped(self._dialect, query, merged)
+            sql = self._compiled[shape] = self._dialect.compile(shaped.find() if verb == "find" else shaped.count())
+        return sql.text, sql.bind(values)
+
+    def _values(self, query: Query[Any], merged: Term | None) -> list[Any]:
+        """The order of the places: terms, limit, offset, cursor, the values of the merged term."""
+        of = mapper(query.kind)
+        values = [self._value(query, term) for term in query.terms]
+        values += [2**62 if query.limit is None else query.limit, query.offset]
+        if query.after is not None:
+            values += [of.packed(_field(name), last) for name, last in zip(query.order, query.after, strict=True)]
+        return values + (_distinct(query, merged) if merged else [])
+
+    def _value(self, query: Query[Any], term: Term) -> Any:
+        if term.operator == "in":
+            return self._dialect.list_of(_distinct(query, term))
+        if term.operator == "contains":
+            return text(term.value).lower()
+        if term.operator in ("has", "null or has"):
+            return text(term.value)
+        return mapper(query.kind).packed(term.field, term.value)
+
+
+class Shaped:
+    """One query, with the places of its values for the values."""
+
+    def __init__(self, dialect: Dialect, query: Query[Any], merged: Term | None) -> None:
+        self._dialect = dialect
+        self._query = query
+        self._merged = merged
+        self._table = TABLES[query.kind]
+        self._source: FromClause = self._table
+        self._columns: dict[str, ColumnElement[Any]] = dict(self._table.c)
+        self._label = next((term for term in query.terms if self._is_label(term)), None)
+        if self._label:
+            self._read_by_label()
+        self._of_the_dialect: dict[str, Condition] = {
+            "in": dialect.one_of,
+            "contains": dialect.contains,
+            "has": dialect.listed,
+            "null or has": self._null_or_listed,
+        }
+        self._limit_place = len(query.terms)
+        self._after_place = self._limit_place + 2
+
+    def count(self) -> Select[Any]:
+        return select(func.count()).select_from(self._source).where(*self._conditions())
+
+    def find(self) -> Any:
+        statement: Any = select(*self._outputs()).select_from(self._source)
+        if self._merged:
+            branches = self._branches(self._merged)
+            statement = union_all(*(statement.where(*conditions) for conditions in branches))
+            order = [statement.selected_columns[_field(name)] for name in self._query.order]
+        else:
+            statement = statement.where(*self._conditions(), self._behind())
+            order = [self._columns[_field(name)] for name in self._query.order]
+        statement = statement.order_by(*map(self._directed, self._query.order, order))
+        if self._query.limit is None and not self._query.offset:
+            return statement
+        return statement.limit(given(self._limit_place)).offset(given(self._limit_place + 1))
+
+    def _outputs(self) -> list[ColumnElement[Any]]:
+        return [self._columns[name].label(name) if self._label else self._columns[name] for name in self._columns]
+
+    def _branches(self, merged: Term) -> list[list[ColumnElement[bool]]]:
+        first = self._after_place + len(self._query.after or ())
+        places = range(first, first + len(_distinct(self._query, merged)))
+        column = self._columns[merged.field]
+        return [[*self._conditions(), column == given(place), self._behind()] for place in places]
+
+    def _conditions(self) -> list[ColumnElement[bool]]:
+        terms = enumerate(self._query.terms)
+        return [self._condition(place, term) for place, term in terms if term is not self._merged]
+
+    def _condition(self, place: int, term: Term) -> ColumnElement[bool]:
+        if term is self._label:
+            return LABELS[self._query.kind].c.label == given(place)
+        if self._is_label(term):
+            return self._labelled(place)
+        column = self._columns[term.field]
+        if term.operator in self._of_the_dialect:
+            return self._of_the_dialect[term.operator](column, place)
+        return _compared(column, term, place)
+
+    def _null_or_listed(self, column: ColumnElement[Any], place: int) -> ColumnElement[bool]:
+        return or_(column.is_(None), self._dialect.listed(column, place))
+
+    def _is_label(self, term: Term) -> bool:
+        return term.operator == "has" and term.field == kind_of(self._query.kind).labels
+
+    def _read_by_label(self) -> None:
+        labels = LABELS[self._query.kind]
+        self._source = labels.join(self._table, labels.c.id == self._table.c.id)
+        self._columns |= {name: labels.c[name] for name in ("workspace_id", "created_ms", "id")}
+
+    def _labelled(self, place: int) -> ColumnElement[bool]:
+        labels = LABELS[self._query.kind].alias()
+        same = and_(labels.c.id == self._columns["id"], labels.c.label == given(place))
+        return select(labels.c.id).where(same).exists()
+
+    def _directed(self, name: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Nothing stands before everything: so it is on SQLite, and PostgreSQL is told."""
+        directed = column.desc() if name.startswith("-") else column.asc()
+        if self._dialect.is_sqlite or not self._may_be_null(name):
+            return directed
+        return directed.nulls_last() if name.startswith("-") else directed.nulls_first()
+
+    def _may_be_null(self, name: str) -> bool:
+        known = any(term.field == _field(name) and _excludes_null(term) for term in self._query.terms)
+        return mapper(self._query.kind).column(_field(name)).nullable and not known
+
+    def _behind(self) -> ColumnElement[bool]:
+        """Rows that come after the cursor."""
+        query = self._query
+        if query.after is None:
+            return true()
+        names, falling = query.order, {name.startswith("-") for name in query.order}
+        places = range(self._after_place, self._after_place + len(names))
+        if len(falling) == 1 and not any(map(self._may_be_null, names)):
+            row: Any = tuple_(*(self._columns[_field(name)] for name in names))
+            last: Any = tuple_(*map(given, places))
+            beyond: ColumnElement[bool] = row < last if falling.pop() else row > last
+            return beyond
+        return self._behind_mixed(list(zip(names, query.after, places, strict=True)))
+
+    def _behind_mixed(self, marks: Sequence[tuple[str, Any, int]]) -> ColumnElement[bool]:
+        """As nested alternatives, with the first field's range outside, for the index."""
+        (name, last, place), rest = marks[0], marks[1:]
+        column, falling = self._columns[_field(name)], name.startswith("-")
+        here = column.is_(None) if last is None else column == given(place)
+        beyond = _beyond(column, falling, last, place, self._may_be_null(name))
+        condition = or_(beyond, and_(here, self._behind_mixed(rest))) if rest else beyond
+        if last is None or self._may_be_null(name):
+            return condition
+        return and_(column <= given(place) if falling else column >= given(place), condition)
+
+
+def _beyond(column: ColumnElement[Any], falling: bool, last: Any, place: int, nullable: bool) -> ColumnElement[bool]:
+    if last is None:
+        return false() if falling else column.is_not(None)
+    if not falling:
+        return column > given(place)
+    return or_(column < given(place), column.is_(None)) if nullable else column < given(place)
+
+
+def _compared(column: ColumnElement[Any], term: Term, place: int) -> ColumnElement[bool]:
+    match term.operator:
+        case "is null":
+            return column.is_(None)
+        case "is not null":
+            return column.is_not(None)
+        case "=":
+            return column.is_(None) if term.value is None else column == given(place)
+        case "!=":
+            return column.is_not(None) if term.value is None else column.is_distinct_from(given(place))
+    return RANGES[term.operator](column, given(place))
+
+
+def _excludes_null(term: Term) -> bool:
+    return term.operator in EXCLUDES_NULL and (term.operator == "is not null" or term.value is not None)
+
+
+def _merged(query: Query[Any]) -> Term | None:
+    """The term that is split into ordered lists."""
+    if query.limit is None or not query.order:
+        return None
+    return next((t for t in query.terms if t.operator == "in" and 0 < len(_distinct(query, t)) <= MERGED), None)
+
+
+def _distinct(query: Query[Any], term: Term) -> list[Any]:
+    return list(dict.fromkeys(mapper(query.kind).packed(term.field, value) for value in term.value))
+
+
+def _shape(query: Query[Any], merged: Term | None) -> tuple[Any, ...]:
+    return (
+        tuple((term.field, term.operator, term.value is None) for term in query.terms),
+        query.order,
+        None if query.after is None else tuple(last is None for last in query.after),
+        query.limit is None and not query.offset,
+        merged and (query.terms.index(merged), len(_distinct(query, merged))),
+    )
+
+
+def _field(name: str) -> str:
+    return name.removeprefix("-")

@@ -1,0 +1,91 @@
+"""The tables of both databases, derived from the kinds; SQLAlchemy serves as schema and compiler, never as a driver.
+
+How to keep a new entity is told in `kinds.py`. Columns hold integers, numbers, text and bytes only; text is compared
+byte by byte on both databases, so that order and cursors are the same everywhere.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Double,
+    Index,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy import Column as SqlColumn
+from sqlalchemy.types import TypeEngine
+
+from callvault.adapters.store.kinds import KINDS, Kind
+from callvault.adapters.store.rows import mapper
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+TYPES: dict[str, TypeEngine[Any]] = {
+    "int": BigInteger(),
+    "bool": SmallInteger(),
+    "float": Double(),
+    "bytes": LargeBinary(),
+    "text": TEXT,
+    "json": TEXT,
+}
+
+METADATA = MetaData(naming_convention=NAMING)
+
+COUNTERS = Table(
+    "counters",
+    METADATA,
+    SqlColumn("name", TEXT, primary_key=True),
+    SqlColumn("value", BigInteger, nullable=False),
+)
+"""`events` holds the last event's position, `chats:<workspace>` the last chat id. A row is its count's lock, too."""
+
+AUDIT_HEADS = Table(
+    "audit_heads",
+    METADATA,
+    SqlColumn("workspace_id", TEXT, primary_key=True),
+    SqlColumn("seq", BigInteger, nullable=False),
+    SqlColumn("digest", TEXT, nullable=False),
+)
+"""The end of each workspace's chain. A row is also the lock of its chain."""
+
+
+def _table(kind: Kind) -> Table:
+    columns = [SqlColumn(c.name, TYPES[c.type], nullable=c.nullable) for c in mapper(kind.entity).columns]
+    table = Table(kind.table, METADATA, *columns, PrimaryKeyConstraint(*kind.key))
+    for names in kind.unique:
+        table.append_constraint(UniqueConstraint(*names))
+    for names in kind.indexes:
+        Index(None, *(table.c[name] for name in names))
+    for names in kind.live:
+        living = table.c.deleted_ms.is_(None)
+        name = f"ix_{kind.table}_live_{'_'.join(names)}"
+        Index(name, *(table.c[name] for name in names), sqlite_where=living, postgresql_where=living)
+    return table
+
+
+def _labels(kind: Kind) -> Table:
+    """Each label of each entity, in the order in which lists are paged."""
+    table = Table(
+        f"{kind.table}_{kind.labels}",
+        METADATA,
+        SqlColumn("id", TEXT, primary_key=True),
+        SqlColumn("label", TEXT, primary_key=True),
+        SqlColumn("workspace_id", TEXT, nullable=False),
+        SqlColumn("created_ms", BigInteger, nullable=False),
+    )
+    Index(None, *(table.c[name] for name in ("workspace_id", "label", "created_ms", "id")))
+    return table
+
+
+TABLES = {kind.entity: _table(kind) for kind in KINDS}
+LABELS = {kind.entity: _labels(kind) for kind in KINDS if kind.labels}

@@ -1,0 +1,123 @@
+"""The store in one SQLite file: readers on the callers' threads, one writer that commits waiting units together."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from callvault.adapters.store.kinds import kind_of
+from callvault.adapters.store.queries import Queries
+from callvault.adapters.store.revisions import verify
+from callvault.adapters.store.rows import Row, mapper
+from callvault.adapters.store.sqlite_reader import SqliteReader
+from callvault.adapters.store.sqlite_writer import SqliteWriter
+from callvault.adapters.store.statements import Dialect, Statements
+from callvault.adapters.store.units import Units
+from callvault.domain.errors import DiskFull, Fault, Malformed, StoreUnavailable
+from callvault.domain.query import Query
+from callvault.domain.unit import Unit
+
+T = TypeVar("T")
+
+WHY = {
+    sqlite3.SQLITE_BUSY: "{path} is held by another process for too long: see which one has it open",
+    sqlite3.SQLITE_READONLY: "{path} may not be written: mend the permissions of the file and its folder",
+    sqlite3.SQLITE_PERM: "{path} may not be opened: mend its permissions",
+    sqlite3.SQLITE_CANTOPEN: "{path} cannot be opened: see that its folder exists and may be written",
+    sqlite3.SQLITE_CORRUPT: "{path} is damaged: stop callvault and restore the file from a backup",
+    sqlite3.SQLITE_NOTADB: "{path} is no SQLite database: stop callvault and restore the file from a backup",
+    sqlite3.SQLITE_IOERR: "reading or writing {path} fails: check the disk",
+}
+PRIMARY = 0xFF
+"""The part of SQLite's error codes that tells the kind; the rest tells it more closely."""
+
+
+class SqliteStore:
+    def __init__(self, path: Path | str, *, patience_seconds: float = 10) -> None:
+        """The file must have been made by `migration.migrate`. `patience_seconds`: how long another process, such as
+        a command beside the server, may hold the database before a commit gives up."""
+        self._path = Path(path)
+        self._patience = patience_seconds
+        dialect = Dialect("sqlite")
+        self._statements, self._queries, self._units = Statements(dialect), Queries(dialect), Units(dialect)
+        self._closed = False
+        with self._faults():
+            self._reader = SqliteReader(self._connect_to_read)
+        self._writer = SqliteWriter(self._connect, self._fault_of)
+
+    async def get(self, kind: type[T], *key: Any) -> T | None:
+        sql = self._statements("get", kind)
+        rows = await self._rows(sql.text, sql.bind([*map(mapper(kind).packed, kind_of(kind).key, key)]))
+        return mapper(kind).entity_of(rows[0]) if rows else None
+
+    async def find(self, query: Query[T]) -> Sequence[T]:
+        return list(map(mapper(query.kind).entity_of, await self._rows(*self._queries.find(query))))
+
+    async def count(self, query: Query[T]) -> int:
+        return int((await self._rows(*self._queries.count(query)))[0][0])
+
+    async def commit(self, unit: Unit) -> None:
+        self._must_be_open()
+        await self._writer.commit(lambda: self._units.steps(unit))
+
+    async def check(self) -> None:
+        tables = await self._rows("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'", ())
+        revisions = await self._rows("SELECT version_num FROM alembic_version", ()) if tables else []
+        verify(revisions[0][0] if revisions else None)
+
+    async def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            await asyncio.to_thread(self._writer.close)
+            self._reader.close()
+
+    async def _rows(self, text: str, values: Row) -> list[Any]:
+        self._must_be_open()
+        with self._faults():
+            return await self._reader.rows(text, values)
+
+    def _must_be_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable(why="it is closed")
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{self._path.resolve().as_uri()}?mode=rw",
+            uri=True,
+            timeout=self._patience,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -16384")
+        connection.create_function("lowered", 1, _lowered, deterministic=True)
+        return connection
+
+    def _connect_to_read(self) -> sqlite3.Connection:
+        connection = self._connect()
+        connection.execute("PRAGMA query_only = 1")
+        return connection
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except OverflowError:
+            raise Malformed(what="number", why="it has more than 64 bits") from None
+        except sqlite3.Error as error:
+            raise self._fault_of(error) from error
+
+    def _fault_of(self, error: sqlite3.Error) -> Fault:
+        code = getattr(error, "sqlite_errorcode", 0) & PRIMARY
+        if code == sqlite3.SQLITE_FULL:
+            return DiskFull(path=self._path.parent)
+        return StoreUnavailable(why=WHY.get(code, str(error)).format(path=self._path))
+
+
+def _lowered(text: str | None) -> str | None:
+    """SQLite's own `lower` knows ASCII only."""
+    return None if text is None else text.lower()

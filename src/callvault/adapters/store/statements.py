@@ -1,0 +1,175 @@
+"""Writes and reads as SQL text, compiled once for each shape and afterwards only bound to values."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BindParameter,
+    ClauseElement,
+    ColumnElement,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from callvault.adapters.store.kinds import Fields, kind_of
+from callvault.adapters.store.rows import Row, mapper
+from callvault.adapters.store.schema import AUDIT_HEADS, COUNTERS, LABELS, TABLES
+
+SQLITE: Any = sqlite.dialect
+POSTGRESQL: Any = postgresql.dialect
+ONE: ColumnElement[int] = literal_column("1")
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    text: str
+    places: tuple[int, ...]
+    """For each parameter of the text, which of the given values it is."""
+
+    def bind(self, values: Sequence[Any]) -> Row:
+        return tuple([values[place] for place in self.places])
+
+
+def given(place: int) -> BindParameter[Any]:
+    """The parameter that is bound to the value at the place."""
+    return bindparam(f"p{place}")
+
+
+class Dialect:
+    """What the two databases say differently."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.is_sqlite = name == "sqlite"
+        self.insert = sqlite.insert if self.is_sqlite else postgresql.insert
+        self._compiler: Any = SQLITE() if self.is_sqlite else POSTGRESQL(paramstyle="numeric_dollar")
+
+    def compile(self, statement: ClauseElement) -> Sql:
+        compiled: Any = statement.compile(dialect=self._compiler)
+        return Sql(str(compiled), tuple(int(name[1:]) for name in compiled.positiontup or ()))
+
+    def list_of(self, values: Sequence[Any]) -> Any:
+        """How a list is handed over as one value."""
+        return json.dumps(values) if self.is_sqlite else list(values)
+
+    def one_of(self, column: ColumnElement[Any], place: int) -> ColumnElement[bool]:
+        if self.is_sqlite:
+            return column.in_(select(func.json_each(given(place)).table_valued("value").c.value))
+        return column == func.any(given(place))
+
+    def listed(self, column: ColumnElement[Any], place: int) -> Any:
+        """The JSON list in the column has the value."""
+        if self.is_sqlite:
+            return given(place).in_(select(func.json_each(column).table_valued("value").c.value))
+        return func.jsonb_exists(column.cast(postgresql.JSONB), given(place))
+
+    def contains(self, column: ColumnElement[Any], place: int) -> ColumnElement[bool]:
+        """The text in the column has the lowercase text in it, in any case; `lowered` is made by `SqliteStore`."""
+        if self.is_sqlite:
+            return func.instr(func.lowered(column), given(place)) > 0
+        return func.strpos(func.lower(column.collate("und-x-icu")), given(place)) > 0
+
+
+class Statements:
+    """Those for single entities, with the rows of `rows.Mapper` as their values."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._verbs: dict[str, Callable[..., ClauseElement]] = {
+            "get": self._get,
+            "add": self._add,
+            "put": self._put,
+            "change": self._change,
+            "remove": self._remove,
+            "bump": self._bump,
+            "label": self._label,
+            "unlabel": self._unlabel,
+        }
+        self._compiled: dict[tuple[str, type[Any], Fields], Sql] = {}
+        self.count = self._dialect.compile(_counting(dialect))
+        self.lock_head = self._dialect.compile(_locking(dialect))
+        self.move_head = self._dialect.compile(
+            update(AUDIT_HEADS).values(seq=given(1), digest=given(2)).where(AUDIT_HEADS.c.workspace_id == given(0))
+        )
+
+    def __call__(self, verb: str, entity: type[Any], names: Fields = ()) -> Sql:
+        key = (verb, entity, names)
+        if key not in self._compiled:
+            self._compiled[key] = self._dialect.compile(self._verbs[verb](entity, *([names] if names else [])))
+        return self._compiled[key]
+
+    def _get(self, entity: type[Any]) -> ClauseElement:
+        table, key = TABLES[entity], kind_of(entity).key
+        where = (table.c[name] == given(n) for n, name in enumerate(key))
+        return select(table).where(*where)
+
+    def _add(self, entity: type[Any]) -> ClauseElement:
+        return self._dialect.insert(TABLES[entity]).values(_given_row(entity))
+
+    def _put(self, entity: type[Any]) -> ClauseElement:
+        statement = self._dialect.insert(TABLES[entity]).values(_given_row(entity))
+        key = kind_of(entity).key
+        rest = {name: statement.excluded[name] for name in mapper(entity).names if name not in key}
+        if not rest:
+            return statement.on_conflict_do_nothing(index_elements=key)
+        return statement.on_conflict_do_update(index_elements=key, set_=rest)
+
+    def _change(self, entity: type[Any]) -> ClauseElement:
+        """Where there is a version, only if the stored one is one below."""
+        table, places = TABLES[entity], mapper(entity).place
+        statement = update(table).values(_given_row(entity)).where(_is(entity))
+        if "version" in places:
+            statement = statement.where(table.c.version == given(places["version"]) - ONE)
+        return statement
+
+    def _remove(self, entity: type[Any]) -> ClauseElement:
+        return delete(TABLES[entity]).where(_is(entity))
+
+    def _bump(self, entity: type[Any], names: Fields) -> ClauseElement:
+        """The amounts stand behind the row's values."""
+        table, width = TABLES[entity], len(mapper(entity).names)
+        more = {name: table.c[name] + given(width + n) for n, name in enumerate(names)}
+        return update(table).values(more).where(_is(entity))
+
+    def _unlabel(self, entity: type[Any]) -> ClauseElement:
+        return delete(LABELS[entity]).where(LABELS[entity].c.id == given(0))
+
+    def _label(self, entity: type[Any]) -> ClauseElement:
+        values = {name: given(n) for n, name in enumerate(("id", "label", "workspace_id", "created_ms"))}
+        return self._dialect.insert(LABELS[entity]).values(values).on_conflict_do_nothing()
+
+
+def _given_row(entity: type[Any]) -> dict[str, Any]:
+    return {name: given(place) for name, place in mapper(entity).place.items()}
+
+
+def _is(entity: type[Any]) -> ColumnElement[bool]:
+    table, places = TABLES[entity], mapper(entity).place
+    return and_(*(table.c[name] == given(places[name]) for name in kind_of(entity).key))
+
+
+def _counting(dialect: Dialect) -> ClauseElement:
+    """Raises the count of a name to a floor, adds to it, and keeps others off until the transaction ends."""
+    name, floor, more = given(0), given(1), given(2)
+    statement = dialect.insert(COUNTERS).values(name=name, value=floor + more)
+    stood = case((COUNTERS.c.value > floor, COUNTERS.c.value), else_=floor)
+    counted = statement.on_conflict_do_update(index_elements=["name"], set_={"value": stood + more})
+    return counted.returning(COUNTERS.c.value)
+
+
+def _locking(dialect: Dialect) -> ClauseElement:
+    """The head of a chain, begun if need be, kept from others until the transaction ends."""
+    statement = dialect.insert(AUDIT_HEADS).values(workspace_id=given(0), seq=given(1), digest=given(2))
+    same = {"workspace_id": statement.excluded.workspace_id}
+    return statement.on_conflict_do_update(index_elements=["workspace_id"], set_=same).returning(
+        AUDIT_HEADS.c.seq, AUDIT_HEADS.c.digest
+    )
