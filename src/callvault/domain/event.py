@@ -30,6 +30,8 @@ class Event:
     created_ms: int
     recording_id: str | None = None
     call_id: str | None = None
+    readers: tuple[str, ...] | None = None
+    """The members that it is for, where it is about a private call; None for all."""
     data: dict[str, Json] = field(default_factory=dict)
     position: int = 0
     """Given by the store, rising in the order in which units commit; 0 until then."""

@@ -20,7 +20,7 @@ class Witness:
         """`events` as in `call.ended`; the detail is for the audit."""
         unit.note(self._audit.entry(caller, action, call.workspace_id, f"call:{call.id}", "done", **detail))
         facts: dict[str, Json] = {"status": call.status}
-        unit.tell(*(self._event(call.workspace_id, event, None, call.id, facts) for event in events))
+        unit.tell(*(self._event(call, event, None, call.id, facts) for event in events))
 
     def of_recording(
         self, unit: Unit, caller: Caller, action: Action, recording: Recording, *events: str, **detail: Json
@@ -29,17 +29,18 @@ class Witness:
         workspace_id = recording.workspace_id
         unit.note(self._audit.entry(caller, action, workspace_id, f"recording:{recording.id}", "done", **detail))
         facts: dict[str, Json] = {"status": recording.status, "redacted": recording.redacted}
-        unit.tell(*(self._event(workspace_id, e, recording.id, recording.call_id, facts) for e in events))
+        unit.tell(*(self._event(recording, e, recording.id, recording.call_id, facts) for e in events))
 
     def _event(
-        self, workspace_id: str, kind: str, recording_id: str | None, call_id: str, facts: dict[str, Json]
+        self, of: Call | Recording, kind: str, recording_id: str | None, call_id: str, facts: dict[str, Json]
     ) -> Event:
         return Event(
             id=self._ids.uuid(),
-            workspace_id=workspace_id,
+            workspace_id=of.workspace_id,
             type=kind,
             created_ms=self._clock.now_ms(),
             recording_id=recording_id,
             call_id=call_id,
+            readers=of.readers,
             data=dict(facts),
         )
