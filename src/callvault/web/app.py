@@ -1,0 +1,264 @@
+"""The web application: one front for every part, written as plain ASGI.
+
+How a part (a dialect, our own API, the console) joins
+------------------------------------------------------
+A part is a package `web/native`, `web/ui` or `web/dialects/<name>` whose `__init__` has a `PART: Part`
+(`web/parts.py`); the front finds it there, nothing is registered anywhere else.
+
+    router = APIRouter()
+
+    @router.get("/call/{id}")
+    @needs(Action.READ_CALL)                        # web/auth.py: needs, keyed or public, below the route
+    async def call(id: str, caller: Asking, services: House) -> CallSchema: ...
+
+    @needs(Action.LISTEN)
+    async def mono(request: Request) -> Answer:     # a hot route: Starlette's Request in, `Answer` out
+        visit = visit_of(request)                   # visit.caller, .services, .options, .base_url, .headers
+        return redirect(await visit.services...)    # web/responses.py: json_answer, redirect, empty, threaded ...
+
+    PART = Part(
+        name="vapi", title="Vapi", claims=(Claim("/call"),), routers=(router,),
+        hot=(Hot("GET", "/call/{id}/mono-recording", mono, docs={"summary": ...}),),
+        credential=Bearer(), render=errors.render,
+    )
+
+- *Which part*: the longest claimed prefix, whole segments; `Claim("/v1/calls", header="api-token")` only where the
+  request has that header. All below a claim is the part's, its 404s, 405s, 401s and 500s included.
+- *Routes*: hot ones first, then FastAPI's in order; HEAD goes where GET goes. Routers are flat. Websockets are
+  `Socket(path, handler)`, the handler gets Starlette's `WebSocket`.
+- *Access*: a handler without a declaration stops the program at its start. `needs(Action…)` authenticates and asks
+  whether the key may do one of them at all; the service asks about the very thing (`services.access.require`).
+  `keyed(reason)` wants any valid key, `public(reason)` none: then `caller.principal` is None.
+  `body=` is the most bytes of a body (1 MiB); `body=None` is for handlers that stream it.
+- *Caller*: `caller: Asking` in FastAPI's routes, `visit_of(request).caller` in hot ones and websockets. For keys that
+  come elsewhere (a websocket's first message): `await services.access.authenticate(key, ...)`.
+- *Errors*: raise a `Fault`. `Part.render(fault, status, request_id) -> Answer` gives it the part's form, RFC 9457
+  problem details by default (`web/errors.py`, where the statuses are). What FastAPI finds wrong with a request comes
+  as `Invalid`, with `errors` (loc, msg, type); an unknown path as `Missing`, a wrong method as `MethodNotAllowed`.
+- *Documentation*: `/openapi/<name>.json` is made of the FastAPI routes and the hot ones' `docs`.
+"""
+
+import importlib
+import logging
+import pkgutil
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final, cast
+
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from callvault.domain.access import Caller
+from callvault.domain.errors import CallerFault, Fault, Missing, NotAuthenticated, OperatorFault, PassingFault
+from callvault.services.house import Services
+from callvault.web import dialects, health, openapi
+from callvault.web.auth import Rule
+from callvault.web.edge import Edge, Enough, Outgoing, request_id
+from callvault.web.errors import HttpProblem, Invalid, MethodNotAllowed, Unexpected, headers_of, status_of
+from callvault.web.limits import RateLimit, limited
+from callvault.web.logs import REQUEST, redact
+from callvault.web.metrics import Metrics
+from callvault.web.options import Options
+from callvault.web.parts import Hot, Part, Socket
+from callvault.web.responses import Answer
+from callvault.web.routing import Directory, Routes
+from callvault.web.visit import VISIT, Visit
+
+log = logging.getLogger("callvault.web")
+requests = logging.getLogger("callvault.requests")
+CLIENT_GONE: Final = 499
+HOST: Final = re.compile(r"[0-9A-Za-z._\-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
+SOCKET_CODES: Final[dict[type[Fault], int]] = {CallerFault: 1008, PassingFault: 1013, OperatorFault: 1011}
+
+
+def create_app(services: Services, options: Options | None = None, parts: Sequence[Part] | None = None) -> "Front":
+    return Front(services, options or Options(), all_parts() if parts is None else parts)
+
+
+def all_parts() -> list[Part]:
+    folders = ["callvault.web.native", "callvault.web.ui"]
+    folders += [f"{dialects.__name__}.{module.name}" for module in pkgutil.iter_modules(dialects.__path__)]
+    found = [getattr(importlib.import_module(folder), "PART", None) for folder in folders]
+    return [part for part in found if isinstance(part, Part)]
+
+
+class Front:
+    """Finds the part and the route, lets in who may come, and sees to it that every request gets its answer."""
+
+    def __init__(self, services: Services, options: Options, parts: Sequence[Part]) -> None:
+        self.services, self.options = services, options
+        self.metrics = Metrics(services.gauges)
+        own = [health.part(self.metrics), openapi.part(parts, options.version)]
+        self.directory = Directory([*own, *parts])
+        self._edge = Edge(options)
+        self._by_key = RateLimit("key", options.requests_per_minute, services.clock)
+        self._by_address = RateLimit("address", options.requests_per_minute, services.clock)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = self.services.clock.monotonic()
+        routes = self.directory.routes_for(scope["path"], scope["headers"])
+        visit = self._visit(scope, routes.part)
+        out = Outgoing(send, self._edge.headers(scope, visit), visit, scope["method"] == "HEAD")
+        try:
+            await self._answer(scope, receive, out, routes, visit)
+        except (ClientDisconnect, Enough):
+            out.status = out.status or CLIENT_GONE
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+            await self._fail(error, scope, receive, out, visit)
+        finally:
+            self._note(scope, visit, out, self.services.clock.monotonic() - began)
+
+    async def _answer(self, scope: Scope, receive: Receive, out: Outgoing, routes: Routes, visit: Visit) -> None:
+        if answer := self._edge.preflight(scope):
+            return await answer(scope, receive, out)
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        inner = scope if method == scope["method"] else {**scope, "method": method}
+        found = routes.find(method, scope["path"], inner)
+        if found is None:
+            return await _elsewhere(routes, inner)(scope, receive, out)
+        visit.route = found.pattern
+        await self._admit(visit, found.rule, scope)
+        inner.update(found.told)
+        body = limited(receive, _header(scope, b"content-length"), found.rule.body)
+        if isinstance(found.to, Hot):
+            answer = await found.to.handler(Request(inner, body))
+            return await answer(scope, body, out)
+        return await cast(ASGIApp, found.to)(inner, body, out)
+
+    async def _admit(self, visit: Visit, rule: Rule, scope: Scope) -> None:
+        caller = visit.caller
+        if not rule.keyed:
+            visit.headers = self._by_address.take(caller.address or "")
+            visit.caller = replace(caller, actor_name="public")
+            return
+        presented = visit.part.credential.presented(Headers(scope=scope))
+        try:
+            principal = await self.services.access.authenticate(
+                presented, address=caller.address, request_id=caller.request_id
+            )
+        except NotAuthenticated:
+            self._by_address.take(caller.address or "")
+            raise
+        visit.caller = replace(caller, principal=principal)
+        visit.headers = self._by_key.take(principal.key_id)
+        if rule.actions:
+            self.services.access.permit(visit.caller, *rule.actions)
+
+    async def _fail(self, error: Exception, scope: Scope, receive: Receive, out: Outgoing, visit: Visit) -> None:
+        fault = _fault(error)
+        if out.status:
+            # The server closes a connection whose answer was begun and not finished: the client sees the loss.
+            return log.warning("an answer was cut off: %s", fault, extra={"route": visit.route, "code": fault.code})
+        status = status_of(fault)
+        if status >= 500 and not isinstance(fault, Unexpected):
+            log.warning("%s", fault, extra={"route": visit.route, "code": fault.code})
+        answer = visit.part.render(fault, status, visit.request_id)
+        given = {name for name, _ in answer.headers}
+        answer.headers = answer.headers + [header for header in headers_of(fault, status) if header[0] not in given]
+        return await answer(scope, receive, out)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        routes = self.directory.routes_for(scope["path"], scope["headers"])
+        visit = self._visit(scope, routes.part)
+        socket = WebSocket(scope, receive, send)
+        self.metrics.sockets.inc()
+        try:
+            found = routes.find("WEBSOCKET", scope["path"], scope)
+            if found is None or not isinstance(found.to, Socket):
+                raise Missing(what="address")
+            visit.route = found.pattern
+            await self._admit(visit, found.rule, scope)
+            scope.update(found.told)
+            await found.to.handler(socket)
+        except WebSocketDisconnect:
+            pass
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client is told
+            await _hang_up(socket, _fault(error), visit)
+        finally:
+            self.metrics.sockets.dec()
+
+    def _visit(self, scope: Scope, part: Part) -> Visit:
+        client = scope.get("client")
+        asked_as = request_id(scope) or f"req_{self.services.ids.secret(8).hex()}"
+        REQUEST.set(asked_as)
+        caller = Caller(None, client[0] if client else None, asked_as)
+        visit = Visit(self.services, self.options, part, caller, self.options.public_url or _base_url(scope))
+        scope[VISIT] = visit
+        return visit
+
+    def _note(self, scope: Scope, visit: Visit, out: Outgoing, seconds: float) -> None:
+        self.metrics.observe(visit, scope["method"], out, seconds)
+        if self.options.access_log and visit.route not in health.QUIET:
+            requests.info(
+                "%s %s %d",
+                scope["method"],
+                redact(scope["path"]),
+                out.status,
+                extra={
+                    "route": visit.route,
+                    "part": visit.part.name,
+                    "ms": round(seconds * 1000, 2),
+                    "bytes": out.sent,
+                    "actor": visit.caller.actor,
+                    "address": visit.caller.address,
+                },
+            )
+
+
+def _elsewhere(routes: Routes, scope: Scope) -> Answer:
+    """What is said of a path that has no route for the method."""
+    allowed = ", ".join(routes.methods(scope["path"], scope))
+    if not allowed:
+        raise Missing(what="address")
+    if scope["method"] != "OPTIONS":
+        raise MethodNotAllowed(allowed=allowed)
+    return Answer(204, [(b"allow", allowed.encode())])
+
+
+def _fault(error: Exception) -> Fault:
+    if isinstance(error, Fault):
+        return error
+    if isinstance(error, RequestValidationError):
+        return Invalid(errors=[{name: told[name] for name in ("loc", "msg", "type")} for told in error.errors()])
+    if isinstance(error, HTTPException):
+        return HttpProblem(status=error.status_code, why=str(error.detail))
+    log.error("%s", type(error).__name__, exc_info=error)
+    return Unexpected()
+
+
+async def _hang_up(socket: WebSocket, fault: Fault, visit: Visit) -> None:
+    """With the error's answer before the socket was accepted, with a code and the error's name after."""
+    if socket.application_state is WebSocketState.CONNECTING:
+        answer = visit.part.render(fault, status_of(fault), visit.request_id)
+        text = answer.body if isinstance(answer.body, bytes) else b""
+        headers = {name.decode(): value.decode() for name, value in answer.headers}
+        return await socket.send_denial_response(Response(text, answer.status, headers))
+    if socket.application_state is WebSocketState.CONNECTED:
+        family = next(kind for kind in SOCKET_CODES if isinstance(fault, kind))
+        return await socket.close(SOCKET_CODES[family], fault.code)
+    return None
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    return next((value.decode("latin-1") for given, value in scope["headers"] if given == name), None)
+
+
+def _base_url(scope: Scope) -> str:
+    host = _header(scope, b"host") or ""
+    if not HOST.fullmatch(host):
+        server = scope.get("server") or ("localhost", None)
+        host = f"{server[0]}:{server[1]}" if server[1] else server[0]
+    scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
+    return f"{scheme}://{host}"

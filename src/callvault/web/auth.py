@@ -1,0 +1,80 @@
+"""What a route needs of who asks: declared at each handler, so that one without a declaration is refused.
+
+    @router.get("/call/{id}")
+    @needs(Action.READ_CALL)
+    async def call(id: str, caller: Asking, services: House) -> Call: ...
+
+`needs` lets in the keys that may do one of the actions in their own workspace at all; whether they may do it to this
+very thing is asked by the service, with `Access.require`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from callvault.domain.access import Action, Caller
+from callvault.services.house import Services
+from callvault.web.visit import Visit, visit_of
+
+F = TypeVar("F", bound=Callable[..., Any])
+RULE: Final = "__callvault_rule__"
+BODY_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Who may come in: a key that may do one of `actions`, any key (`keyed`), or anybody."""
+
+    actions: tuple[Action, ...] = ()
+    keyed: bool = True
+    reason: str = ""
+    """Why no action is asked for here."""
+    body: int | None = BODY_BYTES
+    """The most bytes of a body; None for a body of any length, which the handler must stream."""
+
+
+def needs(*actions: Action, body: int | None = BODY_BYTES) -> Callable[[F], F]:
+    if not actions:
+        raise TypeError("name an action, or use `keyed` or `public` with a reason")
+    return _declare(Rule(actions, body=body))
+
+
+def keyed(reason: str, *, body: int | None = BODY_BYTES) -> Callable[[F], F]:
+    """Any valid key; the handler must ask `Access` itself, once it knows what is asked."""
+    return _declare(Rule(reason=reason, body=body))
+
+
+def public(reason: str, *, body: int | None = BODY_BYTES) -> Callable[[F], F]:
+    """Anybody; a key that is sent along is not looked at."""
+    return _declare(Rule(keyed=False, reason=reason, body=body))
+
+
+def rule_of(handler: Callable[..., Any]) -> Rule:
+    rule = getattr(handler, RULE, None)
+    if not isinstance(rule, Rule):
+        raise TypeError(f"{handler.__module__}.{handler.__qualname__} declares no access: use needs, keyed or public")
+    return rule
+
+
+def _declare(rule: Rule) -> Callable[[F], F]:
+    def mark(handler: F) -> F:
+        setattr(handler, RULE, rule)
+        return handler
+
+    return mark
+
+
+def caller_of(connection: HTTPConnection) -> Caller:
+    return visit_of(connection).caller
+
+
+def services_of(connection: HTTPConnection) -> Services:
+    return visit_of(connection).services
+
+
+Asking = Annotated[Caller, Depends(caller_of)]
+House = Annotated[Services, Depends(services_of)]
+Visiting = Annotated[Visit, Depends(visit_of)]

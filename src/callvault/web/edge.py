@@ -1,0 +1,102 @@
+"""The edge: what every answer carries, whoever gave it: request id, CORS and security headers; and its counting."""
+
+import re
+from typing import Final
+
+from starlette.types import Message, Scope, Send
+
+from callvault.web.options import Options
+from callvault.web.responses import Answer, Headers
+from callvault.web.visit import Visit
+
+REQUEST_ID: Final = re.compile(rb"[0-9A-Za-z._:-]{1,64}")
+EXPOSED: Final = (
+    b"accept-ranges, content-range, content-length, content-disposition, etag, location, x-request-id, ratelimit, "
+    b"ratelimit-policy, retry-after, tus-resumable, tus-version, tus-extension, upload-offset, upload-length, "
+    b"upload-metadata, upload-expires"
+)
+ALWAYS: Final[Headers] = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+]
+UNLESS_GIVEN: Final[Headers] = [
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
+HSTS: Final = (b"strict-transport-security", b"max-age=31536000")
+
+
+class Enough(Exception):
+    """The answer is complete and whoever gives it goes on: a HEAD of a stream without an end."""
+
+
+class Edge:
+    def __init__(self, options: Options) -> None:
+        self._origins = frozenset(origin.encode() for origin in options.cors_origins)
+        secure = (options.public_url or "").startswith("https:")
+        self._always = [*ALWAYS, HSTS] if secure else ALWAYS
+
+    def headers(self, scope: Scope, visit: Visit) -> Headers:
+        own = [(b"x-request-id", visit.request_id.encode()), *self._always]
+        return own + self._cors(scope) if self._origins else own
+
+    def preflight(self, scope: Scope) -> Answer | None:
+        """The answer to a browser that asks whether it may ask."""
+        if scope["method"] != "OPTIONS" or not self._cors(scope):
+            return None
+        asked = {name: value for name, value in scope["headers"] if name.startswith(b"access-control-request-")}
+        method = asked.get(b"access-control-request-method")
+        if method is None:
+            return None
+        allow = [
+            (b"access-control-allow-methods", method),
+            (b"access-control-allow-headers", asked.get(b"access-control-request-headers", b"authorization")),
+            (b"access-control-max-age", b"600"),
+        ]
+        return Answer(204, allow)
+
+    def _cors(self, scope: Scope) -> Headers:
+        origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
+        if origin is None or not (origin in self._origins or b"*" in self._origins):
+            return []
+        allowed = b"*" if b"*" in self._origins else origin
+        return [
+            (b"access-control-allow-origin", allowed),
+            (b"access-control-expose-headers", EXPOSED),
+            (b"vary", b"origin"),
+        ]
+
+
+class Outgoing:
+    """`send`, with the edge's headers put on, without a body for HEAD, and with what the log wants to know."""
+
+    def __init__(self, send: Send, headers: Headers, visit: Visit, head: bool) -> None:
+        self._send, self._headers, self._visit, self._head = send, headers, visit, head
+        self.status = 0
+        self.sent = 0
+        self.finished = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            given = list(message.get("headers", ()))
+            names = {name for name, _ in given}
+            rest = [header for header in UNLESS_GIVEN if header[0] not in names]
+            message = {**message, "headers": given + self._headers + self._visit.headers + rest}
+        elif message["type"] == "http.response.body":
+            if self.finished:
+                raise Enough
+            if self._head:
+                message = {"type": "http.response.body"}
+            self.sent += len(message.get("body", b""))
+            self.finished = not message.get("more_body", False)
+        await self._send(message)
+
+
+def request_id(scope: Scope) -> str | None:
+    """The client's own, when it is one that may stand in a log."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+            return bytes(value).decode()
+    return None

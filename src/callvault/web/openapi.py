@@ -1,0 +1,85 @@
+"""The OpenAPI document of every part, made of its FastAPI routes and of what its hot routes tell of themselves."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from fastapi.openapi.utils import get_openapi
+from starlette.requests import Request
+
+from callvault.domain.errors import Missing
+from callvault.web.auth import Rule, public, rule_of
+from callvault.web.parts import Claim, Hot, Part
+from callvault.web.responses import Answer, bytes_answer, json_answer
+from callvault.web.routing import fast_routes, parameters
+
+SCHEME: Final = "key"
+
+
+def document(part: Part, version: str) -> dict[str, Any]:
+    routes = fast_routes(part)
+    told = get_openapi(
+        title=part.title, version=version or "0", description=part.about or None, openapi_version="3.1.0", routes=routes
+    )
+    told.setdefault("paths", {})
+    told.setdefault("components", {})["securitySchemes"] = {SCHEME: dict(part.credential.scheme)}
+    for route in routes:
+        for method in (route.methods or ()) if route.include_in_schema else ():
+            _secure(told["paths"][route.path_format][method.lower()], rule_of(route.endpoint))
+    for hot in part.hot:
+        told["paths"].setdefault(hot.path, {})[hot.method.lower()] = _operation(hot)
+    return told
+
+
+def _operation(hot: Hot) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "summary": hot.handler.__name__.replace("_", " ").capitalize(),
+        "operationId": f"{hot.handler.__name__}_{hot.method.lower()}",
+        "responses": {"200": {"description": "OK"}},
+        **copy.deepcopy(dict(hot.docs)),
+    }
+    told = operation.setdefault("parameters", [])
+    known = {given["name"] for given in told if given["in"] == "path"}
+    operation["parameters"] = [_path_parameter(name) for name in parameters(hot.path) if name not in known] + told
+    _secure(operation, rule_of(hot.handler))
+    return operation
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _secure(operation: dict[str, Any], rule: Rule) -> None:
+    operation["security"] = [{SCHEME: []}] if rule.keyed else []
+    if rule.actions:
+        operation["x-scopes"] = sorted({scope for action in rule.actions for scope in action.scopes})
+
+
+def part(parts: Sequence[Part], version: str) -> Part:
+    documented = {each.name: each for each in parts if each.documented}
+    made: dict[str, Mapping[str, Any]] = {}
+
+    @public("what the APIs look like is no secret")
+    async def index(request: Request) -> Answer:
+        return json_answer({name: f"/openapi/{name}.json" for name in documented})
+
+    @public("what the APIs look like is no secret")
+    async def show(request: Request) -> Answer:
+        name = request.path_params["name"]
+        if name not in documented:
+            raise Missing(what="document")
+        if name not in made:
+            made[name] = document(documented[name], version)
+        return json_answer(made[name])
+
+    @public("what the APIs look like is no secret")
+    async def read(request: Request) -> Answer:
+        name = request.path_params["name"]
+        if name not in documented:
+            raise Missing(what="document")
+        return bytes_answer(b"", b"text/html; charset=utf-8")
+
+    hot = (Hot("GET", "/openapi", index), Hot("GET", "/openapi/{name}.json", show), Hot("GET", "/docs/{name}", read))
+    return Part(
+        name="docs", title="Documentation", claims=(Claim("/openapi"), Claim("/docs")), hot=hot, documented=False
+    )

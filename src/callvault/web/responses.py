@@ -1,0 +1,88 @@
+"""Answers of the hot routes: a status, headers and a body, with nothing between them and the server."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+Headers = list[tuple[bytes, bytes]]
+DONE = object()
+
+
+@dataclass(slots=True)
+class Answer:
+    """An ASGI application that gives one answer."""
+
+    status: int = 200
+    headers: Headers = field(default_factory=list)
+    body: bytes | AsyncIterator[bytes] = b""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        if isinstance(self.body, bytes):
+            await send({"type": "http.response.body", "body": self.body})
+        elif scope["method"] == "HEAD":
+            await send({"type": "http.response.body"})
+        else:
+            await _stream(self.body, receive, send)
+
+
+def json_answer(
+    value: Any, status: int = 200, headers: Headers | None = None, media_type: bytes = b"application/json"
+) -> Answer:
+    body = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return bytes_answer(body, media_type, status, headers)
+
+
+def bytes_answer(body: bytes, media_type: bytes, status: int = 200, headers: Headers | None = None) -> Answer:
+    own = [(b"content-type", media_type), (b"content-length", b"%d" % len(body))]
+    return Answer(status, own + (headers or []), body)
+
+
+def empty(status: int = 204, headers: Headers | None = None) -> Answer:
+    """204 and 304 have no body by nature; anything else gets one of no length."""
+    length = [] if status in (204, 304) else [(b"content-length", b"0")]
+    return Answer(status, length + (headers or []))
+
+
+def redirect(location: str, status: int = 302, headers: Headers | None = None) -> Answer:
+    return empty(status, [(b"location", location.encode()), *(headers or [])])
+
+
+async def threaded(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """A blocking iterator's chunks, each made in a thread while the one before it is being sent."""
+    following = asyncio.ensure_future(asyncio.to_thread(next, chunks, DONE))
+    try:
+        while (chunk := await following) is not DONE:
+            following = asyncio.ensure_future(asyncio.to_thread(next, chunks, DONE))
+            yield chunk  # type: ignore[misc]
+    finally:
+        # A generator cannot be closed while a thread is in it.
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([following])
+        if hasattr(chunks, "close"):
+            await asyncio.to_thread(chunks.close)
+
+
+async def _stream(body: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+    """Stops when the client has gone, which the server does not tell to those who send."""
+    gone = asyncio.ensure_future(_gone(receive))
+    try:
+        async for chunk in body:
+            if gone.done():
+                return
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body"})
+    finally:
+        gone.cancel()
+        if hasattr(body, "aclose"):
+            await body.aclose()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
