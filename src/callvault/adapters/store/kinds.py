@@ -4,8 +4,9 @@ To keep a new entity: add its line here and run `python -m callvault.adapters.st
 the first migration anew. That ends with the first release; from then on a change is a new migration, never an old one
 edited. Columns come from the dataclass itself, see `rows.py`.
 
-An index that lists are paged by ends in what they are ordered by. `live` indexes leave out deleted entities, for
-queries that say `deleted_ms is null`. `labels` are tuples of words that `has` finds through a table of their own.
+An index that lists are paged by ends in what they are ordered by, with `-` before what falls where the rest rises.
+`live` indexes leave out deleted entities, for queries that say `deleted_ms is null`. `labels` are tuples of words that
+`has` finds through a table of their own.
 """
 
 import re
@@ -20,8 +21,10 @@ from callvault.domain.idempotency import IdempotentRequest
 from callvault.domain.job import Job
 from callvault.domain.lane import Lane, OpenSpool, Segment, Span
 from callvault.domain.recording import Derivation, Recording
+from callvault.domain.schedule import Firing
 from callvault.domain.stored import Artifact, Rendition, StoredObject
 from callvault.domain.upload import Upload
+from callvault.domain.webhook import Delivery, OutboxCursor, WebhookEndpoint
 from callvault.domain.workspace import ApiKey, Member, Workspace, WorkspaceKey
 
 Fields = tuple[str, ...]
@@ -103,8 +106,22 @@ KINDS = (
         Job,
         "jobs",
         ("id",),
-        indexes=(("state", "due_ms", "id"), ("workspace_id", *_NEWEST), ("recording_id", *_NEWEST)),
+        indexes=(
+            ("kind", "state", "-priority", "due_ms", "id"),
+            ("state", "due_ms", "id"),
+            ("workspace_id", *_NEWEST),
+            ("recording_id", *_NEWEST),
+        ),
     ),
+    Kind(Firing, "firings", ("name",)),
+    Kind(WebhookEndpoint, "webhook_endpoints", ("id",), indexes=(("workspace_id", *_NEWEST),)),
+    Kind(
+        Delivery,
+        "deliveries",
+        ("id",),
+        indexes=(("endpoint_id", *_NEWEST), ("endpoint_id", "state", *_NEWEST), _NEWEST),
+    ),
+    Kind(OutboxCursor, "outbox_cursors", ("name",)),
 )
 
 BY_ENTITY = {kind.entity: kind for kind in KINDS}

@@ -65,7 +65,8 @@ def _table(kind: Kind) -> Table:
     for names in kind.unique:
         table.append_constraint(UniqueConstraint(*names))
     for names in kind.indexes:
-        Index(None, *(table.c[name] for name in names))
+        name = f"ix_{kind.table}_{'_'.join(names).replace('-', '')}"
+        Index(name, *(table.c[n[1:]].desc() if n.startswith("-") else table.c[n] for n in names))
     for names in kind.live:
         living = table.c.deleted_ms.is_(None)
         name = f"ix_{kind.table}_live_{'_'.join(names)}"

@@ -113,6 +113,28 @@ CREATE TABLE counters (
   CONSTRAINT pk_counters PRIMARY KEY (name)
 );
 
+CREATE TABLE deliveries (
+  id TEXT NOT NULL,
+  workspace_id TEXT NOT NULL,
+  endpoint_id TEXT NOT NULL,
+  event_id TEXT NOT NULL,
+  event_type TEXT NOT NULL,
+  created_ms BIGINT NOT NULL,
+  state TEXT NOT NULL,
+  tries BIGINT NOT NULL,
+  due_ms BIGINT NOT NULL,
+  failure TEXT,
+  attempts TEXT NOT NULL,
+  version BIGINT NOT NULL,
+  CONSTRAINT pk_deliveries PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_deliveries_created_ms_id ON deliveries (created_ms, id);
+
+CREATE INDEX ix_deliveries_endpoint_id_created_ms_id ON deliveries (endpoint_id, created_ms, id);
+
+CREATE INDEX ix_deliveries_endpoint_id_state_created_ms_id ON deliveries (endpoint_id, state, created_ms, id);
+
 CREATE TABLE derivations (
   parent_id TEXT NOT NULL,
   child_id TEXT NOT NULL,
@@ -127,6 +149,7 @@ CREATE TABLE events (
   created_ms BIGINT NOT NULL,
   recording_id TEXT,
   call_id TEXT,
+  readers TEXT,
   data TEXT NOT NULL,
   position BIGINT NOT NULL,
   CONSTRAINT pk_events PRIMARY KEY (id),
@@ -146,6 +169,14 @@ CREATE TABLE external_ids (
 );
 
 CREATE INDEX ix_external_ids_call_id_system_value ON external_ids (call_id, system, value);
+
+CREATE TABLE firings (
+  name TEXT NOT NULL,
+  slot_ms BIGINT NOT NULL,
+  job_id TEXT NOT NULL,
+  version BIGINT NOT NULL,
+  CONSTRAINT pk_firings PRIMARY KEY (name)
+);
 
 CREATE TABLE holds (
   id TEXT NOT NULL,
@@ -188,6 +219,7 @@ CREATE TABLE jobs (
   priority BIGINT NOT NULL,
   due_ms BIGINT NOT NULL,
   attempts BIGINT NOT NULL,
+  holder TEXT,
   error_code TEXT,
   error TEXT,
   result TEXT NOT NULL,
@@ -197,6 +229,8 @@ CREATE TABLE jobs (
   version BIGINT NOT NULL,
   CONSTRAINT pk_jobs PRIMARY KEY (id)
 );
+
+CREATE INDEX ix_jobs_kind_state_priority_due_ms_id ON jobs (kind, state, priority DESC, due_ms, id);
 
 CREATE INDEX ix_jobs_recording_id_created_ms_id ON jobs (recording_id, created_ms, id);
 
@@ -237,6 +271,13 @@ CREATE TABLE open_spools (
 );
 
 CREATE INDEX ix_open_spools_node_recording_id ON open_spools (node, recording_id);
+
+CREATE TABLE outbox_cursors (
+  name TEXT NOT NULL,
+  position BIGINT NOT NULL,
+  version BIGINT NOT NULL,
+  CONSTRAINT pk_outbox_cursors PRIMARY KEY (name)
+);
 
 CREATE TABLE recordings (
   id TEXT NOT NULL,
@@ -404,6 +445,29 @@ CREATE TABLE uploads (
 CREATE INDEX ix_uploads_expires_ms_id ON uploads (expires_ms, id);
 
 CREATE INDEX ix_uploads_recording_id_id ON uploads (recording_id, id);
+
+CREATE TABLE webhook_endpoints (
+  id TEXT NOT NULL,
+  workspace_id TEXT NOT NULL,
+  member_id TEXT NOT NULL,
+  url TEXT NOT NULL,
+  created_ms BIGINT NOT NULL,
+  updated_ms BIGINT NOT NULL,
+  event_types TEXT NOT NULL,
+  description TEXT NOT NULL,
+  dialect TEXT NOT NULL,
+  scheme TEXT NOT NULL,
+  secrets TEXT NOT NULL,
+  from_position BIGINT NOT NULL,
+  enabled SMALLINT NOT NULL,
+  disabled_reason TEXT,
+  failing_since_ms BIGINT,
+  verified_ms BIGINT,
+  version BIGINT NOT NULL,
+  CONSTRAINT pk_webhook_endpoints PRIMARY KEY (id)
+);
+
+CREATE INDEX ix_webhook_endpoints_workspace_id_created_ms_id ON webhook_endpoints (workspace_id, created_ms, id);
 
 CREATE TABLE workspace_keys (
   id TEXT NOT NULL,
