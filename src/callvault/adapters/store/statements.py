@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     ClauseElement,
     ColumnElement,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.types import TypeEngine
 
 from callvault.adapters.store.kinds import Fields, kind_of
 from callvault.adapters.store.rows import Row, mapper
@@ -39,9 +41,9 @@ class Sql:
         return tuple([values[place] for place in self.places])
 
 
-def given(place: int) -> BindParameter[Any]:
-    """The parameter that is bound to the value at the place."""
-    return bindparam(f"p{place}")
+def given(place: int, of: TypeEngine[Any] | None = None) -> BindParameter[Any]:
+    """The parameter that is bound to the value at the place; of a type, where the statement does not tell."""
+    return bindparam(f"p{place}", type_=of)
 
 
 class Dialect:
@@ -76,7 +78,7 @@ class Dialect:
         """The text in the column has the lowercase text in it, in any case; `lowered` is made by `SqliteStore`."""
         if self.is_sqlite:
             return func.instr(func.lowered(column), given(place)) > 0
-        return func.strpos(func.lower(column.collate("und-x-icu")), given(place)) > 0
+        return func.strpos(func.lower(column.collate("callvault_any_case")), given(place)) > 0
 
 
 class Statements:
@@ -159,7 +161,7 @@ def _is(entity: type[Any]) -> ColumnElement[bool]:
 
 def _counting(dialect: Dialect) -> ClauseElement:
     """Raises the count of a name to a floor, adds to it, and keeps others off until the transaction ends."""
-    name, floor, more = given(0), given(1), given(2)
+    name, floor, more = given(0), given(1, BigInteger()), given(2, BigInteger())
     statement = dialect.insert(COUNTERS).values(name=name, value=floor + more)
     stood = case((COUNTERS.c.value > floor, COUNTERS.c.value), else_=floor)
     counted = statement.on_conflict_do_update(index_elements=["name"], set_={"value": stood + more})
