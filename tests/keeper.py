@@ -77,7 +77,7 @@ def main(owner: int, folder: Path, command: list[str], leaves: list[str]) -> Non
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            preexec_fn=lambda: libc.prctl(DIES_WITH_PARENT, signal.SIGKILL),
+            preexec_fn=lambda: libc.prctl(DIES_WITH_PARENT, signal.SIGKILL),  # noqa: PLW1509
         )
         print(child.pid, flush=True)
         os.close(1)

@@ -47,8 +47,11 @@ class Blobs(Protocol):
 
 @runtime_checkable
 class Presigning(Protocol):
-    """What some storages can do besides: hand out an object by a URL of their own."""
+    """What some storages can do besides: hand out an unsealed object by a URL of their own."""
 
-    def presign(self, obj: StoredObject, *, seconds: int, media_type: str, disposition: str, now_ms: int) -> str:
-        """A URL for the configured public endpoint that answers GET and HEAD, Range included, until it expires."""
+    def presign(
+        self, obj: StoredObject, *, seconds: int, media_type: str, disposition: str, now_ms: int, method: str = "GET"
+    ) -> str:
+        """A URL for the configured public endpoint that answers the method (GET or HEAD; S3 signs it), Range
+        included, with these headers, until it expires."""
         ...
