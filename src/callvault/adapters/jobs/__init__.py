@@ -1,0 +1,1 @@
+"""Job engines: a queue in the jobs' own table, and procrastinate on PostgreSQL."""
