@@ -1,0 +1,172 @@
+"""Transcripts: what was said, turn by turn; written by whoever hears it, read and followed by whoever may."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from callvault.domain.access import Action, Caller
+from callvault.domain.call import Call, Turn
+from callvault.domain.errors import AlreadyThere, Missing, StaleWrite, TooLarge
+from callvault.domain.lane import Span
+from callvault.domain.query import Query
+from callvault.domain.recording import Recording
+from callvault.domain.transcript import PAUSED, REDACTED, Heard, Hidden, hidden_in, paused_in, without
+from callvault.domain.unit import Unit
+from callvault.ports.store import Store
+from callvault.ports.system import Clock, Ids
+from callvault.services.calls import OVER, Calls
+from callvault.services.lineage import versions_of
+from callvault.services.recordings import Recordings
+from callvault.services.stale import again_when_stale
+from callvault.services.timelines import Timelines
+from callvault.services.witness import Witness
+
+TURNS_MAX = 20_000
+TURN_MAX = 20_000
+LOOK_SECONDS = 1.0
+"""How soon a follower sees what another process wrote; what this one wrote, it sees at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A turn to be written; `start_ms` is from the start of the call."""
+
+    role: str
+    content: str
+    start_ms: int
+    end_ms: int | None = None
+    confidence: float | None = None
+
+
+class Transcripts:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock,
+        ids: Ids,
+        witness: Witness,
+        calls: Calls,
+        recordings: Recordings,
+        timelines: Timelines,
+    ) -> None:
+        self._store, self._clock, self._ids, self._witness = store, clock, ids, witness
+        self._calls, self._recordings, self._timelines = calls, recordings, timelines
+        self._news: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
+
+    @again_when_stale
+    async def append(self, caller: Caller, call_id: str, said: Sequence[Said]) -> list[Turn]:
+        """Behind what is there, in the order given. This tells no event: a live call has a turn every few seconds."""
+        call = await self._calls.by_id(caller, call_id, Action.CHANGE_CALL)
+        last = await self._store.find(Query(Turn).where("call_id", "=", call.id).by("-seq").page(1))
+        turns = await self._turns(call, said, last[0].seq + 1 if last else 0)
+        unit = Unit()
+        unit.add(*turns)
+        try:
+            await self._store.commit(unit)
+        except AlreadyThere:
+            raise StaleWrite(what="transcript") from None
+        self._wake(call.id)
+        return turns
+
+    async def replace(self, caller: Caller, call_id: str, said: Sequence[Said]) -> list[Turn]:
+        """The whole transcript anew; `recording.transcribed` is told of the call's newest original."""
+        call = await self._calls.by_id(caller, call_id, Action.CHANGE_CALL)
+        turns = await self._turns(call, said, 0)
+        unit = Unit()
+        unit.put(*turns)
+        unit.remove(*(await self._stored(call, len(turns) - 1)))
+        for recording in (await self._originals(call))[:1]:
+            self._witness.of_recording(unit, caller, Action.CHANGE_RECORDING, recording, "recording.transcribed")
+        await self._store.commit(unit)
+        self._wake(call.id)
+        return turns
+
+    async def of_call(self, caller: Caller, call_id: str, action: Action = Action.READ_CALL) -> list[Turn]:
+        return await self.of(caller, await self._calls.by_id(caller, call_id, action))
+
+    async def of(self, caller: Caller | None, call: Call, after: int = -1) -> list[Turn]:
+        """Of a call that was looked up already, as this caller may read it; None is somebody without any scope."""
+        turns = list(await self._stored(call, after))
+        heard = await self._heard(caller, call) if turns else None
+        if heard is None or not heard.redacted:
+            return turns
+        return without(turns, await self._hidden(call, heard), REDACTED)
+
+    async def exist_for(self, call_ids: Sequence[str]) -> set[str]:
+        """Which of the calls have a transcript."""
+        if not call_ids:
+            return set()
+        first = Query(Turn).where("call_id", "in", tuple(call_ids)).where("seq", "=", 0).by("call_id")
+        return {turn.call_id for turn in await self._store.find(first)}
+
+    async def follow(self, caller: Caller, call_id: str, after: int = -1) -> AsyncIterator[Turn | None]:
+        """What was said and what is being said; ends with the call. None, every second or so, while nothing is."""
+        while True:
+            call = await self._calls.by_id(caller, call_id)
+            news = self._news.setdefault(call.id, asyncio.Event())
+            turns = await self.of(caller, call, after)
+            for turn in turns:
+                yield turn
+                after = turn.seq
+            if call.status in OVER and not turns:
+                return
+            if not turns:
+                yield None
+                await _happened(news)
+
+    async def _turns(self, call: Call, said: Sequence[Said], first: int) -> list[Turn]:
+        if first + len(said) > TURNS_MAX or any(len(one.content) > TURN_MAX for one in said):
+            raise TooLarge(what="the transcript", limit=f"{TURNS_MAX} turns of {TURN_MAX} characters")
+        turns = [self._turn(call, one, seq) for seq, one in enumerate(said, first)]
+        spans = [span for original in await self._originals(call) for span in await self._spans(original)]
+        return without(turns, paused_in(spans), PAUSED)
+
+    def _turn(self, call: Call, said: Said, seq: int) -> Turn:
+        return Turn(
+            call_id=call.id,
+            workspace_id=call.workspace_id,
+            seq=seq,
+            id=self._ids.uuid(),
+            role=said.role,
+            content=said.content,
+            start_ms=said.start_ms,
+            end_ms=said.end_ms,
+            confidence=said.confidence,
+            created_ms=self._clock.now_ms(),
+        )
+
+    async def _stored(self, call: Call, after: int) -> Sequence[Turn]:
+        return await self._store.find(Query(Turn).where("call_id", "=", call.id).where("seq", ">", after).by("seq"))
+
+    async def _originals(self, call: Call) -> list[Recording]:
+        return [recording for recording in await versions_of(self._store, call.id) if recording.operation is None]
+
+    async def _spans(self, recording: Recording) -> Sequence[Span]:
+        return await self._store.find(Query(Span).where("recording_id", "=", recording.id).by("start_us", "id"))
+
+    async def _heard(self, caller: Caller | None, call: Call) -> Recording | None:
+        try:
+            return await self._recordings.heard_of(caller, call)
+        except Missing:
+            return None
+
+    async def _hidden(self, call: Call, heard: Recording) -> list[Hidden]:
+        own = {original.id for original in await self._originals(call)}
+        sound = await self._timelines.sound(heard)
+        stretches = [Heard(s.start_us, s.end_us, s.timeline.recording_id in own) for s in sound.stretches]
+        length = max((s.timeline.length_us for s in sound.stretches if s.timeline.recording_id in own), default=0)
+        return hidden_in(stretches, sound.masks, length)
+
+    def _wake(self, call_id: str) -> None:
+        if news := self._news.pop(call_id, None):
+            news.set()
+
+
+async def _happened(news: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            await news.wait()
+    except TimeoutError:
+        return

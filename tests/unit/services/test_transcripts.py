@@ -1,0 +1,160 @@
+"""Transcripts: appended, replaced, read and followed."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from tests.callhouse import CallHouse, caller
+
+from callvault.domain.call import Turn
+from callvault.domain.errors import Refused, TooLarge
+from callvault.domain.event import Event
+from callvault.domain.lane import Span
+from callvault.domain.recording import Clip, Derivation, EditList, Mask
+from callvault.domain.unit import Unit
+from callvault.services.recordings import CallRecording
+from callvault.services.timelines import Timelines
+from callvault.services.transcripts import TURN_MAX, Said, Transcripts
+
+ME = caller()
+ORIGINALS = caller("recordings:read", "recordings:original")
+
+
+class NoSpool:
+    def read(self, recording_id: str, at_most: int | None = None) -> list[object]:
+        return []
+
+
+class Desk:
+    def __init__(self) -> None:
+        self.house = house = CallHouse()
+        self.transcripts = Transcripts(
+            house.store,
+            clock=house.clock,
+            ids=house.ids,
+            witness=house.witness,
+            calls=house.calls,
+            recordings=house.recordings,
+            timelines=Timelines(house.store, NoSpool(), house.clock),
+        )
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    desk = Desk()
+    await desk.house.workspace()
+    return desk
+
+
+@pytest.fixture
+async def made(desk: Desk) -> CallRecording:
+    return await desk.house.recordings.create(ME, {})
+
+
+def said(content: str, start_ms: int = 0, end_ms: int | None = None, role: str = "customer") -> Said:
+    return Said(role=role, content=content, start_ms=start_ms, end_ms=end_ms)
+
+
+def pause(recording_id: str, start_us: int, end_us: int, mode: str = "skip") -> Span:
+    """With the mode `silence` it also gives a recording without any sound its length."""
+    return Span(
+        id="s",
+        recording_id=recording_id,
+        workspace_id="w",
+        kind="pause",
+        mode=mode,
+        start_us=start_us,
+        end_us=end_us,
+        created_ms=0,
+    )
+
+
+async def test_turns_are_appended_in_order(desk: Desk, made: CallRecording) -> None:
+    await desk.transcripts.append(ME, made.call.id, [said("hello"), said("hi", 900, role="assistant")])
+    await desk.transcripts.append(ME, made.call.id, [said("bye", 2_000)])
+    turns = await desk.transcripts.of_call(ME, made.call.id)
+    assert [(t.seq, t.role, t.content) for t in turns] == [
+        (0, "customer", "hello"),
+        (1, "assistant", "hi"),
+        (2, "customer", "bye"),
+    ]
+    assert await desk.transcripts.exist_for([made.call.id, "another"]) == {made.call.id}
+
+
+async def test_turns_appended_at_the_same_time_are_all_there(desk: Desk, made: CallRecording) -> None:
+    await asyncio.gather(*(desk.transcripts.append(ME, made.call.id, [said(str(n))]) for n in range(10)))
+    turns = await desk.transcripts.of_call(ME, made.call.id)
+    assert sorted(t.content for t in turns) == sorted(map(str, range(10)))
+    assert [t.seq for t in turns] == list(range(10))
+
+
+async def test_a_replaced_transcript_is_whole_and_told(desk: Desk, made: CallRecording) -> None:
+    await desk.transcripts.append(ME, made.call.id, [said("a"), said("b"), said("c")])
+    await desk.transcripts.replace(ME, made.call.id, [said("A")])
+    assert [t.content for t in await desk.transcripts.of_call(ME, made.call.id)] == ["A"]
+    told = [e for e in await desk.house.all(Event) if e.type == "recording.transcribed"]
+    assert [e.recording_id for e in told] == [made.recording.id]
+    assert "A" not in str(told[0].data)
+
+
+async def test_words_said_in_a_pause_are_not_stored(desk: Desk, made: CallRecording) -> None:
+    unit = Unit()
+    unit.add(pause(made.recording.id, 5_000_000, 9_000_000))
+    await desk.house.store.commit(unit)
+    await desk.transcripts.append(ME, made.call.id, [said("before", 1_000, 2_000), said("4111 1111", 6_000, 7_000)])
+    assert [t.content for t in await desk.house.all(Turn)] == ["before", "[paused]"]
+
+
+async def test_who_hears_the_redacted_version_reads_it_too(desk: Desk, made: CallRecording) -> None:
+    await desk.transcripts.append(ME, made.call.id, [said("my number is", 0, 2_000), said("4111 1111", 2_500, 4_000)])
+    whole = Clip(recording_id=made.recording.id, start_us=0, end_us=9_000_000)
+    redacted = replace(
+        made.recording,
+        id="red",
+        status="completed",
+        operation="redactPII",
+        redacted=True,
+        derived_from=(made.recording.id,),
+        in_progress=False,
+        edits=EditList(clips=(whole,), masks=(Mask(start_us=2_500_000, end_us=4_000_000),)),
+    )
+    unit = Unit()
+    unit.add(redacted, Derivation(parent_id=made.recording.id, child_id="red", workspace_id="w"))
+    unit.add(pause(made.recording.id, 0, 9_000_000, mode="silence"))
+    await desk.house.store.commit(unit)
+    assert [t.content for t in await desk.transcripts.of_call(ME, made.call.id)] == ["my number is", "[redacted]"]
+    assert [t.content for t in await desk.transcripts.of_call(ORIGINALS, made.call.id)][1] == "4111 1111"
+
+
+async def test_a_follower_gets_history_then_what_is_said_then_the_end(desk: Desk, made: CallRecording) -> None:
+    await desk.transcripts.append(ME, made.call.id, [said("one")])
+    heard: list[str] = []
+
+    async def listen() -> None:
+        async for turn in desk.transcripts.follow(ME, made.call.id):
+            if turn:
+                heard.append(turn.content)
+
+    listening = asyncio.create_task(listen())
+    await asyncio.sleep(0.02)
+    assert heard == ["one"]
+    await desk.transcripts.append(ME, made.call.id, [said("two")])
+    await asyncio.sleep(0.02)
+    assert heard == ["one", "two"]
+    await desk.house.calls.end(ME, made.call.id)
+    await asyncio.wait_for(listening, 3)
+    assert heard == ["one", "two"]
+
+
+async def test_a_transcript_of_a_finished_call_is_replayed_and_ends(desk: Desk, made: CallRecording) -> None:
+    await desk.transcripts.append(ME, made.call.id, [said("one"), said("two")])
+    await desk.house.calls.end(ME, made.call.id)
+    turns = [turn async for turn in desk.transcripts.follow(ME, made.call.id, after=0)]
+    assert [turn.content for turn in turns if turn] == ["two"]
+
+
+async def test_a_transcript_beyond_measure_is_refused(desk: Desk, made: CallRecording) -> None:
+    with pytest.raises(TooLarge):
+        await desk.transcripts.append(ME, made.call.id, [said("x" * (TURN_MAX + 1))])
+    with pytest.raises(Refused):
+        await desk.transcripts.append(caller("recordings:read"), made.call.id, [said("x")])
