@@ -105,8 +105,8 @@ class PostgresStore:
     async def _rows(self, text: str, values: Row) -> list[Any]:
         with _faults():
             async with self._connection() as connection:
-                found: list[Any] = await connection.fetch(text, *values)
-                return found
+                with _values():
+                    return list(await connection.fetch(text, *values))
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
@@ -144,20 +144,28 @@ async def _run(connection: Any, steps: Steps) -> None:
 
 
 async def _answer(connection: Any, step: Step) -> Any:
-    if len(step.rows) > 1:
-        return await connection.executemany(step.text, step.rows)
-    if step.answer == "row":
-        return await connection.fetchrow(step.text, *step.rows[0])
-    status = await connection.execute(step.text, *step.rows[0])
-    return int(status.rpartition(" ")[2]) if step.answer == "count" else None
+    with _values():
+        if len(step.rows) > 1:
+            return await connection.executemany(step.text, step.rows)
+        if step.answer == "row":
+            return await connection.fetchrow(step.text, *step.rows[0])
+        status = await connection.execute(step.text, *step.rows[0])
+        return int(status.rpartition(" ")[2]) if step.answer == "count" else None
+
+
+@contextmanager
+def _values() -> Iterator[None]:
+    """Around nothing but calls of asyncpg, which says `ValueError` where a value does not fit its type."""
+    try:
+        yield
+    except (asyncpg.DataError, ValueError) as error:
+        raise Malformed(what="value", why="the database cannot hold it") from error
 
 
 @contextmanager
 def _faults() -> Iterator[None]:
     try:
         yield
-    except (asyncpg.NumericValueOutOfRangeError, asyncpg.DataError) as error:
-        raise Malformed(what="value", why="the database cannot hold it") from error
     except UNAVAILABLE as error:
         raise StoreUnavailable(why=str(error) or type(error).__name__) from error
 
