@@ -1,0 +1,130 @@
+"""A request with an Idempotency-Key is done once."""
+
+import asyncio
+
+import pytest
+from tests.callhouse import CallHouse, caller
+
+from callvault.domain.errors import IdempotencyConflict, Malformed, Missing, StoreUnavailable
+from callvault.domain.idempotency import IdempotentRequest
+from callvault.domain.unit import Unit
+from callvault.services.idempotency import CLAIM_MS, KEPT_MS, Idempotency, Reply, fingerprint
+
+
+class Work:
+    """Something that must be done once, with the ids that it was handed."""
+
+    def __init__(self, *faults: Exception) -> None:
+        self.ids: list[str] = []
+        self.faults = list(faults)
+        self.go = asyncio.Event()
+        self.go.set()
+
+    async def __call__(self, reserved: str) -> Reply:
+        self.ids.append(reserved)
+        await self.go.wait()
+        if self.faults:
+            raise self.faults.pop(0)
+        return Reply(201, f'{{"id":"{reserved}"}}')
+
+
+@pytest.fixture
+def house() -> CallHouse:
+    return CallHouse()
+
+
+@pytest.fixture
+def idempotency(house: CallHouse) -> Idempotency:
+    return Idempotency(house.store, house.clock, house.ids)
+
+
+async def test_the_same_request_gets_the_same_answer(idempotency: Idempotency) -> None:
+    work = Work()
+    first = await idempotency.once("w", "k", "print", work)
+    again = await idempotency.once("w", "k", "print", work)
+    assert (again.status, again.body, again.replayed) == (first.status, first.body, True)
+    assert len(work.ids) == 1 and not first.replayed
+
+
+async def test_another_request_under_the_same_key_is_refused(idempotency: Idempotency) -> None:
+    await idempotency.once("w", "k", "print", Work())
+    with pytest.raises(IdempotencyConflict):
+        await idempotency.once("w", "k", "other", Work())
+    assert await idempotency.once("another workspace", "k", "other", Work())
+
+
+async def test_of_requests_at_the_same_time_one_is_done_and_all_get_its_answer(idempotency: Idempotency) -> None:
+    work = Work()
+    work.go.clear()
+    asking = [asyncio.create_task(idempotency.once("w", "k", "print", work)) for _ in range(8)]
+    await asyncio.sleep(0.02)
+    work.go.set()
+    replies = await asyncio.gather(*asking)
+    assert len(work.ids) == 1 and len({reply.body for reply in replies}) == 1
+
+
+async def test_a_refused_request_may_be_sent_again_mended(idempotency: Idempotency) -> None:
+    work = Work(Missing(what="call"))
+    with pytest.raises(Missing):
+        await idempotency.once("w", "k", "print", work)
+    assert (await idempotency.once("w", "k", "mended", work)).status == 201
+
+
+async def test_a_request_of_which_nobody_knows_whether_it_was_done_goes_on_with_the_same_id(
+    idempotency: Idempotency,
+) -> None:
+    work = Work(StoreUnavailable(why="gone"))
+    with pytest.raises(StoreUnavailable):
+        await idempotency.once("w", "k", "print", work)
+    await idempotency.once("w", "k", "print", work)
+    assert len(work.ids) == 2 and work.ids[0] == work.ids[1]
+
+
+async def test_a_client_that_left_finds_what_it_made(idempotency: Idempotency) -> None:
+    work = Work()
+    work.go.clear()
+    left = asyncio.create_task(idempotency.once("w", "k", "print", work))
+    await asyncio.sleep(0.01)
+    left.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await left
+    work.go.set()
+    await idempotency.once("w", "k", "print", work)
+    assert work.ids[0] == work.ids[1]
+
+
+async def test_a_request_whose_process_was_killed_is_finished_by_the_next(
+    house: CallHouse, idempotency: Idempotency
+) -> None:
+    of_the_dead = IdempotentRequest(
+        workspace_id="w", key="k", fingerprint="print", reserved_id="made", claimed_ms=house.clock.now_ms()
+    )
+    unit = Unit()
+    unit.add(of_the_dead)
+    await house.store.commit(unit)
+    house.clock.advance(CLAIM_MS / 1000)
+    work = Work()
+    await idempotency.once("w", "k", "print", work)
+    assert work.ids == ["made"]
+
+
+async def test_after_a_day_the_key_is_forgotten(house: CallHouse, idempotency: Idempotency) -> None:
+    await idempotency.once("w", "k", "print", Work())
+    await idempotency.once("w", "k2", "print", Work())
+    house.clock.advance(KEPT_MS / 1000 + 1)
+    assert not (await idempotency.once("w", "k", "other", Work())).replayed
+    assert await idempotency.sweep() == 1
+    assert [row.key for row in await house.all(IdempotentRequest)] == ["k"]
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "ü", "a b"])
+async def test_a_key_that_is_none_is_refused(idempotency: Idempotency, key: str) -> None:
+    with pytest.raises(Malformed):
+        await idempotency.once("w", key, "print", Work())
+
+
+def test_a_fingerprint_tells_parts_and_askers_apart() -> None:
+    me = caller().principal
+    other = caller().principal.__class__("k2", "w", "m", frozenset())
+    prints = {fingerprint(me, b"a", b"b"), fingerprint(me, b"ab"), fingerprint(other, b"a", b"b")}
+    assert len(prints) == 3
