@@ -20,15 +20,13 @@ from callvault.domain.unit import Unit
 
 T = TypeVar("T")
 
-QUEUE = "callvault"
-"""Procrastinate's queue for our jobs; a task has the name of the job's kind and is told its `job_id`."""
-
-DEFER = f"""
+DEFER = """
     SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(
-        '{QUEUE}', $1::varchar, $2::integer, NULL, NULL,
+        $1::varchar, $1::varchar, $2::integer, NULL, NULL,
         jsonb_build_object('job_id', $3::text), to_timestamp($4::double precision / 1000)
     )::procrastinate_job_to_defer_v1])
 """
+"""Procrastinate's queue and its task have the name of the job's kind; the task is told its `job_id`."""
 
 ATTEMPTS = 8
 """How often a unit is begun again after PostgreSQL took it back for the sake of another, with nothing done."""
