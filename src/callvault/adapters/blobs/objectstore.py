@@ -1,7 +1,7 @@
 """Objects in an object store, by obstore: S3 and all that speak it, Google Cloud Storage, Azure."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, groupby
 
 import obstore
@@ -11,7 +11,7 @@ from obstore.store import AzureStore, GCSStore, S3Store
 from callvault.adapters.blobs.measure import Measured, checked, exactly, span
 from callvault.adapters.blobs.objectstore_faults import fault
 from callvault.adapters.blobs.probe import probe
-from callvault.domain.errors import BlobExists
+from callvault.domain.errors import BlobExists, BlobMissing
 from callvault.domain.stored import StoredObject
 
 PART = 8 * 2**20
@@ -47,7 +47,7 @@ class ObjectStoreBlobs:
         return self._exactly(obj, start, length, largest=LARGEST_READ)
 
     def delete(self, key: str) -> None:
-        with self._translated(checked(key)):
+        with suppress(BlobMissing), self._translated(checked(key)):
             obstore.delete(self._store, key)
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
@@ -68,8 +68,8 @@ class ObjectStoreBlobs:
 
     def _exactly(self, obj: StoredObject, start: int, length: int | None, largest: int) -> Iterator[bytes]:
         expected = span(obj.size, start, length)
-        if not expected and (obj.size or length == 0):
-            return iter(())
+        if not expected:
+            return exactly(0, obj.key, self._nothing(checked(obj.key))) if obj.size == 0 else iter(())
         # One byte more than there should be, so that bytes added behind the object's end are noticed.
         stop = start + expected + (length is None)
         return exactly(expected, obj.key, self._pieces(checked(obj.key), start, stop, largest))
@@ -83,6 +83,12 @@ class ObjectStoreBlobs:
             if len(piece) < end - start:
                 return
             start, wanted = end, min(wanted * 2, largest)
+
+    def _nothing(self, key: str) -> Iterator[bytes]:
+        """Of an empty object no range can be asked."""
+        with self._translated(key):
+            if obstore.head(self._store, key)["size"]:
+                yield b"something"
 
     def _range(self, key: str, start: int, end: int) -> bytes:
         with self._translated(key):

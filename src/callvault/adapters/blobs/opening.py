@@ -4,10 +4,11 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from obstore.store import AzureStore, ClientConfig, GCSStore, RetryConfig, S3Store
+from obstore.store import AzureStore, GCSStore, S3Store
 
 from callvault.adapters.blobs.disk import DiskBlobs
 from callvault.adapters.blobs.memory import MemoryBlobs
@@ -20,7 +21,10 @@ from callvault.wire.azuresas import AzureSigner
 from callvault.wire.sigv4 import AwsSigner, GoogleSigner
 from callvault.wire.storageurl import StoragePlace, StorageUrlWrong, parse_storage_url
 
-RETRIES: RetryConfig = {
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig
+
+RETRIES: "RetryConfig" = {
     "max_retries": 2,
     "retry_timeout": timedelta(seconds=20),
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=1), "base": 3},
@@ -103,7 +107,7 @@ def _open_az(place: StoragePlace) -> Blobs:
     return RetryingBlobs(ObjectStoreBlobs(store))
 
 
-def _client(place: StoragePlace) -> ClientConfig:
+def _client(place: StoragePlace) -> "ClientConfig":
     return {
         "allow_http": place.options.get("endpoint", "").startswith("http://"),
         "connect_timeout": timedelta(seconds=5),
