@@ -31,10 +31,19 @@ def postgres_of_this_worker(postgres_server: PostgresServer) -> Iterator[str]:
     postgres_server.drop(url)
 
 
+EMPTY = """
+    SET session_replication_role = replica;
+    DO $$ DECLARE name text; BEGIN
+        FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+            EXECUTE format('DELETE FROM %I', name);
+        END LOOP;
+    END $$
+"""
+"""Much quicker than TRUNCATE where there is little to delete."""
+
+
 @pytest.fixture
 def postgres_database(postgres_of_this_worker: str) -> str:
     with psycopg.connect(postgres_of_this_worker) as connection:
-        named = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-        tables = [name for (name,) in connection.execute(named) if name != "alembic_version"]
-        connection.execute(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE".encode())
+        connection.execute(EMPTY)
     return postgres_of_this_worker

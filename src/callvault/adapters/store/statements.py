@@ -77,8 +77,8 @@ class Dialect:
     def contains(self, column: ColumnElement[Any], place: int) -> ColumnElement[bool]:
         """The text in the column has the lowercase text in it, in any case; `lowered` is made by `SqliteStore`."""
         if self.is_sqlite:
-            return func.instr(func.lowered(column), given(place)) > 0
-        return func.strpos(func.lower(column.collate("callvault_any_case")), given(place)) > 0
+            return func.instr(func.lowered(column), given(place)) >= ONE
+        return func.strpos(func.lower(column.collate("callvault_any_case")), given(place)) >= ONE
 
 
 class Statements:

@@ -1,7 +1,7 @@
 """A unit of work as steps of SQL, for a database that runs them in one transaction, in order.
 
-What others may wait for is locked in one order, the shortest held last: counts of chats, the entities, the ends of
-audit chains, the position of events.
+What others may wait for is locked in one order, the shortest held last: counts of chats, the entities (of one kind by
+their keys), the ends of audit chains, the position of events.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -68,12 +68,12 @@ class Units:
             case "add":
                 yield from self._add(entity, [write.entity for write in writes])
             case "change":
-                for write in writes:
+                for write in _by_key(entity, writes):
                     yield from self._change(write.entity)
             case "put" | "remove":
-                yield from self._replace(verb, entity, [write.entity for write in writes])
+                yield from self._replace(verb, entity, [write.entity for write in _by_key(entity, writes)])
             case "bump":
-                for write in writes:
+                for write in _by_key(entity, writes):
                     yield self._bump(write)
 
     def _add(self, entity: type[Any], entities: Sequence[Any]) -> Steps:
@@ -136,3 +136,8 @@ class Units:
 
 def _counted(call: Call, chats: dict[str, Iterator[int]]) -> Call:
     return call if call.chat_id else replace(call, chat_id=next(chats[call.workspace_id]))
+
+
+def _by_key(entity: type[Any], writes: list[Write]) -> list[Write]:
+    key = kind_of(entity).key
+    return sorted(writes, key=lambda write: mapper(entity).key(write.entity, key))
