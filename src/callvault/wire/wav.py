@@ -1,7 +1,7 @@
 """WAV headers: written for a PCM view whose length is known, read from files that may lie about theirs."""
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from callvault.domain.errors import Malformed
@@ -11,6 +11,8 @@ HEADER_MAX: Final = 1 << 20
 
 _RIFF_MAX: Final = 0xFFFF_FFFF
 _UNKNOWN: Final = 0xFFFF_FFFF
+_ENDLESS: Final = 0x7FFF_0000
+"""Programs that write to a pipe declare some length from here on."""
 _EXTENSIBLE: Final = 0xFFFE
 _ENCODINGS: Final = {1: "pcm", 3: "float", 6: "pcma", 7: "pcmu"}
 _TAGS_GUID: Final = bytes.fromhex("000000001000800000aa00389b71")
@@ -26,7 +28,7 @@ class WavHeader:
     rate: int
     channels: int
     bits: int
-    """Of one sample as it is stored; 8-bit PCM is unsigned."""
+    """Of one sample as it is stored, in whole bytes; 8-bit PCM is unsigned."""
     block: int
     """Bytes of one frame."""
     data_offset: int
@@ -34,7 +36,8 @@ class WavHeader:
     """Whole frames that are really there."""
     declared_length: int
     lies: tuple[str, ...] = ()
-    """In which ways `declared_length` is not the truth: `zero`, `unknown`, `wrapped` or `beyond the file`."""
+    """In which way `declared_length` is not the truth: `zero` was left by a crash, `unknown` by a pipe, `wrapped` by
+    more than 4 GiB; `beyond the file` it reaches where the file was cut off."""
 
     @property
     def frames(self) -> int:
@@ -67,7 +70,7 @@ def parse(head: bytes, file_length: int) -> WavHeader:
 
     A length that cannot be true is corrected from the length of the file and named in `lies`.
     """
-    magic, riff = _magic(head)
+    magic = _magic(head)
     form: WavHeader | None = None
     long_data, at = None, 12
     while True:
@@ -75,14 +78,14 @@ def parse(head: bytes, file_length: int) -> WavHeader:
         if name == b"data":
             break
         if name == b"ds64" and magic != b"RIFF":
-            riff, long_data = _ds64(head, at + 8)
+            long_data = _ds64(head, at + 8)
         elif name == b"fmt ":
             form = _form(head[at + 8 : at + 8 + min(size, 64)])
         at += 8 + size + size % 2
     if form is None:
         raise _malformed("the sound comes before its format")
     declared = long_data if long_data is not None and size == _UNKNOWN else size
-    return _with_truth(form, at + 8, declared, riff, file_length)
+    return _with_truth(form, head, at + 8, declared, file_length)
 
 
 def _needs_rf64(channels: int, frames: int, bits: int) -> bool:
@@ -90,10 +93,10 @@ def _needs_rf64(channels: int, frames: int, bits: int) -> bool:
     return 36 + data + data % 2 > _RIFF_MAX
 
 
-def _magic(head: bytes) -> tuple[bytes, int]:
+def _magic(head: bytes) -> bytes:
     if len(head) < 12 or head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:12] != b"WAVE":
         raise _malformed("it does not begin as one")
-    return head[:4], int.from_bytes(head[4:8], "little")
+    return head[:4]
 
 
 def _chunk(head: bytes, at: int) -> tuple[bytes, int]:
@@ -102,11 +105,10 @@ def _chunk(head: bytes, at: int) -> tuple[bytes, int]:
     return head[at : at + 4], int.from_bytes(head[at + 4 : at + 8], "little")
 
 
-def _ds64(head: bytes, at: int) -> tuple[int, int]:
+def _ds64(head: bytes, at: int) -> int:
     if at + 16 > len(head):
         raise _malformed("its 64-bit sizes are cut off")
-    riff, data = struct.unpack_from("<QQ", head, at)
-    return riff, data
+    return int.from_bytes(head[at + 8 : at + 16], "little")
 
 
 def _form(body: bytes) -> WavHeader:
@@ -115,12 +117,12 @@ def _form(body: bytes) -> WavHeader:
     tag, channels, rate, _, block, bits = struct.unpack_from("<HHIIHH", body)
     if tag == _EXTENSIBLE:
         tag = _extended(body)
-    encoding = _ENCODINGS.get(tag, "other")
+    encoding, stored = _ENCODINGS.get(tag, "other"), (bits + 7) // 8
     if not channels or not rate or not block:
         raise _malformed("its format has no channels, no rate or no samples")
-    if encoding != "other" and (bits % 8 or block != channels * (bits // 8) or not 8 <= bits <= 64):
+    if encoding != "other" and (block != channels * stored or not 1 <= stored <= 8):
         raise _malformed("its format contradicts itself")
-    return WavHeader(encoding, rate, channels, bits, block, 0, 0, 0)
+    return WavHeader(encoding, rate, channels, 8 * stored, block, 0, 0, 0)
 
 
 def _extended(body: bytes) -> int:
@@ -130,34 +132,33 @@ def _extended(body: bytes) -> int:
     return int.from_bytes(body[24:26], "little")
 
 
-def _with_truth(form: WavHeader, offset: int, declared: int, riff: int, file_length: int) -> WavHeader:
+def _with_truth(form: WavHeader, head: bytes, offset: int, declared: int, file_length: int) -> WavHeader:
     there = max(file_length - offset, 0)
-    lie = _lie(declared, riff, there, file_length)
+    lie = _lie(declared, there, head[offset : offset + 8])
     length = there if lie else declared
-    return WavHeader(
-        form.encoding,
-        form.rate,
-        form.channels,
-        form.bits,
-        form.block,
-        offset,
-        length - length % form.block,
-        declared,
-        (lie,) if lie else (),
+    return replace(
+        form,
+        data_offset=offset,
+        data_length=length - length % form.block,
+        declared_length=declared,
+        lies=(lie,) if lie else (),
     )
 
 
-def _lie(declared: int, riff: int, there: int, file_length: int) -> str | None:
+def _lie(declared: int, there: int, following: bytes) -> str | None:
     if declared == 0:
-        # Chunks may follow a data chunk that is honestly empty; then the outer size agrees with the file.
-        return "zero" if there and riff + 8 != file_length else None
-    if declared == _UNKNOWN and there != _UNKNOWN:
-        return "unknown"
+        return "zero" if there and not _is_chunk(following, there) else None
     if declared > there:
-        return "beyond the file"
+        return "unknown" if _ENDLESS <= declared <= _UNKNOWN else "beyond the file"
     if there > _RIFF_MAX and declared == there & _RIFF_MAX:
         return "wrapped"
     return None
+
+
+def _is_chunk(following: bytes, there: int) -> bool:
+    """Whether another chunk comes behind a data chunk that is honestly empty."""
+    name, size = following[:4], int.from_bytes(following[4:8], "little")
+    return len(following) == 8 and all(32 <= byte < 127 for byte in name) and 8 + size <= there
 
 
 def _malformed(why: str) -> Malformed:

@@ -1,0 +1,214 @@
+"""A sound file's blocks: decoded as far as it goes, gaps filled, limits held by what really comes out."""
+
+from collections.abc import Generator, Iterator
+from typing import BinaryIO, Final, Self
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+
+from callvault.adapters.codecs.int16 import Raw, joined
+from callvault.adapters.codecs.promise import Promise, promise_of
+from callvault.domain.errors import Malformed, TooLarge
+from callvault.ports.codecs import Samples, SoundFormat, SoundLimits
+
+_CONTAINERS: Final = "wav,w64,aiff,au,caf,ogg,mp3,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,flac,aac,amr"
+_OPTIONS: Final = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none"}
+"""Lists of files, of URLs and the like are no sound: a file is never a reason to open another."""
+
+_NAMES: Final = {"matroska,webm": "webm", "mov,mp4,m4a,3gp,3g2,mj2": "mp4"}
+_DECLARING: Final = frozenset({"wav", "w64", "aiff", "au", "caf", "flac", *_NAMES})
+"""Containers whose length FFmpeg reads and does not guess, so that an early end is known to be one."""
+
+_BLOCK: Final = 1 << 16
+_GAP_SECONDS: Final = 0.05
+"""Timestamps are coarse (a millisecond in WebM); what is missing beyond this was really lost."""
+
+_END_SECONDS: Final = 0.25
+"""How much of the end a lossy codec may owe."""
+
+_RATE_MIN: Final = 4000
+
+
+def open_sound(source: BinaryIO) -> InputContainer:
+    if source.seekable():
+        source.seek(0)
+    try:
+        return av.open(source, mode="r", options=_OPTIONS)
+    except (av.FFmpegError, ValueError) as error:
+        raise _malformed("it is no sound file") from error
+
+
+def sound_of(container: InputContainer) -> AudioStream:
+    if not container.streams.audio:
+        raise _malformed("there is no sound in it")
+    return container.streams.audio[0]
+
+
+def format_of(container: InputContainer, stream: AudioStream, frame: AudioFrame) -> SoundFormat:
+    check_rate(frame.sample_rate, SoundLimits().rate)
+    name = container.format.name
+    codec = stream.codec_context.codec.canonical_name
+    return SoundFormat(_NAMES.get(name, name), codec, frame.sample_rate, len(frame.layout.channels))
+
+
+def check_rate(rate: int, most: int) -> None:
+    if not _RATE_MIN <= rate <= most:
+        raise _malformed(f"a rate of {rate} Hz is absurd")
+
+
+class Frames:
+    """What decodes of a stream, frame by frame; what does not is counted."""
+
+    def __init__(self, container: InputContainer) -> None:
+        self.container = container
+        self.stream = sound_of(container)
+        self.undecoded = 0
+
+    def __iter__(self) -> Iterator[AudioFrame]:
+        packets = self.container.demux(self.stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except av.FFmpegError:
+                self.undecoded += 1
+                return
+            try:
+                yield from packet.decode()
+            except av.FFmpegError:
+                self.undecoded += 1
+
+
+class PyAvDecoding:
+    """The port's `Decoding`. The first audio stream is the file's sound."""
+
+    def __init__(self, source: BinaryIO, limits: SoundLimits) -> None:
+        self.damage: str | None = None
+        self._limits = limits
+        self._blocks = self._run(source)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Samples:
+        return next(self._blocks)
+
+    def close(self) -> None:
+        self._blocks.close()
+
+    def _run(self, source: BinaryIO) -> Generator[Samples, None, None]:
+        promise = promise_of(source)
+        with open_sound(source) as container:
+            frames = Frames(container)
+            place = _Placing(frames, self._limits)
+            for frame in frames:
+                if not place.fits(frame):
+                    self.damage = f"its form changes after {place.seconds:.2f} s"
+                    break
+                yield from place.silence_before(frame)
+                yield from place.take(frame)
+            yield from place.rest()
+            self.damage = self.damage or place.damage(promise)
+
+
+class _Placing:
+    """Puts frames where their timestamps say, in blocks of some size, and counts what came out."""
+
+    def __init__(self, frames: Frames, limits: SoundLimits) -> None:
+        self._frames = frames
+        self._limits = limits
+        self._form: tuple[int, int, str] | None = None
+        self._held: list[Raw] = []
+        self._held_samples = 0
+        self.rate = 0
+        self.out = 0
+
+    @property
+    def seconds(self) -> float:
+        return self.out / self.rate if self.rate else 0.0
+
+    def fits(self, frame: AudioFrame) -> bool:
+        form = (frame.sample_rate, len(frame.layout.channels), frame.format.name)
+        if self._form is None:
+            self._begin(form)
+        return form == self._form
+
+    def silence_before(self, frame: AudioFrame) -> Iterator[Samples]:
+        gap = self._place(frame) - self.out
+        if gap <= self.rate * _GAP_SECONDS:
+            return
+        self._count(gap)
+        yield from self._flush()
+        for at in range(0, gap, _BLOCK):
+            yield np.zeros((min(_BLOCK, gap - at), self._channels), np.int16)
+
+    def take(self, frame: AudioFrame) -> Iterator[Samples]:
+        self._count(frame.samples)
+        self._held.append(frame.to_ndarray())
+        self._held_samples += frame.samples
+        if self._held_samples >= _BLOCK:
+            yield from self._flush()
+
+    def rest(self) -> Iterator[Samples]:
+        if not self.out:
+            raise no_sound()
+        yield from self._flush()
+
+    def damage(self, promise: Promise) -> str | None:
+        declared = promise.seconds or self._declared_seconds(promise.counted) - _END_SECONDS
+        if declared > self.seconds:
+            return f"it ends after {self.seconds:.2f} s and declares more"
+        if promise.unfinished:
+            return f"it is cut off after {self.seconds:.2f} s"
+        if self._frames.undecoded:
+            return f"{self._frames.undecoded} of its packets do not decode"
+        return None
+
+    def _begin(self, form: tuple[int, int, str]) -> None:
+        self._form = form
+        self.rate, self._channels, name = form
+        self._planar = name.endswith("p")
+        check_rate(self.rate, self._limits.rate)
+        if self._channels > self._limits.channels:
+            raise TooLarge(what="the number of channels", limit=f"{self._limits.channels} channels")
+        self._most = self._limits.seconds * self.rate
+
+    def _place(self, frame: AudioFrame) -> int:
+        """The frame's first sample, counted from where the file's own clock begins."""
+        if frame.pts is None or frame.time_base is None:
+            return self.out
+        stream, container = self._frames.stream, self._frames.container
+        begin = container.start_time / av.time_base if container.start_time is not None else 0.0
+        if len(container.streams) == 1 and stream.start_time is not None and stream.time_base is not None:
+            begin = float(stream.start_time * stream.time_base)
+        return round((float(frame.pts * frame.time_base) - begin) * self.rate)
+
+    def _declared_seconds(self, counted: bool) -> float:
+        stream, container = self._frames.stream, self._frames.container
+        if container.format.name not in _DECLARING and not counted:
+            return 0.0
+        if stream.duration is not None and stream.time_base is not None:
+            return float(stream.duration * stream.time_base)
+        return container.duration / av.time_base if container.duration and len(container.streams) == 1 else 0.0
+
+    def _count(self, samples: int) -> None:
+        self.out += samples
+        if self.out > self._most:
+            raise TooLarge(what="the sound", limit=f"{self._limits.seconds} seconds")
+
+    def _flush(self) -> Iterator[Samples]:
+        if self._held:
+            yield joined(self._held, self._planar, self._channels)
+        self._held, self._held_samples = [], 0
+
+
+def no_sound() -> Malformed:
+    return _malformed("no sound can be decoded from it")
+
+
+def _malformed(why: str) -> Malformed:
+    return Malformed(what="the sound file", why=why)

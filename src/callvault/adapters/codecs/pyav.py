@@ -1,0 +1,37 @@
+"""Sound files and coded frames by FFmpeg's libraries, through PyAV."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from callvault.adapters.codecs import encoding
+from callvault.adapters.codecs.decoding import Frames, PyAvDecoding, format_of, no_sound, open_sound
+from callvault.adapters.codecs.frames import decode
+from callvault.adapters.codecs.outlet import Pipe, Scratch
+from callvault.ports.codecs import Samples, SoundFormat, SoundLimits
+
+
+class PyAvCodecs:
+    """Every call has its own FFmpeg objects and shares none; one call's must not be used by two threads at once."""
+
+    def __init__(self, scratch: Path | None = None) -> None:
+        """`scratch` is where files grow that must be whole before they can be sent; the system's place without."""
+        self._scratch = scratch
+
+    def probe(self, source: BinaryIO) -> SoundFormat:
+        with open_sound(source) as container:
+            decoded = Frames(container)
+            for frame in decoded:
+                return format_of(container, decoded.stream, frame)
+        raise no_sound()
+
+    def decode(self, source: BinaryIO, limits: SoundLimits) -> PyAvDecoding:
+        return PyAvDecoding(source, limits)
+
+    def decode_frames(self, codec: str, frames: Iterable[bytes], rate: int) -> Iterator[Samples]:
+        return decode(codec, frames, rate)
+
+    def encode(self, blocks: Iterable[Samples], *, format: str, rate: int, channels: int) -> Iterator[bytes]:
+        form = encoding.FORMATS[format]
+        outlet = Pipe() if form.streamed else Scratch(self._scratch)
+        return encoding.encode(blocks, form, rate, channels, outlet)
