@@ -1,4 +1,11 @@
 """`python -m callvault`, and the program `callvault`."""
 
 
-def main() -> None: ...
+def main() -> None:
+    from callvault.cli.program import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,7 @@ from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
 from callvault.services.audit import Audit, AuditTrail
 from callvault.services.keys import Keys
+from callvault.services.workspaces import Workspaces
 
 Check = Callable[[], Awaitable[None]]
 """Returns when a part of the house is well; else raises what is wrong with it."""
@@ -24,6 +25,7 @@ class Services:
     audit_trail: AuditTrail
     access: Access
     keys: Keys
+    workspaces: Workspaces
     checks: Mapping[str, Check] = field(default_factory=dict)
     """`database`, `storage`, `disk` ...: what /readyz and `callvault doctor` ask."""
     gauges: Mapping[str, Callable[[], float]] = field(default_factory=dict)

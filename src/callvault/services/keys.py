@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from callvault.domain.access import OF_THE_HOUSE, Action, Caller, Thing
-from callvault.domain.errors import AlreadyThere, Malformed, Missing, Refused, StaleWrite
+from callvault.domain.errors import AlreadyThere, Malformed, Missing, Refused
 from callvault.domain.ids import Json, token
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
@@ -13,6 +13,7 @@ from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access, key_digest
 from callvault.services.audit import Audit
+from callvault.services.stale import again_when_stale
 
 OF_PUBLIC_KEYS = ("recordings:write",)
 SECRET_BYTES = 24
@@ -71,25 +72,22 @@ class Keys:
         query = Query(ApiKey).where("workspace_id", "=", workspace_id)
         return await self._store.find(query.by("-created_ms", "-id").page(limit, after))
 
+    @again_when_stale
     async def revoke(self, caller: Caller, key_id: str) -> ApiKey:
         """From now on nobody gets in with it; revoking it again changes nothing."""
-        while True:
-            key = await self._store.get(ApiKey, key_id)
-            if key is None:
-                raise Missing(what="key")
-            self._access.require(caller, Action.MANAGE_KEYS, Thing(key.workspace_id), f"key:{key_id}")
-            if key.revoked_ms is not None:
-                return key
-            revoked = replace(key, revoked_ms=self._clock.now_ms(), version=key.version + 1)
-            unit = Unit()
-            unit.change(revoked)
-            unit.note(self._audit.entry(caller, "keys.revoke", key.workspace_id, f"key:{key_id}"))
-            try:
-                await self._store.commit(unit)
-            except StaleWrite:
-                continue
-            self._access.forget(key.prefix)
-            return revoked
+        key = await self._store.get(ApiKey, key_id)
+        if key is None:
+            raise Missing(what="key")
+        self._access.require(caller, Action.MANAGE_KEYS, Thing(key.workspace_id), f"key:{key_id}")
+        if key.revoked_ms is not None:
+            return key
+        revoked = replace(key, revoked_ms=self._clock.now_ms(), version=key.version + 1)
+        unit = Unit()
+        unit.change(revoked)
+        unit.note(self._audit.entry(caller, "keys.revoke", key.workspace_id, f"key:{key_id}"))
+        await self._store.commit(unit)
+        self._access.forget(key.prefix)
+        return revoked
 
     def _may_act_as(self, caller: Caller, key: ApiKey) -> None:
         """A key for somebody else opens that member's private calls: that is for those who manage the workspace."""

@@ -29,7 +29,7 @@ A part is a package `web/native`, `web/ui` or `web/dialects/<name>` whose `__ini
 - *Access*: a handler without a declaration stops the program at its start. `needs(Action…)` authenticates and asks
   whether the key may do one of them at all; the service asks about the very thing (`services.access.require`).
   `keyed(reason)` wants any valid key, `public(reason)` none: then `caller.principal` is None.
-  `body=` is the most bytes of a body (1 MiB); `body=None` is for handlers that stream it.
+  `body=` is the most bytes of a body (else the operator's limit); `body=None` is for handlers that stream it.
 - *Caller*: `caller: Asking` in FastAPI's routes, `visit_of(request).caller` in hot ones and websockets. For keys that
   come elsewhere (a websocket's first message): `await services.access.authenticate(key, ...)`.
 - *Errors*: raise a `Fault`. `Part.render(fault, status, request_id) -> Answer` gives it the part's form, RFC 9457
@@ -58,7 +58,7 @@ from callvault.domain.access import Caller
 from callvault.domain.errors import CallerFault, Fault, Missing, NotAuthenticated, OperatorFault, PassingFault
 from callvault.services.house import Services
 from callvault.web import dialects, health, openapi
-from callvault.web.auth import Rule
+from callvault.web.auth import AS_SET, Rule
 from callvault.web.edge import Edge, Enough, Outgoing, request_id
 from callvault.web.errors import HttpProblem, Invalid, MethodNotAllowed, Unexpected, headers_of, status_of
 from callvault.web.limits import RateLimit, limited
@@ -131,7 +131,8 @@ class Front:
         visit.route = found.pattern
         await self._admit(visit, found.rule, scope)
         inner.update(found.told)
-        body = limited(receive, _header(scope, b"content-length"), found.rule.body)
+        most = self.options.body_max if found.rule.body == AS_SET else found.rule.body
+        body = limited(receive, _header(scope, b"content-length"), most)
         if isinstance(found.to, Hot):
             answer = await found.to.handler(Request(inner, body))
             return await answer(scope, body, out)

@@ -21,7 +21,8 @@ from callvault.web.visit import Visit, visit_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 RULE: Final = "__callvault_rule__"
-BODY_BYTES: Final = 1 << 20
+AS_SET: Final = -1
+"""A body of as many bytes as the operator lets requests have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +33,22 @@ class Rule:
     keyed: bool = True
     reason: str = ""
     """Why no action is asked for here."""
-    body: int | None = BODY_BYTES
+    body: int | None = AS_SET
     """The most bytes of a body; None for a body of any length, which the handler must stream."""
 
 
-def needs(*actions: Action, body: int | None = BODY_BYTES) -> Callable[[F], F]:
+def needs(*actions: Action, body: int | None = AS_SET) -> Callable[[F], F]:
     if not actions:
         raise TypeError("name an action, or use `keyed` or `public` with a reason")
     return _declare(Rule(actions, body=body))
 
 
-def keyed(reason: str, *, body: int | None = BODY_BYTES) -> Callable[[F], F]:
+def keyed(reason: str, *, body: int | None = AS_SET) -> Callable[[F], F]:
     """Any valid key; the handler must ask `Access` itself, once it knows what is asked."""
     return _declare(Rule(reason=reason, body=body))
 
 
-def public(reason: str, *, body: int | None = BODY_BYTES) -> Callable[[F], F]:
+def public(reason: str, *, body: int | None = AS_SET) -> Callable[[F], F]:
     """Anybody; a key that is sent along is not looked at."""
     return _declare(Rule(keyed=False, reason=reason, body=body))
 

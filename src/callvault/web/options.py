@@ -13,6 +13,8 @@ class Options:
     """Origins whose pages may read answers; `*` for all."""
     requests_per_minute: int = 0
     """Of one key, and of one address where no key is asked for; 0 is no limit."""
+    body_max: int = 1 << 20
+    """Bytes of a body, where the route does not say otherwise."""
     metrics_token: str | None = field(default=None, repr=False)
     access_log: bool = True
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
