@@ -28,7 +28,8 @@ def mono(lanes: Sequence[Samples], out: Samples) -> None:
         np.add(lanes[0][at : at + _BLOCK], lanes[1][at : at + _BLOCK], out=total, dtype=np.int32)
         for lane in lanes[2:]:
             np.add(total, lane[at : at + _BLOCK], out=total)
-        np.clip(total, _LOWEST, _HIGHEST, out=total)
+        np.minimum(total, _HIGHEST, out=total)
+        np.maximum(total, _LOWEST, out=total)
         block[:] = total
 
 

@@ -43,6 +43,10 @@ class Layout:
     def end(self) -> int:
         return int(self.ends[-1]) if len(self.ends) else 0
 
+    @property
+    def nbytes(self) -> int:
+        return self.pieces.nbytes + self.ends.nbytes + self.overlaps.nbytes
+
     def under(self, start: int, end: int) -> Table:
         """The pieces of a stretch, cut to it."""
         first = int(np.searchsorted(self.ends, start, side="right"))
@@ -114,7 +118,7 @@ def _painted(runs: Table, source: NDArray[np.int32], ends: Bounds) -> tuple[Tabl
     heard = top[heads] >= 0
     heads, tails = heads[heard], tails[heard]
     pieces = _pieces(runs, source, by_take[top[heads]], borders[heads], borders[tails])
-    return pieces, _crowded(borders, first, last)
+    return pieces, _crowded(borders, runs["take"], first, last)
 
 
 def _highest(first: Bounds, last: Bounds, height: NDArray[np.int32], slots: int) -> NDArray[np.int32]:
@@ -136,9 +140,13 @@ def _highest(first: Bounds, last: Bounds, height: NDArray[np.int32], slots: int)
     return top
 
 
-def _crowded(borders: Bounds, first: Bounds, last: Bounds) -> Bounds:
-    depth = np.cumsum(np.bincount(first, minlength=len(borders)) - np.bincount(last, minlength=len(borders)))
-    at = np.flatnonzero(depth > 1)
+def _crowded(borders: Bounds, takes: Bounds, first: Bounds, last: Bounds) -> Bounds:
+    """Where more than one take lies; what one take says twice, as a doubled frame does, is no overlap."""
+    apart = np.unique(takes, return_inverse=True)[1] * len(borders)
+    own = np.stack((first + apart, last + apart), axis=1)
+    own = joined(own[np.argsort(own[:, 0])]) % len(borders)
+    begun, ended = (np.bincount(edge, minlength=len(borders)) for edge in own.T)
+    at = np.flatnonzero(np.cumsum(begun - ended) > 1)
     return joined(np.stack((borders[at], borders[at + 1]), axis=1))
 
 

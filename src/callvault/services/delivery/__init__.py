@@ -1,0 +1,1 @@
+"""What goes out: views, renditions, waveforms, artifacts, and the links to them."""

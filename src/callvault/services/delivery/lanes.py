@@ -1,0 +1,116 @@
+"""A lane's samples, read from just the takes that lie under them."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from callvault.audio.blocks import Blocks
+from callvault.audio.pcm import DECODERS, Samples
+from callvault.audio.resample import block as resampled
+from callvault.audio.timeline import Table, rows
+from callvault.audio.warp import block as warped
+from callvault.ports.blobs import Blobs
+from callvault.services.delivery.takes import CodedTake, CodedTakes
+from callvault.services.timelines import LaneTimeline, Source
+from callvault.wire.runs import BYTES_PER_SAMPLE, CODECS
+
+Fetch = Callable[[int, int], Samples]
+Indices = NDArray[np.int64]
+
+_FEW: Final = 32
+"""Up to so many pieces are copied one by one; more are gathered by index."""
+_CONTEXT_SECONDS: Final = 1
+"""What a resampled or warped stretch may need of the lane on either side of it."""
+
+
+class LaneReader:
+    """Samples of a lane on its own clock; silence where there are none. Blocks; not for several threads at once."""
+
+    def __init__(self, lane: LaneTimeline, blobs: Blobs, takes: CodedTakes) -> None:
+        self._lane, self._blobs, self._takes = lane, blobs, takes
+        self._ahead_start, self._ahead = 0, np.empty(0, np.int16)
+
+    def samples(self, start: int, end: int) -> Samples:
+        at = start - self._ahead_start
+        if at >= 0 and at + end - start <= len(self._ahead):
+            return self._ahead[at : at + end - start]
+        return self._read(start, end)
+
+    def ahead(self, start: int, end: int) -> None:
+        """A stretch that will be asked for in many small parts, read at once."""
+        self._ahead_start, self._ahead = start, self._read(start, end)
+
+    def _read(self, start: int, end: int) -> Samples:
+        out = np.zeros(end - start, np.int16)
+        pieces = self._lane.layout.under(start, end)
+        for source in np.unique(pieces["source"]).tolist():
+            of_it = pieces[pieces["source"] == source]
+            for codec in np.unique(of_it["codec"]).tolist():
+                self._lay(self._lane.sources[source], CODECS[codec], of_it[of_it["codec"] == codec], out, start)
+        return out
+
+    def _lay(self, source: Source, codec: str, pieces: Table, out: Samples, first: int) -> None:
+        if codec not in DECODERS:
+            self._lay_coded(source, pieces, out, first)
+            return
+        low, high = int(pieces["offset"].min()), int((pieces["offset"] + pieces["length"]).max())
+        data = self._bytes(source, low, high - low)
+        if len(pieces) > _FEW:
+            at, to = _every_sample(pieces, BYTES_PER_SAMPLE[codec])
+            gathered = np.frombuffer(data, np.uint8)[at - low]
+            out[to - first] = DECODERS[codec](gathered.tobytes())
+            return
+        for start, samples, _, offset, length, _, _ in rows(pieces):
+            sound = DECODERS[codec](memoryview(data)[offset - low : offset - low + length])
+            out[start - first : start - first + samples] = sound
+
+    def _lay_coded(self, source: Source, pieces: Table, out: Samples, first: int) -> None:
+        for start, samples, skip, offset, length, _, codec in rows(pieces):
+            name = (source.stored.key if source.stored else source.spooled, offset, codec)
+            take = CodedTake(name, codec, self._lane.lane.rate, _payload(self._bytes, source, offset, length))
+            out[start - first : start - first + samples] = self._takes.samples(take, skip, samples)
+
+    def _bytes(self, source: Source, offset: int, length: int) -> bytes:
+        if source.stored is None:
+            return source.spooled[offset : offset + length]
+        return self._blobs.read(source.stored, offset, length)
+
+
+class LaneFrames:
+    """Frames of a lane on the call's clock, at the rate of a view."""
+
+    def __init__(self, lane: LaneTimeline, rate: int, blobs: Blobs, takes: CodedTakes) -> None:
+        self._lane, self._rate = lane, rate
+        self._reader = LaneReader(lane, blobs, takes)
+        self._exact = lane.clock.is_steady and lane.lane.rate == rate
+        self._fetch = self._made_of(self._reader.samples)
+
+    def frames(self, start: int, end: int) -> Samples:
+        if not self._exact:
+            near = np.array([start // self._rate - _CONTEXT_SECONDS, end // self._rate + 1 + _CONTEXT_SECONDS])
+            low, high = self._lane.clock.positions(near * self._rate, self._rate).tolist()
+            self._reader.ahead(int(low // 1), int(high // 1) + 1)
+        return self._fetch(start, end)
+
+    def _made_of(self, lane: Fetch) -> Fetch:
+        own, rate, clock = self._lane.lane.rate, self._rate, self._lane.clock
+        steady = lane if own == rate else Blocks(lambda second: resampled(lane, second, own, rate), rate).fetch
+        if clock.is_steady:
+            return steady
+        return Blocks(lambda second: warped(steady, second, clock, rate), rate).fetch
+
+
+def _payload(
+    read: Callable[[Source, int, int], bytes], source: Source, offset: int, length: int
+) -> Callable[[], bytes]:
+    return lambda: read(source, offset, length)
+
+
+def _every_sample(pieces: Table, width: int) -> tuple[Indices, Indices]:
+    """Of many small pieces: where the bytes of every sample are, a row for each, and which sample it is."""
+    samples = pieces["samples"]
+    nth = np.arange(samples.sum()) - np.repeat(np.cumsum(samples) - samples, samples)
+    first_byte = np.repeat(pieces["offset"], samples) + nth * width
+    return first_byte[:, None] + np.arange(width), np.repeat(pieces["start"], samples) + nth

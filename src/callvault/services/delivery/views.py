@@ -1,0 +1,154 @@
+"""Views: any recording as a WAV whose every byte is known before one is made, and made when it is asked for."""
+
+import asyncio
+import hashlib
+import json
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict
+from typing import Final
+
+import numpy as np
+
+from callvault.audio.edits import Part, parts, under
+from callvault.audio.mix import Samples, beep, interleaved, silence, stretch
+from callvault.domain.errors import Malformed, Missing, RecordingInProgress
+from callvault.domain.recording import Mask, Recording
+from callvault.ports.blobs import Blobs
+from callvault.ports.codecs import Codecs
+from callvault.services.delivery.channels import channels_of, count_of, lanes_heard
+from callvault.services.delivery.lanes import LaneFrames
+from callvault.services.delivery.takes import CodedTakes
+from callvault.services.timelines import LaneTimeline, Sound, Timeline, Timelines
+from callvault.wire import wav
+
+RENDERING: Final = 1
+"""Raised whenever the same sound comes out in other bytes than before."""
+RATES: Final = range(4_000, 192_001)
+RATE_OF_SILENCE: Final = 8_000
+PIECE: Final = 1 << 19
+"""Bytes that are made at a time when a view is streamed."""
+
+
+class View:
+    """One view of a recording at one rate. Its length and every byte of its header are told by the index alone; any
+    stretch of its sound is made from the takes under it, and is the same however it is cut out."""
+
+    def __init__(self, sound: Sound, name: str, rate: int, blobs: Blobs, takes: CodedTakes) -> None:
+        self.sound, self.name, self.rate = sound, name, rate
+        self.channels = count_of(name)
+        self._blobs, self._takes = blobs, takes
+        self._parts = parts(sound.stretches, rate)
+        self._lanes: dict[tuple[str, str], LaneFrames] = {}
+        self._busy = threading.Lock()
+        self.frames = self._parts[-1].stop if self._parts else 0
+        self.wav_header = wav.header(rate, self.channels, self.frames)
+        self.length = wav.file_length(self.channels, self.frames)
+        self.etag = f'"{_fingerprint(sound, name, rate)}"'
+
+    def read(self, start: int, length: int) -> bytes:
+        """Bytes of the WAV file, as many of them as it has. Blocks; memory is that of what is asked for."""
+        end, head = min(start + length, self.length), len(self.wav_header)
+        if start >= end:
+            return b""
+        width = 2 * self.channels
+        first, last = max(start - head, 0) // width, max(-(-(end - head) // width), 0)
+        sound = self.pcm(first, min(last, self.frames)).astype("<i2", copy=False).tobytes()
+        skip = max(start - head, 0) - first * width
+        return self.wav_header[start:end] + sound[skip : skip + end - max(start, head)]
+
+    def pcm(self, first: int, last: int) -> Samples:
+        """Frames as rows of their channels' samples."""
+        out = np.zeros((max(last - first, 0), self.channels), np.int16)
+        with self._busy:
+            for part in under(self._parts, first, last):
+                out[part.at - first : part.stop - first] = self._part(part)
+        return out
+
+    def blocks(self, frames: int = PIECE // 4) -> Iterator[Samples]:
+        """All of the sound, for an encoder."""
+        for first in range(0, self.frames, frames):
+            yield self.pcm(first, min(first + frames, self.frames))
+
+    def pieces(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The same as `read`, of any length, in constant memory."""
+        for at, size in self._cuts(start, end):
+            yield self.read(at, size)
+
+    async def stream(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The same for the event loop: while one piece is on its way out the next one is made."""
+        ahead: asyncio.Task[bytes] | None = None
+        try:
+            for at, size in self._cuts(start, end):
+                made, ahead = ahead, asyncio.create_task(asyncio.to_thread(self.read, at, size))
+                if made:
+                    yield await made
+            if ahead:
+                yield await ahead
+        finally:
+            if ahead:
+                ahead.cancel()
+
+    def _cuts(self, start: int, end: int | None) -> Iterator[tuple[int, int]]:
+        end = self.length if end is None else min(end, self.length)
+        for at in range(start, end, PIECE):
+            yield at, min(PIECE, end - at)
+
+    def _part(self, part: Part[Timeline]) -> Samples:
+        channels = channels_of(self.name, part.timeline)
+        heard = [self._heard(lane, part) for lane in channels.lanes]
+        out = interleaved(heard, channels.sides, part.end - part.start)
+        for mask in self.sound.masks:
+            if mask.lane is None:
+                self._cover(out, part, mask)
+        return out
+
+    def _heard(self, lane: LaneTimeline, part: Part[Timeline]) -> Samples:
+        key = (part.timeline.recording_id, lane.lane.name)
+        if key not in self._lanes:
+            self._lanes[key] = LaneFrames(lane, self.rate, self._blobs, self._takes)
+        samples = self._lanes[key].frames(part.start, part.end)
+        masks = [mask for mask in self.sound.masks if mask.lane == lane.lane.name]
+        samples = samples.copy() if masks else samples
+        for mask in masks:
+            self._cover(samples, part, mask)
+        return samples
+
+    def _cover(self, samples: Samples, part: Part[Timeline], mask: Mask) -> None:
+        bounds = [stretch(mask.start_us, mask.end_us, self.rate)]
+        silence(samples, part.at, bounds)
+        if mask.method == "beep":
+            beep(samples, part.at, bounds, self.rate)
+
+
+class Views:
+    def __init__(self, timelines: Timelines, blobs: Blobs, codecs: Codecs) -> None:
+        self._timelines, self._blobs = timelines, blobs
+        self._takes = CodedTakes(codecs)
+
+    async def open(self, recording: Recording, view: str = "mono", rate: int = 0, *, live: bool = False) -> View:
+        """A view of the very version that is given, at a rate, or at the highest of the lanes in it.
+
+        `RecordingInProgress` while sound may still come, unless what is there so far is asked for; `Missing` for a
+        lane that is not there.
+        """
+        if rate and rate not in RATES:
+            raise Malformed(what="rate", why=f"it is {RATES.start} to {RATES.stop - 1}")
+        if recording.deleted_ms is not None:
+            raise Missing(what="recording")
+        if (recording.in_progress or recording.status == "processing") and not live:
+            raise RecordingInProgress
+        sound = await self._timelines.sound(recording, live=live)
+        best = max((lane.lane.rate for lane in lanes_heard(view, sound)), default=RATE_OF_SILENCE)
+        return View(sound, view, rate or best, self._blobs, self._takes)
+
+
+def _fingerprint(sound: Sound, name: str, rate: int) -> str:
+    recording = sound.recording
+    timelines = {s.timeline.recording_id: s.timeline for s in sound.stretches}
+    versions = sorted((timeline.recording_id, timeline.sound_version) for timeline in timelines.values())
+    facts = [RENDERING, recording.id, recording.sound_version, name, rate, asdict(recording.edits), versions]
+    digest = hashlib.sha256(json.dumps(facts).encode())
+    for lane in sound.lanes if sound.live else ():
+        digest.update(f"{lane.lane.name} {lane.lane.anchors}".encode() + lane.layout.sound().tobytes())
+    return digest.hexdigest()[:32]
