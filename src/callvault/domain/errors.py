@@ -123,6 +123,12 @@ class OnHold(CallerFault):
     code = "on_hold"
 
 
+class UploadMisplaced(CallerFault):
+    """the upload stands at byte {offset}: go on from there"""
+
+    code = "upload_offset_conflict"
+
+
 class AlreadyThere(CallerFault):
     """there is such a {what} already"""
 

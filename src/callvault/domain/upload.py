@@ -17,6 +17,8 @@ class Upload:
     media_type: str = "application/octet-stream"
     metadata: str = ""
     """The `Upload-Metadata` as it was sent, for the client to read back."""
+    complete: bool = False
+    """Whether the recording shall be completed when the file has been taken in."""
     created_ms: int
     expires_ms: int
     completed_ms: int | None = None

@@ -71,6 +71,7 @@ STATUS: Final[dict[type[Fault], int]] = {
     errors.TakeConflict: 409,
     errors.TooLarge: 413,
     errors.TooManyRequests: 429,
+    errors.UploadMisplaced: 409,
 }
 """An error that is not here has the status of its family."""
 

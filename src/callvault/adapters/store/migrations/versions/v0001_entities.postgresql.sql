@@ -435,6 +435,7 @@ CREATE TABLE uploads (
   channels TEXT COLLATE "C" NOT NULL,
   media_type TEXT COLLATE "C" NOT NULL,
   metadata TEXT COLLATE "C" NOT NULL,
+  complete SMALLINT NOT NULL,
   created_ms BIGINT NOT NULL,
   expires_ms BIGINT NOT NULL,
   completed_ms BIGINT,

@@ -435,6 +435,7 @@ CREATE TABLE uploads (
   channels TEXT NOT NULL,
   media_type TEXT NOT NULL,
   metadata TEXT NOT NULL,
+  complete SMALLINT NOT NULL,
   created_ms BIGINT NOT NULL,
   expires_ms BIGINT NOT NULL,
   completed_ms BIGINT,
