@@ -8,7 +8,15 @@ from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
 from callvault.services.audit import Audit, AuditTrail
+from callvault.services.calls import Calls
+from callvault.services.holds import Holds
+from callvault.services.idempotency import Idempotency
+from callvault.services.jobs import Jobs
 from callvault.services.keys import Keys
+from callvault.services.purges import Purges
+from callvault.services.recordings import Recordings
+from callvault.services.timelines import Timelines
+from callvault.services.transcripts import Transcripts
 from callvault.services.workspaces import Workspaces
 
 Check = Callable[[], Awaitable[None]]
@@ -26,6 +34,14 @@ class Services:
     access: Access
     keys: Keys
     workspaces: Workspaces
+    calls: Calls
+    recordings: Recordings
+    holds: Holds
+    timelines: Timelines
+    transcripts: Transcripts
+    jobs: Jobs
+    idempotency: Idempotency
+    purges: Purges
     checks: Mapping[str, Check] = field(default_factory=dict)
     """`database`, `storage`, `disk` ...: what /readyz and `callvault doctor` ask."""
     gauges: Mapping[str, Callable[[], float]] = field(default_factory=dict)

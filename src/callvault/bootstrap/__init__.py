@@ -1,0 +1,9 @@
+"""From settings to services: the only package that knows which adapters there are."""
+
+from callvault.bootstrap.adapters import Adapters as Adapters
+from callvault.bootstrap.adapters import migrate as migrate
+from callvault.bootstrap.assembly import assemble as assemble
+from callvault.bootstrap.house import House as House
+from callvault.bootstrap.house import opened as opened
+from callvault.bootstrap.house import version as version
+from callvault.bootstrap.house import web_options as web_options

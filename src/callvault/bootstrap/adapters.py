@@ -1,0 +1,145 @@
+"""The adapters that the settings name, each imported only when it is needed."""
+
+import asyncio
+import errno
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from callvault.adapters.system import SystemClock, SystemIds
+from callvault.domain.errors import DiskFull, Fault, KeyUnavailable, Misconfigured
+from callvault.domain.query import Query
+from callvault.domain.workspace import WorkspaceKey
+from callvault.ports.blobs import Blobs, Presigning
+from callvault.ports.keyring import Keyring, MasterKey
+from callvault.ports.spool import Spool
+from callvault.ports.store import Store
+from callvault.ports.system import Clock, Ids
+from callvault.settings import Settings
+
+
+@dataclass(slots=True, kw_only=True)
+class Adapters:
+    clock: Clock
+    ids: Ids
+    store: Store
+    blobs: Blobs
+    master: MasterKey
+    keyring: Keyring
+    spool: Spool
+    presigner: Presigning | None = None
+    link_secrets: dict[str, bytes] = field(default_factory=dict)
+    """By their ids; the first signs."""
+
+
+async def open_adapters(settings: Settings, store: Store, node: bool) -> Adapters:
+    from callvault.adapters.blobs.opening import open_blobs, open_presigner
+    from callvault.adapters.blobs.sealed import SealedBlobs
+    from callvault.adapters.keys.memory import MemoryKeyring
+
+    master, text = await _master_key(settings, store)
+    keyring = MemoryKeyring(master)
+    bare = await asyncio.to_thread(open_blobs, settings.storage_url, settings.storage_credentials)
+    return Adapters(
+        clock=SystemClock(),
+        ids=SystemIds(),
+        store=store,
+        blobs=SealedBlobs(bare, keyring),
+        master=master,
+        keyring=keyring,
+        spool=await asyncio.to_thread(_open_spool, settings, keyring, node),
+        presigner=open_presigner(settings.storage_url, settings.storage_credentials),
+        link_secrets=link_secrets(settings.link_secret or text.split()),
+    )
+
+
+def _open_spool(settings: Settings, keyring: Keyring, node: bool) -> Spool:
+    if not node:
+        from callvault.adapters.spool.memory import MemorySpool
+
+        return MemorySpool()
+    from callvault.adapters.spool.disk import DiskSpool
+
+    return DiskSpool(settings.spool_path, keyring)
+
+
+async def _master_key(settings: Settings, store: Store) -> tuple[MasterKey, str]:
+    """The master key and the text it is written as. One is made for a house that has sealed nothing yet; in any
+    other its absence is a loss to be told."""
+    from callvault.adapters.keys.master import create_master_key, parse_master_keys, read_master_keys
+
+    if settings.master_key:
+        return parse_master_keys(settings.master_key), settings.master_key
+    path = settings.master_key_path
+    if path.exists():
+        return read_master_keys(path), path.read_text()
+    if await store.find(Query(WorkspaceKey).by("id").page(1)):
+        why = f"there is no {path.absolute()}, and what is stored was sealed under it: bring it back, or set "
+        raise KeyUnavailable(key="master", why=f"{why}CALLVAULT_MASTER_KEY_FILE")
+    master = await asyncio.to_thread(create_master_key, path)
+    return master, path.read_text()
+
+
+async def open_store(settings: Settings) -> Store:
+    """Migrates only where it must: what it takes for that is slow to load."""
+    path = _sqlite_path(settings)
+    if path is None or path.exists():
+        store = _store(settings)
+        try:
+            await store.check()
+            return store
+        except Misconfigured:
+            await store.close()
+        except Fault:
+            await store.close()
+            raise
+    await asyncio.to_thread(migrate, settings)
+    return _store(settings)
+
+
+def _store(settings: Settings) -> Store:
+    if path := _sqlite_path(settings):
+        from callvault.adapters.store.sqlite import SqliteStore
+
+        return SqliteStore(path)
+    from callvault.adapters.store.postgres import PostgresStore
+
+    return PostgresStore(settings.database_url)
+
+
+def _sqlite_path(settings: Settings) -> Path | None:
+    scheme, _, path = settings.database_url.partition(":///")
+    return Path(path) if scheme == "sqlite" else None
+
+
+def migrate(settings: Settings) -> str:
+    """Brings the database up to this program's revision, and tells which that is."""
+    from callvault.adapters.store import migration
+
+    prepare(settings)
+    migration.migrate(settings.database_url)
+    return migration.revision(settings.database_url) or ""
+
+
+def prepare(settings: Settings) -> None:
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = settings.data / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise DiskFull(path=settings.data) from None
+        why = f"CALLVAULT_DATA: the folder {settings.data.absolute()} cannot be written ({error.strerror})"
+        raise Misconfigured(problems=f"{why}: mend its permissions or name another with --data") from None
+
+
+def link_secrets(sources: Sequence[str]) -> dict[str, bytes]:
+    """What links are signed with, by the ids that links name: made of each source, never the source itself."""
+    secrets = [HKDF(SHA256(), 32, None, b"callvault vault links").derive(source.encode()) for source in sources]
+    return {hashlib.sha256(b"callvault link id" + secret).hexdigest()[:8]: secret for secret in secrets}

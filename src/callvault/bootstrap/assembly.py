@@ -1,0 +1,131 @@
+"""The services, put together over adapters."""
+
+import asyncio
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from callvault.bootstrap.adapters import Adapters
+from callvault.domain.errors import DiskFull
+from callvault.domain.workspace import WorkspaceKey
+from callvault.ports.store import Store
+from callvault.ports.system import Clock, Ids
+from callvault.services.access import Access
+from callvault.services.audit import Audit, AuditTrail
+from callvault.services.calls import Calls
+from callvault.services.holds import Holds
+from callvault.services.house import Check, Services
+from callvault.services.idempotency import Idempotency
+from callvault.services.jobs import Jobs
+from callvault.services.keys import Keys
+from callvault.services.purges import Purges
+from callvault.services.recordings import Recordings
+from callvault.services.removal import Removal
+from callvault.services.timelines import Timelines
+from callvault.services.transcripts import Transcripts
+from callvault.services.witness import Witness
+from callvault.services.workspaces import Workspaces
+from callvault.settings import Settings
+
+FREE_BYTES: Final = 256 * 2**20
+"""With less free space the house is not well: what comes in needs room before it can move to storage."""
+
+
+@dataclass(slots=True)
+class _Floor:
+    """What most services stand on."""
+
+    clock: Clock
+    ids: Ids
+    store: Store
+    audit: Audit
+    access: Access
+    witness: Witness
+
+
+def assemble(adapters: Adapters, settings: Settings) -> Services:
+    """The services over any adapters: those of the settings, or those that a test has in its hands."""
+    clock, ids, store, blobs = adapters.clock, adapters.ids, adapters.store, adapters.blobs
+    audit = Audit(store, clock, ids)
+    floor = _Floor(clock, ids, store, audit, Access(store, clock, audit), Witness(clock, ids, audit))
+    timelines = Timelines(store, adapters.spool, clock)
+    calls, recordings = _calls(floor)
+    return Services(
+        clock=clock,
+        ids=ids,
+        store=store,
+        blobs=blobs,
+        audit=audit,
+        audit_trail=AuditTrail(store, audit),
+        access=floor.access,
+        keys=Keys(store, clock, ids, audit, floor.access),
+        workspaces=_workspaces(floor, adapters, settings),
+        calls=calls,
+        recordings=recordings,
+        holds=Holds(store, clock=clock, ids=ids, witness=floor.witness, recordings=recordings),
+        timelines=timelines,
+        transcripts=Transcripts(
+            store,
+            clock=clock,
+            ids=ids,
+            witness=floor.witness,
+            calls=calls,
+            recordings=recordings,
+            timelines=timelines,
+        ),
+        jobs=Jobs(store, clock, audit, floor.access),
+        idempotency=Idempotency(store, clock, ids),
+        purges=Purges(store, blobs),
+        checks=_checks(adapters, settings),
+        gauges={"audit_entries_waiting": lambda: audit.waiting},
+    )
+
+
+def _calls(floor: _Floor) -> tuple[Calls, Recordings]:
+    store, clock, ids, access, witness = floor.store, floor.clock, floor.ids, floor.access, floor.witness
+    removal = Removal(store, clock, ids, witness)
+    calls = Calls(store, clock=clock, ids=ids, access=access, witness=witness, removal=removal)
+    recordings = Recordings(store, clock=clock, ids=ids, access=access, witness=witness, removal=removal, calls=calls)
+    return calls, recordings
+
+
+def _workspaces(floor: _Floor, adapters: Adapters, settings: Settings) -> Workspaces:
+    def new_key(workspace_id: str) -> WorkspaceKey:
+        wrapped = adapters.master.wrap(floor.ids.secret(32), workspace_id)
+        key = WorkspaceKey(
+            id=floor.ids.uuid(),
+            workspace_id=workspace_id,
+            created_ms=floor.clock.now_ms(),
+            wrapped=wrapped,
+            master_key_id=adapters.master.id,
+        )
+        adapters.keyring.learn(workspace_id, [key], None)
+        return key
+
+    return Workspaces(
+        floor.store,
+        clock=floor.clock,
+        ids=floor.ids,
+        audit=floor.audit,
+        access=floor.access,
+        new_key=new_key,
+        defaults={
+            "link_seconds_max": settings.link_seconds_max,
+            "idle_complete_seconds": settings.idle_complete_seconds,
+        },
+    )
+
+
+def _checks(adapters: Adapters, settings: Settings) -> dict[str, Check]:
+    return {
+        "database": adapters.store.check,
+        "storage": lambda: asyncio.to_thread(adapters.blobs.check),
+        "disk": lambda: asyncio.to_thread(_check_disk, settings.data),
+    }
+
+
+def _check_disk(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < FREE_BYTES:
+        raise DiskFull(path=folder)
