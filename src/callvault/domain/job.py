@@ -75,7 +75,7 @@ def handed_back(job: Job, now_ms: int) -> Job:
 
 def pause_ms(attempts: int, jitter: float) -> int:
     """How long to wait after the attempt of this number has failed; `jitter` is 0 to 1, drawn anew each time."""
-    longest = min(LONGEST_PAUSE_MS, 1000 * 2 ** min(attempts, 20))
+    longest = min(LONGEST_PAUSE_MS, 1000 * 2 ** min(attempts - 1, 20))
     return int(longest * (0.5 + 0.5 * jitter))
 
 
