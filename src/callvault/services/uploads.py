@@ -1,0 +1,257 @@
+"""Resumable uploads: a file comes in by parts, each durable before it counts, on whichever node; a job takes it in."""
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+
+from callvault.domain.access import Action, Caller, Principal
+from callvault.domain.errors import (
+    DigestMismatch,
+    Malformed,
+    Missing,
+    RecordingEnded,
+    StaleWrite,
+    TooLarge,
+    UploadMisplaced,
+)
+from callvault.domain.ids import Json, token
+from callvault.domain.job import Job
+from callvault.domain.query import Query
+from callvault.domain.stored import StoredObject
+from callvault.domain.unit import Unit
+from callvault.domain.upload import Upload
+from callvault.ports.blobs import Blobs
+from callvault.ports.store import Store
+from callvault.ports.system import Clock, Ids
+from callvault.services.access import Access
+from callvault.services.recordings import Recordings
+
+PART_BYTES = 4 << 20
+MOST_BYTES = 64 << 30
+KEPT_MS = 24 * 3_600_000
+"""So long after the last part an upload that is not complete is kept."""
+ASSEMBLE = "assemble"
+ALGORITHMS = ("sha1", "sha256", "md5")
+SWEEP = 100
+
+Unlock = Callable[[str], Awaitable[None]]
+"""The workspace's keys are in the keyring when it returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """What the client says of the bytes that it sends now."""
+
+    algorithm: str
+    digest: bytes
+
+    def __post_init__(self) -> None:
+        if self.algorithm not in ALGORITHMS:
+            raise Malformed(what="Upload-Checksum", why=f"the algorithm is one of {', '.join(ALGORITHMS)}")
+
+
+class Uploads:
+    def __init__(
+        self,
+        store: Store,
+        blobs: Blobs,
+        *,
+        clock: Clock,
+        ids: Ids,
+        access: Access,
+        recordings: Recordings,
+        unlock: Unlock,
+    ) -> None:
+        self._store, self._blobs, self._clock, self._ids = store, blobs, clock, ids
+        self._access, self._recordings, self._unlock = access, recordings, unlock
+
+    async def begin(
+        self,
+        caller: Caller,
+        recording_id: str,
+        length: int,
+        *,
+        channels: tuple[str, ...] = (),
+        media_type: str = "",
+        metadata: str = "",
+        complete: bool = False,
+    ) -> Upload:
+        """`complete`: the recording shall be completed when the file has been taken in."""
+        principal = self._access.permit(caller, Action.WRITE_SOUND)
+        await self._recordings.enabled(principal)
+        recording = await self._recordings.retrieve(caller, recording_id, Action.WRITE_SOUND)
+        if not recording.in_progress:
+            raise RecordingEnded
+        if not 0 < length <= MOST_BYTES:
+            raise TooLarge(what="the upload", limit=f"{MOST_BYTES} bytes, and not empty")
+        now = self._clock.now_ms()
+        upload = Upload(
+            id=token(self._ids.secret(16)),
+            workspace_id=recording.workspace_id,
+            recording_id=recording.id,
+            key_id=principal.key_id,
+            length=length,
+            channels=channels,
+            media_type=media_type,
+            metadata=metadata,
+            complete=complete,
+            created_ms=now,
+            expires_ms=now + KEPT_MS,
+        )
+        unit = Unit()
+        unit.add(upload)
+        await self._store.commit(unit)
+        return upload
+
+    async def get(self, caller: Caller, upload_id: str) -> Upload:
+        """`Missing` for anybody but the key that began it, and when its time has passed."""
+        principal = self._access.permit(caller, Action.WRITE_SOUND)
+        upload = await self._store.get(Upload, upload_id)
+        if upload is None or not _owns(principal, upload) or self._clock.now_ms() >= upload.expires_ms:
+            raise Missing(what="upload")
+        return upload
+
+    async def append(
+        self,
+        caller: Caller,
+        upload_id: str,
+        offset: int,
+        chunks: AsyncIterator[bytes],
+        checksum: Checksum | None = None,
+    ) -> Upload:
+        """What comes is durable in parts as it comes: who is cut off goes on from the last one. With a checksum all
+        of it counts, or nothing when it is cut off or `DigestMismatch`. `UploadMisplaced` for another offset."""
+        upload = await self.get(caller, upload_id)
+        await self._recordings.enabled(self._access.permit(caller, Action.WRITE_SOUND))
+        if offset != upload.offset:
+            raise UploadMisplaced(offset=upload.offset)
+        await self._unlock(upload.workspace_id)
+        return await (self._checked(upload, chunks, checksum) if checksum else self._streamed(upload, chunks))
+
+    async def terminate(self, caller: Caller, upload_id: str) -> None:
+        """Parts and all; not when its file is being taken in already."""
+        upload = await self.get(caller, upload_id)
+        if upload.completed_ms is not None:
+            raise RecordingEnded
+        await self.discard(upload)
+
+    async def discard(self, upload: Upload) -> None:
+        """The row goes first: an append that is under way then fails, and leaves nothing behind."""
+        unit = Unit()
+        unit.remove(upload)
+        await self._store.commit(unit)
+        await self._destroy(await self.parts(upload))
+
+    async def parts(self, upload: Upload) -> list[StoredObject]:
+        """In order."""
+        query = Query(StoredObject).where("workspace_id", "=", upload.workspace_id)
+        query = query.where("key", ">", upload.prefix).where("key", "<", upload.prefix + "\x7f")
+        return list(await self._store.find(query.by("key")))
+
+    def read(self, parts: list[StoredObject]) -> Iterator[bytes]:
+        """The file; blocks."""
+        for part in parts:
+            yield from self._blobs.stream(part)
+
+    async def sweep(self) -> bool:
+        """Discards what was left behind; whether there may be more of it."""
+        old = Query(Upload).where("expires_ms", "<=", self._clock.now_ms()).where("completed_ms", "is null")
+        found = await self._store.find(old.by("expires_ms", "id").page(SWEEP))
+        for upload in found:
+            await self.discard(upload)
+        return len(found) == SWEEP
+
+    async def _streamed(self, upload: Upload, chunks: AsyncIterator[bytes]) -> Upload:
+        rest = bytearray()
+        try:
+            async for chunk in chunks:
+                self._fits(upload, len(rest) + len(chunk))
+                rest += chunk
+                if len(rest) >= PART_BYTES:
+                    upload = await self._grown(upload, [await self._put(upload, upload.offset, bytes(rest))])
+                    rest.clear()
+        finally:
+            # Whatever came before the connection was lost is kept, for who resumes.
+            if rest:
+                upload = await asyncio.shield(self._last(upload, bytes(rest)))
+        return upload
+
+    async def _last(self, upload: Upload, rest: bytes) -> Upload:
+        return await self._grown(upload, [await self._put(upload, upload.offset, rest)])
+
+    async def _checked(self, upload: Upload, chunks: AsyncIterator[bytes], checksum: Checksum) -> Upload:
+        digest, rest, parts = hashlib.new(checksum.algorithm, usedforsecurity=False), bytearray(), list[StoredObject]()
+        try:
+            async for chunk in chunks:
+                digest.update(chunk)
+                received = sum(part.size for part in parts)
+                self._fits(upload, received + len(rest) + len(chunk))
+                rest += chunk
+                if len(rest) >= PART_BYTES:
+                    parts.append(await self._put(upload, upload.offset + received, bytes(rest)))
+                    rest.clear()
+            if not hmac.compare_digest(digest.digest(), checksum.digest):
+                raise DigestMismatch
+            if rest:
+                parts.append(await self._put(upload, upload.offset + sum(p.size for p in parts), bytes(rest)))
+            grown, parts = await self._grown(upload, parts), []
+        finally:
+            await asyncio.shield(self._destroy(parts))
+        return grown
+
+    def _fits(self, upload: Upload, received: int) -> None:
+        if upload.offset + received > upload.length:
+            raise TooLarge(what="the upload", limit=f"{upload.length} bytes that were announced")
+
+    async def _put(self, upload: Upload, offset: int, data: bytes) -> StoredObject:
+        key = f"{upload.prefix}{offset:014d}-{token(self._ids.secret(6))}"
+        stored = await asyncio.to_thread(self._blobs.put, key, [data], workspace_id=upload.workspace_id)
+        return replace(
+            stored,
+            workspace_id=upload.workspace_id,
+            recording_id=upload.recording_id,
+            created_ms=self._clock.now_ms(),
+        )
+
+    async def _grown(self, upload: Upload, parts: list[StoredObject]) -> Upload:
+        now = self._clock.now_ms()
+        offset = upload.offset + sum(part.size for part in parts)
+        grown = replace(upload, offset=offset, expires_ms=now + KEPT_MS, version=upload.version + 1)
+        unit = Unit()
+        if offset == upload.length:
+            grown = replace(grown, completed_ms=now)
+            unit.enqueue(self._assembly(grown))
+        unit.change(grown)
+        unit.add(*parts)
+        try:
+            await self._store.commit(unit)
+        except StaleWrite:
+            await self._destroy(parts)
+            raise UploadMisplaced(offset=offset) from None
+        return grown
+
+    def _assembly(self, upload: Upload) -> Job:
+        now = self._clock.now_ms()
+        arguments: dict[str, Json] = {"upload": upload.id}
+        return Job(
+            id=self._ids.uuid(),
+            workspace_id=upload.workspace_id,
+            kind=ASSEMBLE,
+            created_ms=now,
+            due_ms=now,
+            recording_id=upload.recording_id,
+            arguments=arguments,
+        )
+
+    async def _destroy(self, parts: list[StoredObject]) -> None:
+        for part in parts:
+            await asyncio.to_thread(self._blobs.delete, part.key)
+        unit = Unit()
+        unit.remove(*parts)
+        await self._store.commit(unit)
+
+
+def _owns(principal: Principal, upload: Upload) -> bool:
+    return principal.workspace_id == upload.workspace_id and principal.key_id == upload.key_id
