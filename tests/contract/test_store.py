@@ -194,9 +194,9 @@ async def test_a_unique_value_is_free_again_when_its_holder_has_gone(store: Stor
 async def test_a_change_must_be_one_version_above_the_stored_one(store: Store) -> None:
     await store.commit(unit_of(workspace()))
     await store.commit(changing(workspace(name="new", version=2)))
-    for version in (1, 2, 4):
+    for name, version in (("lost", 1), ("lost", 2), ("new", 2), ("lost", 4)):
         with pytest.raises(StaleWrite, match="workspace"):
-            await store.commit(changing(workspace(name="lost", version=version)))
+            await store.commit(changing(workspace(name=name, version=version)))
     assert await store.get(Workspace, "w1") == workspace(name="new", version=2)
 
 

@@ -138,9 +138,19 @@ class Shaped:
         if self._is_label(term):
             return self._labelled(place)
         column = self._columns[term.field]
+        if self._narrowed_by_cursor(term):
+            column = self._dialect.outside_index(column)
         if term.operator in self._of_the_dialect:
             return self._of_the_dialect[term.operator](column, place)
         return _compared(column, term, place)
+
+    def _narrowed_by_cursor(self, term: Term) -> bool:
+        """The cursor bounds the same field from the same side, and closer."""
+        if self._query.after is None:
+            return False
+        first = self._query.order[0]
+        bounds = ("<", "<=") if first.startswith("-") else (">", ">=")
+        return term.field == _field(first) and term.operator in bounds
 
     def _null_or_listed(self, column: ColumnElement[Any], place: int) -> ColumnElement[bool]:
         return or_(column.is_(None), self._dialect.listed(column, place))

@@ -4,6 +4,7 @@ import json
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -94,7 +95,19 @@ def _column(name: str, hint: Any) -> Column:
     if bare in PLAIN:
         return Column(name, PLAIN[bare], nullable, CHECKED.get(bare), bool if bare is bool else None)
     to_json, of_json = _json(bare)
-    return Column(name, "json", nullable, _then(to_json, _dump), _then(json.loads, of_json))
+    unpack = _then(json.loads, of_json)
+    if not _changeable(bare):
+        unpack = lru_cache(1024)(unpack)
+    return Column(name, "json", nullable, _then(to_json, _dump), unpack)
+
+
+def _changeable(hint: Any) -> bool:
+    """Whether somebody who got a value of the type could change it, so that it must be his own."""
+    if is_dataclass(hint):
+        return any(map(_changeable, get_type_hints(hint).values()))
+    if get_origin(hint) in (tuple, frozenset, Union, types.UnionType):
+        return any(map(_changeable, get_args(hint)))
+    return hint not in (*PLAIN, type(None), ...)
 
 
 CHECKED: dict[type[Any], Convert] = {bool: int, str: text}

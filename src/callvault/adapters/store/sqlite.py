@@ -2,19 +2,19 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from callvault.adapters.store.kinds import kind_of
+from callvault.adapters.store.kinds import Fields, kind_of
 from callvault.adapters.store.queries import Queries
 from callvault.adapters.store.revisions import verify
 from callvault.adapters.store.rows import Row, mapper
 from callvault.adapters.store.sqlite_reader import SqliteReader
 from callvault.adapters.store.sqlite_writer import SqliteWriter
 from callvault.adapters.store.statements import Dialect, Statements
-from callvault.adapters.store.units import Units
+from callvault.adapters.store.units import Step, Units
 from callvault.domain.errors import DiskFull, Fault, Malformed, StoreUnavailable
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
@@ -34,6 +34,22 @@ PRIMARY = 0xFF
 """The part of SQLite's error codes that tells the kind; the rest tells it more closely."""
 
 
+class SqliteUnits(Units):
+    """SQLite writes anew the indexes of every column that a statement sets, changed or not; so it sets what differs."""
+
+    def _update(self, entity: type[Any], row: Row) -> Generator[Step, Any, Fields | None]:
+        of = mapper(entity)
+        key = [row[of.place[name]] for name in kind_of(entity).key]
+        sql = self._statements("get", entity)
+        stored = yield Step(sql.text, [sql.bind(key)], "row")
+        if stored is None or ("version" in of.place and stored[of.place["version"]] != row[of.place["version"]] - 1):
+            return None
+        names = tuple(name for name, new, old in zip(of.names, row, stored, strict=True) if new != old)
+        if names:
+            yield self._step(self._statements("change", entity, names), [row], entity)
+        return names
+
+
 class SqliteStore:
     def __init__(self, path: Path | str, *, patience_seconds: float = 10) -> None:
         """The file must have been made by `migration.migrate`. `patience_seconds`: how long another process, such as
@@ -41,7 +57,7 @@ class SqliteStore:
         self._path = Path(path)
         self._patience = patience_seconds
         dialect = Dialect("sqlite")
-        self._statements, self._queries, self._units = Statements(dialect), Queries(dialect), Units(dialect)
+        self._statements, self._queries, self._units = Statements(dialect), Queries(dialect), SqliteUnits(dialect)
         self._closed = False
         with self._faults():
             self._reader = SqliteReader(self._connect_to_read)

@@ -10,6 +10,7 @@ from sqlalchemy import (
     BindParameter,
     ClauseElement,
     ColumnElement,
+    UnaryExpression,
     and_,
     bindparam,
     case,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.operators import custom_op
 from sqlalchemy.types import TypeEngine
 
 from callvault.adapters.store.kinds import Fields, kind_of
@@ -74,6 +76,10 @@ class Dialect:
             return given(place).in_(select(func.json_each(column).table_valued("value").c.value))
         return func.jsonb_exists(column.cast(postgresql.JSONB), given(place))
 
+    def outside_index(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The column, so written that the planner does not begin its search in the index by it."""
+        return UnaryExpression(column, operator=custom_op("+")) if self.is_sqlite else column
+
     def contains(self, column: ColumnElement[Any], place: int) -> ColumnElement[bool]:
         """The text in the column has the lowercase text in it, in any case; `lowered` is made by `SqliteStore`."""
         if self.is_sqlite:
@@ -125,10 +131,10 @@ class Statements:
             return statement.on_conflict_do_nothing(index_elements=key)
         return statement.on_conflict_do_update(index_elements=key, set_=rest)
 
-    def _change(self, entity: type[Any]) -> ClauseElement:
+    def _change(self, entity: type[Any], names: Fields) -> ClauseElement:
         """Where there is a version, only if the stored one is one below."""
         table, places = TABLES[entity], mapper(entity).place
-        statement = update(table).values(_given_row(entity)).where(_is(entity))
+        statement = update(table).values({name: given(places[name]) for name in names}).where(_is(entity))
         if "version" in places:
             statement = statement.where(table.c.version == given(places["version"]) - ONE)
         return statement

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from callvault.adapters.store.kinds import kind_of
+from callvault.adapters.store.kinds import Fields, kind_of
 from callvault.adapters.store.rows import Row, mapper
 from callvault.adapters.store.statements import Dialect, Statements
 from callvault.domain.audit import GENESIS, AuditEntry, chained
@@ -83,11 +83,18 @@ class Units:
 
     def _change(self, one: Any) -> Steps:
         entity = type(one)
-        changed = yield self._step(self._statements("change", entity), [mapper(entity).row(one)], entity, "count")
-        if not changed:
+        names = yield from self._update(entity, mapper(entity).row(one))
+        if names is None:
             raise (StaleWrite if "version" in mapper(entity).place else Missing)(what=kind_of(entity).noun)
-        yield from self._unlabel(entity, [one])
-        yield from self._label(entity, [one])
+        if kind_of(entity).labels in names:
+            yield from self._unlabel(entity, [one])
+            yield from self._label(entity, [one])
+
+    def _update(self, entity: type[Any], row: Row) -> Generator[Step, Any, Fields | None]:
+        """The fields that it has set; None when what is stored is not what was to be changed."""
+        names = mapper(entity).names
+        done = yield self._step(self._statements("change", entity, names), [row], entity, "count")
+        return names if done else None
 
     def _replace(self, verb: str, entity: type[Any], entities: list[Any]) -> Steps:
         rows = [mapper(entity).row(one) for one in entities]
