@@ -1,0 +1,84 @@
+"""Content of known length on the wire: whole or in ranges, with the conditions of RFC 9110 and names of RFC 6266."""
+
+import secrets
+from collections.abc import AsyncIterator
+from typing import Final, Protocol
+from urllib.parse import quote
+
+from starlette.requests import Request
+
+from callvault.web.responses import Answer, Headers, empty
+from callvault.wire import byterange
+from callvault.wire.byterange import ByteRange, Multipart
+
+MATCHES_ANY: Final = "*"
+
+
+class Content(Protocol):
+    """Bytes that are the same for as long as the ETag is."""
+
+    @property
+    def length(self) -> int: ...
+
+    @property
+    def etag(self) -> str:
+        """Strong, with its quotes."""
+        ...
+
+    def stream(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """Bytes `start` to before `end`, in pieces."""
+        ...
+
+
+def disposition(filename: str, attachment: bool) -> str:
+    """`Content-Disposition` with the name in ASCII for old clients and in UTF-8 for the others."""
+    clean = "".join(c if c.isprintable() and c not in '/\\"' else "_" for c in filename) or "download"
+    plain = clean.encode("ascii", "replace").decode().replace("?", "_").replace("%", "_")
+    kind = "attachment" if attachment else "inline"
+    extended = "" if plain == clean else f"; filename*=UTF-8''{quote(clean, safe='')}"
+    return f'{kind}; filename="{plain}"{extended}'
+
+
+def ranged(request: Request, content: Content, media_type: str, headers: Headers | None = None) -> Answer:
+    """200, 206, 304, 412 or 416, as the request's headers want it. `headers` go with every one of them."""
+    asked, length = request.headers, content.length
+    own = [*(headers or []), (b"etag", content.etag.encode()), (b"accept-ranges", b"bytes")]
+    if not _named(asked.get("if-match"), content.etag, absent=True):
+        return empty(412, own)
+    if _named(asked.get("if-none-match"), content.etag, absent=False):
+        return empty(304, own)
+    wanted = byterange.parse(asked.get("range"), length)
+    if wanted is None or not byterange.if_range_holds(asked.get("if-range"), content.etag):
+        return _answer(200, media_type, length, own, content.stream())
+    if not wanted:
+        return empty(416, [*own, (b"content-range", byterange.unsatisfied_range(length).encode())])
+    if len(wanted) > 1:
+        parts = Multipart(wanted, length, media_type, secrets.token_hex(16))
+        return _answer(206, parts.content_type, parts.content_length, own, _several(parts, content))
+    own.append((b"content-range", byterange.content_range(wanted[0], length).encode()))
+    return _answer(206, media_type, wanted[0].length, own, _one(content, wanted[0]))
+
+
+def _answer(status: int, media_type: str, length: int, headers: Headers, body: AsyncIterator[bytes]) -> Answer:
+    own = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % length)]
+    return Answer(status, own + headers, body)
+
+
+def _one(content: Content, part: ByteRange) -> AsyncIterator[bytes]:
+    return content.stream(part.start, part.end)
+
+
+async def _several(parts: Multipart, content: Content) -> AsyncIterator[bytes]:
+    for head, part in parts.parts():
+        yield head
+        async for chunk in _one(content, part):
+            yield chunk
+    yield parts.tail
+
+
+def _named(header: str | None, etag: str, *, absent: bool) -> bool:
+    """Whether a list of ETags holds this one; weak ones are as good as others for `If-None-Match`."""
+    if header is None:
+        return absent
+    listed = [tag.strip() for tag in header.split(",")]
+    return MATCHES_ANY in listed or etag in listed or (not absent and f"W/{etag}" in listed)
