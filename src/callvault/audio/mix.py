@@ -52,7 +52,7 @@ def beep(samples: Samples, first: int, stretches: Iterable[tuple[int, int]], rat
     for start, end in stretches:
         frames = np.arange(max(start, first), min(end, first + len(samples)))
         turns = frames * _BEEP_HZ % rate / rate
-        samples[frames - first] = np.rint(_BEEP_HEIGHT * np.sin(2 * np.pi * turns)).astype(np.int16)
+        samples.T[..., frames - first] = np.rint(_BEEP_HEIGHT * np.sin(2 * np.pi * turns)).astype(np.int16)
 
 
 def stretch(start_us: int, end_us: int, rate: int) -> tuple[int, int]:

@@ -1,5 +1,5 @@
-import itertools
 from dataclasses import dataclass
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,10 +26,10 @@ def test_what_is_cut_out_is_left_out() -> None:
 def test_a_tape_cut_anywhere_and_joined_again_is_the_same_tape(length: int, cuts: list[int], rate: int) -> None:
     tape = Tape(length)
     borders = sorted({0, length, *(cut for cut in cuts if cut < length)})
-    made = parts([Stretch(tape, a, b) for a, b in itertools.pairwise(borders)], rate)
+    made = parts([Stretch(tape, a, b) for a, b in pairwise(borders)], rate)
     assert made[0].start == made[0].at == 0
     assert made[-1].stop == made[-1].end == tape.frames(rate)
-    assert all(a.end == b.start and a.stop == b.at for a, b in itertools.pairwise(made))
+    assert all(a.end == b.start and a.stop == b.at for a, b in pairwise(made))
 
 
 def test_a_stretch_of_the_whole_lies_on_the_parts_it_is_made_of() -> None:

@@ -1,4 +1,4 @@
-import itertools
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
@@ -24,7 +24,7 @@ def test_fine_peaks_are_the_lowest_and_highest_of_every_cell_touched(first: int,
 def test_peaks_of_segments_are_the_peaks_of_the_whole(cuts: list[int]) -> None:
     sound, first = noise(1000), 1234
     borders = sorted({0, *cuts, 1000})
-    parts = [((first + a) // CELL, fine(sound[a:b], first + a)) for a, b in itertools.pairwise(borders)]
+    parts = [((first + a) // CELL, fine(sound[a:b], first + a)) for a, b in pairwise(borders)]
     cell, peaks = merged(parts)
     assert cell == first // CELL
     assert np.array_equal(peaks, fine(sound, first))
