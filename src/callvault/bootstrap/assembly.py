@@ -8,7 +8,6 @@ from typing import Final
 
 from callvault.bootstrap.adapters import Adapters
 from callvault.domain.errors import DiskFull
-from callvault.domain.workspace import WorkspaceKey
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
@@ -22,6 +21,7 @@ from callvault.services.keys import Keys
 from callvault.services.purges import Purges
 from callvault.services.recordings import Recordings
 from callvault.services.removal import Removal
+from callvault.services.sealing import Sealing
 from callvault.services.timelines import Timelines
 from callvault.services.transcripts import Transcripts
 from callvault.services.witness import Witness
@@ -49,6 +49,7 @@ def assemble(adapters: Adapters, settings: Settings) -> Services:
     clock, ids, store, blobs = adapters.clock, adapters.ids, adapters.store, adapters.blobs
     audit = Audit(store, clock, ids)
     floor = _Floor(clock, ids, store, audit, Access(store, clock, audit), Witness(clock, ids, audit))
+    sealing = Sealing(store, adapters.keyring, adapters.master, clock=clock, ids=ids, audit=audit, access=floor.access)
     timelines = Timelines(store, adapters.spool, clock)
     calls, recordings = _calls(floor)
     return Services(
@@ -60,7 +61,8 @@ def assemble(adapters: Adapters, settings: Settings) -> Services:
         audit_trail=AuditTrail(store, audit),
         access=floor.access,
         keys=Keys(store, clock, ids, audit, floor.access),
-        workspaces=_workspaces(floor, adapters, settings),
+        workspaces=_workspaces(floor, sealing, settings),
+        sealing=sealing,
         calls=calls,
         recordings=recordings,
         holds=Holds(store, clock=clock, ids=ids, witness=floor.witness, recordings=recordings),
@@ -90,26 +92,14 @@ def _calls(floor: _Floor) -> tuple[Calls, Recordings]:
     return calls, recordings
 
 
-def _workspaces(floor: _Floor, adapters: Adapters, settings: Settings) -> Workspaces:
-    def new_key(workspace_id: str) -> WorkspaceKey:
-        wrapped = adapters.master.wrap(floor.ids.secret(32), workspace_id)
-        key = WorkspaceKey(
-            id=floor.ids.uuid(),
-            workspace_id=workspace_id,
-            created_ms=floor.clock.now_ms(),
-            wrapped=wrapped,
-            master_key_id=adapters.master.id,
-        )
-        adapters.keyring.learn(workspace_id, [key], None)
-        return key
-
+def _workspaces(floor: _Floor, sealing: Sealing, settings: Settings) -> Workspaces:
     return Workspaces(
         floor.store,
         clock=floor.clock,
         ids=floor.ids,
         audit=floor.audit,
         access=floor.access,
-        new_key=new_key,
+        new_key=sealing.new_workspace_key,
         defaults={
             "link_seconds_max": settings.link_seconds_max,
             "idle_complete_seconds": settings.idle_complete_seconds,

@@ -15,6 +15,7 @@ from callvault.services.jobs import Jobs
 from callvault.services.keys import Keys
 from callvault.services.purges import Purges
 from callvault.services.recordings import Recordings
+from callvault.services.sealing import Sealing
 from callvault.services.timelines import Timelines
 from callvault.services.transcripts import Transcripts
 from callvault.services.workspaces import Workspaces
@@ -34,6 +35,7 @@ class Services:
     access: Access
     keys: Keys
     workspaces: Workspaces
+    sealing: Sealing
     calls: Calls
     recordings: Recordings
     holds: Holds

@@ -14,7 +14,6 @@ from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
 from callvault.services.audit import Audit
 from callvault.services.stale import again_when_stale
-from callvault.wire.customerkey import CustomerKey
 
 NAME_MAX = 100
 DELIVERIES = ("vault", "bucket")
@@ -22,7 +21,7 @@ BOUNDS = {"link_seconds_max": (1, 604_800), "idle_complete_seconds": (5, 86_400)
 
 
 class WorkspaceSettings(TypedDict, total=False):
-    """What of a workspace can be set, as in `Workspace`."""
+    """What of a workspace can be set here, as in `Workspace`; its encryption is set by `Sealing`."""
 
     name: str
     recording_enabled: bool
@@ -32,7 +31,6 @@ class WorkspaceSettings(TypedDict, total=False):
     link_seconds_max: int
     idle_complete_seconds: int
     retention_days: int | None
-    customer_public_key: str | None
 
 
 class Workspaces:
@@ -134,7 +132,3 @@ def _check(changes: WorkspaceSettings) -> None:
         value = changes.get(field)
         if isinstance(value, int) and not least <= value <= most:
             raise Malformed(what=field, why=f"it is from {least} to {most}")
-    try:
-        CustomerKey(pem) if (pem := changes.get("customer_public_key")) else None
-    except ValueError as mistake:
-        raise Malformed(what="customer_public_key", why=str(mistake)) from None
