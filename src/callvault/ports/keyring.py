@@ -34,6 +34,10 @@ class Keyring(Protocol):
         """Whether a key is there that seals, or the one that wrapped this `sealing`."""
         ...
 
+    def newest(self, workspace_id: str) -> str | None:
+        """The id of the key that seals now; a data key in long use that another one wrapped is to be replaced."""
+        ...
+
     def wrap(self, workspace_id: str, data_key: bytes, name: str) -> tuple[str, str | None]:
         """The data key of the object `name`, wrapped by the workspace's key and, where there is one, to the
         customer's. `KeyUnavailable` when the workspace's key is not known or destroyed."""

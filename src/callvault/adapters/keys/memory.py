@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from callvault.adapters.keys.wrapping import unwrap, wrap
-from callvault.domain.errors import KeyUnavailable
+from callvault.domain.errors import KeyUnavailable, Misconfigured
 from callvault.domain.workspace import WorkspaceKey
 from callvault.ports.keyring import MasterKey
 from callvault.wire.customerkey import CustomerKey
@@ -37,12 +37,16 @@ class MemoryKeyring:
         self._rings[workspace_id] = Ring(
             {key.id: AESGCM(self._master.unwrap(key.wrapped, workspace_id)) for key in keys},
             newest.id if newest else "",
-            CustomerKey(customer_public_key) if customer_public_key else None,
+            _customer_key(workspace_id, customer_public_key) if customer_public_key else None,
         )
 
     def knows(self, workspace_id: str, sealing: str | None = None) -> bool:
         ring = self._rings.get(workspace_id)
         return ring is not None and (_key_id(sealing) if sealing else ring.seals) in ring.ciphers
+
+    def newest(self, workspace_id: str) -> str | None:
+        ring = self._rings.get(workspace_id)
+        return ring.seals or None if ring else None
 
     def wrap(self, workspace_id: str, data_key: bytes, name: str) -> tuple[str, str | None]:
         ring = self._rings.get(workspace_id)
@@ -60,6 +64,13 @@ class MemoryKeyring:
         if data_key is None:
             raise _unavailable(workspace_id, f"the data key of {name} was changed, or is another object's")
         return data_key
+
+
+def _customer_key(workspace_id: str, pem: str) -> CustomerKey:
+    try:
+        return CustomerKey(pem)
+    except ValueError as mistake:
+        raise Misconfigured(problems=f"workspace {workspace_id} has a customer key of no use: {mistake}") from None
 
 
 def _key_id(sealing: str) -> str:
