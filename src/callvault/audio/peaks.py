@@ -1,6 +1,6 @@
 """Waveforms: the lowest and highest of every 64 samples, and every coarser picture made of those alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -55,17 +55,18 @@ class Envelope:
 
         A cell that lies across an edge counts for both sides of it.
         """
-        lows = np.clip(np.floor(edges[:-1]).astype(np.int64) - cell, 0, len(peaks))
-        highs = np.clip(np.ceil(edges[1:]).astype(np.int64) - cell, 0, len(peaks))
-        touched = np.flatnonzero(lows < highs)
-        if not len(touched):
+        start = max(int(np.searchsorted(edges, cell, side="right")) - 1, 0)
+        end = int(np.searchsorted(edges, cell + len(peaks), side="left"))
+        near = edges[start : end + 1]
+        lows = np.clip(np.floor(near[:-1]).astype(np.int64) - cell, 0, len(peaks))
+        highs = np.clip(np.ceil(near[1:]).astype(np.int64) - cell, 0, len(peaks))
+        ranges = np.stack((lows, highs), axis=1)[lows < highs]
+        if not len(ranges):
             return
-        start, end = int(touched[0]), int(touched[-1]) + 1
-        ranges = np.stack((lows[start:end], highs[start:end]), axis=1).ravel()
         padded = np.concatenate((peaks, peaks[-1:]))
-        low = np.minimum.reduceat(padded[:, 0], ranges)[::2]
-        high = np.maximum.reduceat(padded[:, 1], ranges)[::2]
-        self.lay(first + start, np.stack((low, high), axis=1))
+        low = np.minimum.reduceat(padded[:, 0], ranges.ravel())[::2]
+        high = np.maximum.reduceat(padded[:, 1], ranges.ravel())[::2]
+        self.lay(first + start + int(np.argmax(lows < highs)), np.stack((low, high), axis=1))
 
     def peaks(self) -> Peaks:
         empty = self._low > self._high
@@ -80,12 +81,25 @@ def summed(lanes: Sequence[Peaks], points: int) -> Peaks:
     return np.clip(total, _LOWEST, _HIGHEST).astype(np.int16)
 
 
-def without(peaks: Peaks, cell: int, stretches: Iterable[tuple[int, int]]) -> Peaks:
+def without(peaks: Peaks, cell: int, stretches: Bounds) -> Peaks:
     """Peaks that begin at a cell, flat wherever a cell lies in one of the stretches of samples, even in part."""
     flat = peaks.copy()
-    for start, end in stretches:
-        flat[max(start // CELL - cell, 0) : max(-(-end // CELL) - cell, 0)] = 0
+    flat[_touched(len(peaks), cell, stretches)] = 0
     return flat
+
+
+def only(peaks: Peaks, cell: int, stretches: Bounds) -> Peaks:
+    """Peaks that begin at a cell, with those that touch none of the stretches of samples made to count for nothing."""
+    counting = peaks.copy()
+    counting[~_touched(len(peaks), cell, stretches)] = (_HIGHEST, _LOWEST)
+    return counting
+
+
+def _touched(count: int, cell: int, stretches: Bounds) -> NDArray[np.bool_]:
+    first = np.clip(stretches[:, 0] // CELL - cell, 0, count)
+    last = np.clip(-(-stretches[:, 1] // CELL) - cell, 0, count)
+    change = np.bincount(first, minlength=count + 1) - np.bincount(last, minlength=count + 1)
+    return np.asarray(np.cumsum(change)[:count] > 0)
 
 
 def loud(peaks: Peaks, cell: int, floor: int) -> Bounds:

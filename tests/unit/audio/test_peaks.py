@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callvault.audio.peaks import CELL, Envelope, fine, loud, merged, summed, without
+from callvault.audio.peaks import CELL, Envelope, fine, loud, merged, only, summed, without
 from callvault.audio.silence import talk
 
 
@@ -50,8 +50,11 @@ def test_lanes_together_reach_no_further_than_their_peaks_and_no_further_than_ca
 
 def test_where_a_mask_lies_over_a_cell_even_in_part_the_picture_is_flat() -> None:
     peaks = np.full((10, 2), 5, np.int16)
-    flat = without(peaks, 100, [(102 * CELL + 63, 104 * CELL + 1), (0, 100 * CELL)])
-    assert np.flatnonzero(~flat.any(axis=1)).tolist() == [2, 3, 4]
+    stretches = np.array([(102 * CELL + 63, 104 * CELL + 1), (0, 100 * CELL), (10**6, 10**7)])
+    assert np.flatnonzero(~without(peaks, 100, stretches).any(axis=1)).tolist() == [2, 3, 4]
+    picture = Envelope(10)
+    picture.lay(0, only(peaks, 100, stretches))
+    assert np.flatnonzero(picture.peaks().any(axis=1)).tolist() == [2, 3, 4]
 
 
 def test_talk_is_what_is_loud_with_its_pauses_for_breath_and_without_clicks() -> None:
