@@ -14,6 +14,7 @@ from callvault.ports.store import Store
 from callvault.worker import Worker
 
 PATIENCE_SECONDS = 20
+CLOCK, IDS = SystemClock(), SystemIds()
 
 
 async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
@@ -27,8 +28,8 @@ async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
 class WorkHouse:
     store: Store
     engine: Callable[[], JobEngine]
-    clock: Any = SystemClock()
-    ids: Any = SystemIds()
+    clock: Any = CLOCK
+    ids: Any = IDS
 
     def job(self, kind: str, **fields: Any) -> Job:
         now = self.clock.now_ms()
