@@ -50,7 +50,7 @@ def assemble(adapters: Adapters, settings: Settings) -> Services:
     audit = Audit(store, clock, ids)
     floor = _Floor(clock, ids, store, audit, Access(store, clock, audit), Witness(clock, ids, audit))
     sealing = Sealing(store, adapters.keyring, adapters.master, clock=clock, ids=ids, audit=audit, access=floor.access)
-    timelines = Timelines(store, adapters.spool, clock)
+    timelines = Timelines(store, adapters.spool, clock, sealing.ensure)
     calls, recordings = _calls(floor)
     return Services(
         clock=clock,

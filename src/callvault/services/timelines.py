@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -24,6 +24,9 @@ from callvault.wire.runs import CODECS, RUN, parse_runs
 KEPT_SECONDS = 60.0
 """What replaces segments by others must leave the old objects for longer than this."""
 KEPT_BYTES = 32 << 20
+
+Unlock = Callable[[str, Iterable[StoredObject]], Awaitable[None]]
+"""When it returns, the workspace's objects, these ones in any case, can be opened: `Sealing.ensure`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +99,22 @@ class Sound:
         return [lane for stretch in self.stretches for lane in stretch.timeline.lanes]
 
 
+async def nothing_is_sealed(workspace_id: str, objects: Iterable[StoredObject]) -> None:
+    """For storage without seals."""
+
+
 class Timelines:
-    def __init__(self, store: Store, spool: Spool, clock: Clock, kept_bytes: int = KEPT_BYTES) -> None:
-        self._store, self._spool, self._clock = store, spool, clock
+    """Whoever has a timeline from here can read the sound that it tells of: its workspace's keys are at hand."""
+
+    def __init__(
+        self,
+        store: Store,
+        spool: Spool,
+        clock: Clock,
+        unlock: Unlock = nothing_is_sealed,
+        kept_bytes: int = KEPT_BYTES,
+    ) -> None:
+        self._store, self._spool, self._clock, self._unlock = store, spool, clock, unlock
         self._kept_bytes = kept_bytes
         self._kept: OrderedDict[tuple[str, int], tuple[float, int, Timeline]] = OrderedDict()
 
@@ -116,6 +132,7 @@ class Timelines:
 
     async def timeline(self, recording: Recording, *, live: bool = False) -> Timeline:
         """The recording's own lanes; `live` with what this node has of it in its spool."""
+        await self._unlock(recording.workspace_id, ())
         if recording.in_progress or recording.status == "processing" or live:
             return await self._load(recording, live)
         key = (recording.id, recording.sound_version)
@@ -150,6 +167,7 @@ class Timelines:
             self._store.find(Query(Span).where(*of_it).by("start_us", "id")),
             self._store.find(Query(StoredObject).where(*of_it).by("key")),
         )
+        await self._unlock(recording.workspace_id, objects)
         by_key = {stored.key: stored for stored in objects}
         stored = {name: _stored(list(group), by_key) for name, group in groupby(segments, lambda s: s.lane)}
         spooled = {name: [p for p in pieces if p.lane == name] for name in {p.lane for p in pieces}}
