@@ -21,7 +21,6 @@ from callvault.services.stale import again_when_stale
 
 SWEEP = "jobs.sweep"
 KEPT_DAYS = 30
-KEPT_DAYS_OF_THE_HOUSE = 1
 SWEPT_TOGETHER = 200
 
 
@@ -93,7 +92,7 @@ class Jobs:
         return [Thing(job.workspace_id, readers.get(job.recording_id or "")) for job in jobs]
 
     async def _sweep(self, job: Job, progress: Progress) -> dict[str, Json]:
-        """Removes jobs that ended long ago."""
+        """Removes jobs that ended long ago, and the house's own that ended yesterday."""
         swept = 0
         for query in self._old():
             while doomed := await self._store.find(query.page(SWEPT_TOGETHER)):
@@ -105,9 +104,6 @@ class Jobs:
 
     def _old(self) -> list[Query[Job]]:
         day_ms, now = DAY_SECONDS * 1000, self._clock.now_ms()
-        ended = Query(Job).where("state", "in", ENDED)
-        of_the_house = ended.where("workspace_id", "=", "").where(
-            "created_ms", "<", now - KEPT_DAYS_OF_THE_HOUSE * day_ms
-        )
-        of_any = ended.where("due_ms", "<", now - KEPT_DAYS * day_ms)
-        return [of_the_house.by("created_ms", "id"), of_any.by("due_ms", "id")]
+        of_the_house = Query(Job).where("workspace_id", "=", "").where("ended_ms", "<", now - day_ms)
+        of_any = Query(Job).where("ended_ms", "<", now - KEPT_DAYS * day_ms)
+        return [of_the_house.by("ended_ms", "id"), of_any.by("ended_ms", "id")]

@@ -108,9 +108,9 @@ KINDS = (
         ("id",),
         indexes=(
             ("kind", "state", "-priority", "due_ms", "id"),
-            ("state", "due_ms", "id"),
             ("workspace_id", *_NEWEST),
             ("recording_id", *_NEWEST),
+            ("ended_ms", "id"),
         ),
     ),
     Kind(Firing, "firings", ("name",)),

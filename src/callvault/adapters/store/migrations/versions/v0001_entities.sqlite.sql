@@ -230,11 +230,11 @@ CREATE TABLE jobs (
   CONSTRAINT pk_jobs PRIMARY KEY (id)
 );
 
+CREATE INDEX ix_jobs_ended_ms_id ON jobs (ended_ms, id);
+
 CREATE INDEX ix_jobs_kind_state_priority_due_ms_id ON jobs (kind, state, priority DESC, due_ms, id);
 
 CREATE INDEX ix_jobs_recording_id_created_ms_id ON jobs (recording_id, created_ms, id);
-
-CREATE INDEX ix_jobs_state_due_ms_id ON jobs (state, due_ms, id);
 
 CREATE INDEX ix_jobs_workspace_id_created_ms_id ON jobs (workspace_id, created_ms, id);
 
