@@ -53,7 +53,7 @@ def plain_size(sealed: int) -> int:
 
 
 def stretch(size: int, start: int, stop: int) -> Stretch:
-    """For the range `start` to `stop` of an object of `size` bytes; the header comes along with the first frame."""
+    """For a range that is not empty, unless the object is; the header comes along with the first frame."""
     first, last = start // FRAME, max(start, stop - 1) // FRAME
     offset = len(HEADER) + first * SEALED_FRAME if first else 0
     end = min(len(HEADER) + (last + 1) * SEALED_FRAME, sealed_size(size))
@@ -76,27 +76,24 @@ def seal(data_key: bytes, name: str, chunks: Iterable[bytes]) -> Iterator[bytes]
 def unseal(data_key: bytes, name: str, size: int, part: Stretch, chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The frames of the stretch, opened; each is delivered only when it is what was sealed at its place."""
     decrypt, bound = AESGCM(data_key).decrypt, HEADER + name.encode()
-    index, last = part.first_frame, frame_count(size) - 1
-    left = part.length
+    last = frame_count(size) - 1
+    index, left = part.first_frame, part.length if part.offset else part.length - len(HEADER)
     for frame in regrouped(chunks if part.offset else _without_header(chunks), SEALED_FRAME):
-        left -= len(frame)
         try:
             yield decrypt(_nonce(index, index == last), frame, bound)
         except InvalidTag:
             raise NotAsSealed(f"frame {index} was changed, moved or cut") from None
-        index += 1
-    if index == part.first_frame or left != (0 if part.offset else len(HEADER)):
-        raise NotAsSealed(f"it ends after frame {index} instead of {last + 1}")
+        index, left = index + 1, left - len(frame)
+    if left:
+        raise NotAsSealed(f"it ends before frame {index} of {last + 1}")
 
 
 def _without_header(chunks: Iterable[bytes]) -> Iterator[bytes | memoryview]:
-    head = b""
-    rest = iter(chunks)
-    while len(head) < len(HEADER):
-        chunk = next(rest, b"")
-        if not chunk:
-            break
+    head, rest = b"", iter(chunks)
+    for chunk in rest:
         head += chunk
+        if len(head) >= len(HEADER):
+            break
     if head[: len(HEADER)] != HEADER:
         raise NotAsSealed("it does not begin with the header of a sealed object")
     yield memoryview(head)[len(HEADER) :]
