@@ -332,10 +332,10 @@ async def chain_of(store: Store, workspace_id: str) -> list[str]:
 # -- queries ------------------------------------------------------------------------------------
 
 PEOPLE = [
-    call(1, name="Ada", status="ended", readers=("m1", "m2"), ended_ms=10),
-    call(2, name="ÉMILE 100%", status="failed", readers=(), ended_ms=20),
-    call(3, name=None, status="ended", readers=None),
-    call(4, name="ada_b", status="queued", readers=("m2",), ended_ms=20),
+    call(1, name="Ada", status="ended", readers=("m1", "m2"), ended_ms=10, from_number="+1", to_number="+1"),
+    call(2, name="ÉMILE 100%", status="failed", readers=(), ended_ms=20, from_number="+2", to_number="+1"),
+    call(3, name=None, status="ended", readers=None, from_number="+1"),
+    call(4, name="ada_b", status="queued", readers=("m2",), ended_ms=20, to_number="+2"),
 ]
 
 
@@ -367,6 +367,10 @@ PEOPLE = [
         ("readers", "has", "m2", "14"),
         ("readers", "has", "m", ""),
         ("readers", "null or has", "m1", "13"),
+        ("from_number|to_number", "=", "+1", "123"),
+        ("from_number|to_number", "in", ["+1", "+2"], "1234"),
+        ("from_number|to_number|name", "contains", "2", "24"),
+        ("from_number|to_number", "is null", None, "34"),
         ("name", "is null", None, "3"),
         ("name", "is not null", None, "124"),
     ],
@@ -440,6 +444,8 @@ async def test_pages_put_together_are_the_whole_in_order(store: Store, order: tu
         assert await paged(store, Query(Call).by(*order), size) == whole
     split = Query(Call).where("status", "in", ["failed", "ended", "ended"]).by(*order)
     assert await paged(store, split, 7) == whole
+    either = Query(Call).where("direction|kind", "in", ["inbound", "phone"]).by(*order)
+    assert await paged(store, either, 7) == whole
 
 
 def ordered(entities: list[Any], order: tuple[str, ...]) -> list[Any]:

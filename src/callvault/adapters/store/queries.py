@@ -5,7 +5,8 @@ that many ordered lists, merged.
 """
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
@@ -13,15 +14,13 @@ from sqlalchemy import (
     FromClause,
     Select,
     and_,
-    false,
     func,
     or_,
     select,
-    true,
-    tuple_,
     union_all,
 )
 
+from callvault.adapters.store.keyset import Mark, behind
 from callvault.adapters.store.kinds import kind_of
 from callvault.adapters.store.rows import Row, mapper, text
 from callvault.adapters.store.schema import LABELS, TABLES
@@ -49,7 +48,7 @@ class Queries:
         return self._sql("find", query)
 
     def count(self, query: Query[Any]) -> tuple[str, Row]:
-        return self._sql("count", query)
+        return self._sql("count", replace(query, order=(), after=None, limit=None, offset=0))
 
     def _sql(self, verb: str, query: Query[Any]) -> tuple[str, Row]:
         merged = _merged(query) if verb == "find" else None
@@ -68,16 +67,16 @@ class Queries:
         values += [2**62 if query.limit is None else query.limit, query.offset]
         if query.after is not None:
             values += [of.packed(_field(name), last) for name, last in zip(query.order, query.after, strict=True)]
-        return values + (_distinct(query, merged) if merged else [])
+        return values + (_wanted(query, merged) if merged else [])
 
     def _value(self, query: Query[Any], term: Term) -> Any:
         if term.operator == "in":
-            return self._dialect.list_of(_distinct(query, term))
+            return self._dialect.list_of(_wanted(query, term))
         if term.operator == "contains":
             return text(term.value).lower()
         if term.operator in ("has", "null or has"):
             return text(term.value)
-        return mapper(query.kind).packed(term.field, term.value)
+        return mapper(query.kind).packed(term.fields[0], term.value)
 
 
 class Shaped:
@@ -108,13 +107,12 @@ class Shaped:
     def find(self) -> Any:
         statement: Any = select(*self._outputs()).select_from(self._source)
         if self._merged:
-            branches = self._branches(self._merged)
-            statement = union_all(*(statement.where(*conditions) for conditions in branches))
-            order = [statement.selected_columns[_field(name)] for name in self._query.order]
+            statement = union_all(*(statement.where(*conditions) for conditions in self._branches(self._merged)))
+            columns = {_field(name): statement.selected_columns[_field(name)] for name in self._query.order}
         else:
-            statement = statement.where(*self._conditions(), self._behind())
-            order = [self._columns[_field(name)] for name in self._query.order]
-        statement = statement.order_by(*map(self._directed, self._query.order, order))
+            statement, columns = statement.where(*self._conditions()), self._columns
+        order = (self._directed(columns[_field(name)], self._mark(n)) for n, name in enumerate(self._query.order))
+        statement = statement.order_by(*order)
         if self._query.limit is None and not self._query.offset:
             return statement
         return statement.limit(given(self._limit_place)).offset(given(self._limit_place + 1))
@@ -122,22 +120,31 @@ class Shaped:
     def _outputs(self) -> list[ColumnElement[Any]]:
         return [self._columns[name].label(name) if self._label else self._columns[name] for name in self._columns]
 
-    def _branches(self, merged: Term) -> list[list[ColumnElement[bool]]]:
+    def _branches(self, merged: Term) -> Iterator[list[ColumnElement[bool]]]:
+        """Of each field and value the rows that have it there, without those that a field before has brought."""
         first = self._after_place + len(self._query.after or ())
-        places = range(first, first + len(_distinct(self._query, merged)))
-        column = self._columns[merged.field]
-        return [[*self._conditions(), column == given(place), self._behind()] for place in places]
+        places = range(first, first + len(_wanted(self._query, merged)))
+        columns = [self._columns[name] for name in merged.fields]
+        for n, column in enumerate(columns):
+            fresh = [before.is_distinct_from(given(place)) for before in columns[:n] for place in places]
+            for place in places:
+                yield [*self._conditions(), column == given(place), *fresh]
 
     def _conditions(self) -> list[ColumnElement[bool]]:
         terms = enumerate(self._query.terms)
-        return [self._condition(place, term) for place, term in terms if term is not self._merged]
+        conditions = [self._condition(place, term) for place, term in terms if term is not self._merged]
+        if self._query.after is None:
+            return conditions
+        return [*conditions, behind([self._mark(n) for n in range(len(self._query.order))])]
 
     def _condition(self, place: int, term: Term) -> ColumnElement[bool]:
         if term is self._label:
             return LABELS[self._query.kind].c.label == given(place)
         if self._is_label(term):
             return self._labelled(place)
-        column = self._columns[term.field]
+        return or_(*(self._met_by(self._columns[name], place, term) for name in term.fields))
+
+    def _met_by(self, column: ColumnElement[Any], place: int, term: Term) -> ColumnElement[bool]:
         if self._narrowed_by_cursor(term):
             column = self._dialect.outside_index(column)
         if term.operator in self._of_the_dialect:
@@ -168,49 +175,23 @@ class Shaped:
         same = and_(labels.c.id == self._columns["id"], labels.c.label == given(place))
         return select(labels.c.id).where(same).exists()
 
-    def _directed(self, name: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        """Nothing stands before everything: so it is on SQLite, and PostgreSQL is told."""
-        directed = column.desc() if name.startswith("-") else column.asc()
-        if self._dialect.is_sqlite or not self._may_be_null(name):
+    def _directed(self, column: ColumnElement[Any], mark: Mark) -> ColumnElement[Any]:
+        """So it is on SQLite anyhow, and PostgreSQL is told."""
+        directed = column.desc() if mark.falling else column.asc()
+        if self._dialect.is_sqlite or not mark.nullable:
             return directed
-        return directed.nulls_last() if name.startswith("-") else directed.nulls_first()
+        return directed.nulls_last() if mark.falling else directed.nulls_first()
 
-    def _may_be_null(self, name: str) -> bool:
-        known = any(term.field == _field(name) and _excludes_null(term) for term in self._query.terms)
-        return mapper(self._query.kind).column(_field(name)).nullable and not known
+    def _mark(self, n: int) -> Mark:
+        query, name = self._query, self._query.order[n]
+        last_is_null = query.after is not None and query.after[n] is None
+        column, place = self._columns[_field(name)], self._after_place + n
+        nullable = last_is_null or self._may_be_null(_field(name))
+        return Mark(column, name.startswith("-"), nullable, place, last_is_null)
 
-    def _behind(self) -> ColumnElement[bool]:
-        """Rows that come after the cursor."""
-        query = self._query
-        if query.after is None:
-            return true()
-        names, falling = query.order, {name.startswith("-") for name in query.order}
-        places = range(self._after_place, self._after_place + len(names))
-        if len(falling) == 1 and not any(map(self._may_be_null, names)):
-            row: Any = tuple_(*(self._columns[_field(name)] for name in names))
-            last: Any = tuple_(*map(given, places))
-            beyond: ColumnElement[bool] = row < last if falling.pop() else row > last
-            return beyond
-        return self._behind_mixed(list(zip(names, query.after, places, strict=True)))
-
-    def _behind_mixed(self, marks: Sequence[tuple[str, Any, int]]) -> ColumnElement[bool]:
-        """As nested alternatives, with the first field's range outside, for the index."""
-        (name, last, place), rest = marks[0], marks[1:]
-        column, falling = self._columns[_field(name)], name.startswith("-")
-        here = column.is_(None) if last is None else column == given(place)
-        beyond = _beyond(column, falling, last, place, self._may_be_null(name))
-        condition = or_(beyond, and_(here, self._behind_mixed(rest))) if rest else beyond
-        if last is None or self._may_be_null(name):
-            return condition
-        return and_(column <= given(place) if falling else column >= given(place), condition)
-
-
-def _beyond(column: ColumnElement[Any], falling: bool, last: Any, place: int, nullable: bool) -> ColumnElement[bool]:
-    if last is None:
-        return false() if falling else column.is_not(None)
-    if not falling:
-        return column > given(place)
-    return or_(column < given(place), column.is_(None)) if nullable else column < given(place)
+    def _may_be_null(self, field: str) -> bool:
+        known = any(term.field == field and _excludes_null(term) for term in self._query.terms)
+        return mapper(self._query.kind).column(field).nullable and not known
 
 
 def _compared(column: ColumnElement[Any], term: Term, place: int) -> ColumnElement[bool]:
@@ -234,11 +215,13 @@ def _merged(query: Query[Any]) -> Term | None:
     """The term that is split into ordered lists."""
     if query.limit is None or not query.order:
         return None
-    return next((t for t in query.terms if t.operator == "in" and 0 < len(_distinct(query, t)) <= MERGED), None)
+    alternatives = (t for t in query.terms if t.operator == "in" or (t.operator == "=" and len(t.fields) > 1))
+    return next((t for t in alternatives if 0 < len(_wanted(query, t)) * len(t.fields) <= MERGED), None)
 
 
-def _distinct(query: Query[Any], term: Term) -> list[Any]:
-    return list(dict.fromkeys(mapper(query.kind).packed(term.field, value) for value in term.value))
+def _wanted(query: Query[Any], term: Term) -> list[Any]:
+    of, values = mapper(query.kind), term.value if term.operator == "in" else [term.value]
+    return list(dict.fromkeys(of.packed(term.fields[0], value) for value in values if value is not None))
 
 
 def _shape(query: Query[Any], merged: Term | None) -> tuple[Any, ...]:
@@ -247,7 +230,7 @@ def _shape(query: Query[Any], merged: Term | None) -> tuple[Any, ...]:
         query.order,
         None if query.after is None else tuple(last is None for last in query.after),
         query.limit is None and not query.offset,
-        merged and (query.terms.index(merged), len(_distinct(query, merged))),
+        merged and (query.terms.index(merged), len(_wanted(query, merged))),
     )
 
 
