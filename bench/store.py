@@ -4,6 +4,7 @@ python -m bench.store [rows]
 """
 
 import asyncio
+import json
 import random
 import sqlite3
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from callvault.adapters.store.kinds import LABEL_FACTS
 from callvault.adapters.store.migration import migrate
 from callvault.adapters.store.rows import Row, mapper
 from callvault.adapters.store.sqlite import SqliteStore
@@ -50,15 +52,15 @@ def _fill(path: Path, rows: int) -> None:
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA cache_size = -400000")
     statements = Statements(Dialect("sqlite"))
-    for entity, made in ((Call, _calls(rows)), (Recording, _recordings(rows))):
-        sql = statements("add", entity)
+    for verb, entity, made in (
+        ("add", Call, _calls(rows)),
+        ("add", Recording, _recordings(rows)),
+        ("label", Recording, _labels(rows)),
+    ):
+        sql = statements(verb, entity)
         connection.execute("BEGIN")
         connection.executemany(sql.text, map(sql.bind, made))
         connection.execute("COMMIT")
-    label = statements("label", Recording)
-    connection.execute("BEGIN")
-    connection.executemany(label.text, map(label.bind, _labels(rows)))
-    connection.execute("COMMIT")
     connection.close()
 
 
@@ -138,7 +140,11 @@ def _recordings(rows: int) -> Iterable[Row]:
 
 
 def _labels(rows: int) -> Iterable[Row]:
-    return ((_id(n), label, "w", _when(n)) for n in range(rows) for label in _tags(n))
+    of = mapper(Recording)
+    for row in _recordings(rows):
+        facts = [row[of.place[name]] for name in LABEL_FACTS]
+        for label in json.loads(row[of.place["tags"]]):
+            yield (row[of.place["id"]], label, *facts)
 
 
 # -- what is measured ---------------------------------------------------------------------------

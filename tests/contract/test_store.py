@@ -408,6 +408,10 @@ async def test_labels_are_found_alone_and_together_and_follow_their_recording(st
     await store.commit(unit)
     assert await ids(store, tagged) == ["r003"]
     assert await store.count(tagged) == 1
+    await store.commit(changing(recording(3, tags=("b", "é"), status="failed", version=2)))
+    assert await ids(store, tagged.where("status", "=", "failed").where("deleted_ms", "is null").page(1)) == ["r003"]
+    await store.commit(changing(recording(3, tags=("b", "é"), status="failed", deleted_ms=1, version=3)))
+    assert await ids(store, tagged.where("deleted_ms", "is null").page(1)) == []
     assert await ids(store, Query(Recording).where("tags", "has", "é")) == ["r003"]
 
 

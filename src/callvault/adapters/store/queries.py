@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from callvault.adapters.store.keyset import Mark, behind
-from callvault.adapters.store.kinds import kind_of
+from callvault.adapters.store.kinds import LABEL_FACTS, kind_of
 from callvault.adapters.store.rows import Row, mapper, text
 from callvault.adapters.store.schema import LABELS, TABLES
 from callvault.adapters.store.statements import Dialect, Sql, given
@@ -168,7 +168,7 @@ class Shaped:
     def _read_by_label(self) -> None:
         labels = LABELS[self._query.kind]
         self._source = labels.join(self._table, labels.c.id == self._table.c.id)
-        self._columns |= {name: labels.c[name] for name in ("workspace_id", "created_ms", "id")}
+        self._columns |= {name: labels.c[name] for name in ("id", *LABEL_FACTS)}
 
     def _labelled(self, place: int) -> ColumnElement[bool]:
         labels = LABELS[self._query.kind].alias()

@@ -21,8 +21,8 @@ from sqlalchemy import (
 from sqlalchemy import Column as SqlColumn
 from sqlalchemy.types import TypeEngine
 
-from callvault.adapters.store.kinds import KINDS, Kind
-from callvault.adapters.store.rows import mapper
+from callvault.adapters.store.kinds import KINDS, LABEL_FACTS, Kind
+from callvault.adapters.store.rows import Column, mapper
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -59,8 +59,12 @@ AUDIT_HEADS = Table(
 """The end of each workspace's chain. A row is also the lock of its chain."""
 
 
+def _column(column: Column) -> SqlColumn[Any]:
+    return SqlColumn(column.name, TYPES[column.type], nullable=column.nullable)
+
+
 def _table(kind: Kind) -> Table:
-    columns = [SqlColumn(c.name, TYPES[c.type], nullable=c.nullable) for c in mapper(kind.entity).columns]
+    columns = map(_column, mapper(kind.entity).columns)
     table = Table(kind.table, METADATA, *columns, PrimaryKeyConstraint(*kind.key))
     for names in kind.unique:
         table.append_constraint(UniqueConstraint(*names))
@@ -75,16 +79,16 @@ def _table(kind: Kind) -> Table:
 
 
 def _labels(kind: Kind) -> Table:
-    """Each label of each entity, in the order in which lists are paged."""
+    """Each label of each entity; its index answers what lists ask, in the order in which they are paged."""
     table = Table(
         f"{kind.table}_{kind.labels}",
         METADATA,
         SqlColumn("id", TEXT, primary_key=True),
         SqlColumn("label", TEXT, primary_key=True),
-        SqlColumn("workspace_id", TEXT, nullable=False),
-        SqlColumn("created_ms", BigInteger, nullable=False),
+        *map(_column, map(mapper(kind.entity).column, LABEL_FACTS)),
     )
-    Index(None, *(table.c[name] for name in ("workspace_id", "label", "created_ms", "id")))
+    names = ("workspace_id", "label", "created_ms", "id", "status", "deleted_ms")
+    Index(f"ix_{table.name}_listed", *(table.c[name] for name in names))
     return table
 
 

@@ -24,7 +24,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.operators import custom_op
 from sqlalchemy.types import TypeEngine
 
-from callvault.adapters.store.kinds import Fields, kind_of
+from callvault.adapters.store.kinds import LABEL_FACTS, Fields, kind_of
 from callvault.adapters.store.rows import Row, mapper
 from callvault.adapters.store.schema import AUDIT_HEADS, COUNTERS, LABELS, TABLES
 
@@ -152,7 +152,7 @@ class Statements:
         return delete(LABELS[entity]).where(LABELS[entity].c.id == given(0))
 
     def _label(self, entity: type[Any]) -> ClauseElement:
-        values = {name: given(n) for n, name in enumerate(("id", "label", "workspace_id", "created_ms"))}
+        values = {name: given(n) for n, name in enumerate(("id", "label", *LABEL_FACTS))}
         return self._dialect.insert(LABELS[entity]).values(values).on_conflict_do_nothing()
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from callvault.adapters.store.kinds import Fields, kind_of
+from callvault.adapters.store.kinds import LABEL_FACTS, Fields, kind_of
 from callvault.adapters.store.rows import Row, mapper
 from callvault.adapters.store.statements import Dialect, Statements
 from callvault.domain.audit import GENESIS, AuditEntry, chained
@@ -86,7 +86,7 @@ class Units:
         names = yield from self._update(entity, mapper(entity).row(one))
         if names is None:
             raise (StaleWrite if "version" in mapper(entity).place else Missing)(what=kind_of(entity).noun)
-        if kind_of(entity).labels in names:
+        if not {kind_of(entity).labels, *LABEL_FACTS}.isdisjoint(names):
             yield from self._unlabel(entity, [one])
             yield from self._label(entity, [one])
 
@@ -115,7 +115,9 @@ class Units:
     def _label(self, entity: type[Any], entities: Sequence[Any]) -> Steps:
         if field := kind_of(entity).labels:
             labels = [
-                (one.id, label, one.workspace_id, one.created_ms) for one in entities for label in getattr(one, field)
+                (one.id, label, *mapper(entity).key(one, LABEL_FACTS))
+                for one in entities
+                for label in getattr(one, field)
             ]
             if labels:
                 yield self._step(self._statements("label", entity), labels, entity)

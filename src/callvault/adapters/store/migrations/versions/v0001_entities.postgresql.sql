@@ -343,10 +343,12 @@ CREATE TABLE recordings_tags (
   label TEXT COLLATE "C" NOT NULL,
   workspace_id TEXT COLLATE "C" NOT NULL,
   created_ms BIGINT NOT NULL,
+  status TEXT COLLATE "C" NOT NULL,
+  deleted_ms BIGINT,
   CONSTRAINT pk_recordings_tags PRIMARY KEY (id, label)
 );
 
-CREATE INDEX ix_recordings_tags_workspace_id_label_created_ms_id ON recordings_tags (workspace_id, label, created_ms, id);
+CREATE INDEX ix_recordings_tags_listed ON recordings_tags (workspace_id, label, created_ms, id, status, deleted_ms);
 
 CREATE TABLE renditions (
   recording_id TEXT COLLATE "C" NOT NULL,
