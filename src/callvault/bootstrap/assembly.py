@@ -8,6 +8,7 @@ from typing import Final
 
 from callvault.bootstrap.adapters import Adapters
 from callvault.domain.errors import DiskFull
+from callvault.domain.stored import StorageFacts
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
@@ -27,6 +28,7 @@ from callvault.services.transcripts import Transcripts
 from callvault.services.witness import Witness
 from callvault.services.workspaces import Workspaces
 from callvault.settings import Settings
+from callvault.wire.storageurl import parse_storage_url
 
 FREE_BYTES: Final = 256 * 2**20
 """With less free space the house is not well: what comes in needs room before it can move to storage."""
@@ -79,6 +81,7 @@ def assemble(adapters: Adapters, settings: Settings) -> Services:
         jobs=Jobs(store, clock, audit, floor.access),
         idempotency=Idempotency(store, clock, ids),
         purges=Purges(store, blobs),
+        storage=_storage_facts(settings.storage_url),
         checks=_checks(adapters, settings),
         gauges={"audit_entries_waiting": lambda: audit.waiting},
     )
@@ -104,6 +107,20 @@ def _workspaces(floor: _Floor, sealing: Sealing, settings: Settings) -> Workspac
             "link_seconds_max": settings.link_seconds_max,
             "idle_complete_seconds": settings.idle_complete_seconds,
         },
+    )
+
+
+def _storage_facts(url: str) -> StorageFacts:
+    place = parse_storage_url(url, {})
+    providers = {"s3": "s3", "gs": "gcs", "az": "azure", "file": "disk"}
+    provider = providers.get(place.scheme, place.scheme)
+    if "r2.cloudflarestorage.com" in place.endpoint(""):
+        provider = "cloudflare-r2"
+    return StorageFacts(
+        provider=provider,
+        bucket=place.bucket or None,
+        region=place.region if place.scheme == "s3" else None,
+        prefix="" if place.scheme == "file" else place.prefix,
     )
 
 

@@ -52,3 +52,15 @@ class Rendition:
     object_key: str
     size: int
     created_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageFacts:
+    """Where objects are kept, as it is told to people."""
+
+    provider: str = "disk"
+    """`s3`, `cloudflare-r2`, `gcs`, `azure`, `disk` or `memory`."""
+    bucket: str | None = None
+    region: str | None = None
+    prefix: str = ""
+    encrypted: bool = True

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from callvault.domain.stored import StorageFacts
 from callvault.ports.blobs import Blobs
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
@@ -44,6 +45,7 @@ class Services:
     jobs: Jobs
     idempotency: Idempotency
     purges: Purges
+    storage: StorageFacts = field(default_factory=StorageFacts)
     checks: Mapping[str, Check] = field(default_factory=dict)
     """`database`, `storage`, `disk` ...: what /readyz and `callvault doctor` ask."""
     gauges: Mapping[str, Callable[[], float]] = field(default_factory=dict)

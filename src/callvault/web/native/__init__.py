@@ -1,0 +1,12 @@
+"""Our own API: recordings and calls in the vocabulary of .do, and every way in and out of the vault."""
+
+from callvault.web.native import calls, recordings
+from callvault.web.parts import Claim, Part
+
+PART = Part(
+    name="native",
+    title="callvault",
+    about="Takes in the sound of calls, plays any second of it at once, and hands it out.",
+    claims=(Claim("/api/v1"),),
+    routers=(recordings.router, calls.router),
+)

@@ -1,0 +1,177 @@
+"""Recordings as the native API tells them: with their call, their words and a fresh link."""
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from callvault.domain.call import Call, Turn
+from callvault.domain.lane import Lane
+from callvault.domain.query import Query
+from callvault.domain.recording import Recording
+from callvault.domain.workspace import WorkspaceKey
+from callvault.services.recordings import CallRecording as Pair
+from callvault.web.native.callschemas import assistant_of, call_out, phone_number_of
+from callvault.web.native.recordingschemas import STATUSES, CallRecording, CallTranscript, Speaker, TurnOut
+from callvault.web.native.spelling import seconds
+from callvault.web.visit import Visit
+
+PCM_BITS = 16
+KNOWN_STATUSES = get_args(STATUSES)
+
+
+async def told(visit: Visit, recording: Recording, call: Call | None = None) -> CallRecording:
+    """One recording with everything about it."""
+    services = visit.services
+    [pair] = [Pair(recording, call)] if call else await services.recordings.with_calls([recording])
+    turns = await services.transcripts.of(visit.caller, pair.call)
+    lanes = await services.store.find(Query(Lane).where("recording_id", "=", recording.id).by("position", "name"))
+    facts = {
+        "encryption_key": await _key_id(visit, recording),
+        "secure_url": await _secure_url(visit, recording),
+        "transcript": transcript_out(pair.call, turns) if turns else None,
+        "participants": _speakers(pair.call, lanes, turns),
+    }
+    return _told(visit, pair, bool(turns)).model_copy(update=facts)
+
+
+async def listed(visit: Visit, recordings: Sequence[Recording]) -> list[CallRecording]:
+    """Many, without what costs a look at each."""
+    pairs = await visit.services.recordings.with_calls(recordings)
+    spoken = await visit.services.transcripts.exist_for([pair.call.id for pair in pairs])
+    key_id = await _key_id(visit, recordings[0]) if recordings else None
+    return [_told(visit, pair, pair.call.id in spoken).model_copy(update={"encryption_key": key_id}) for pair in pairs]
+
+
+def transcript_out(call: Call, turns: Sequence[Turn]) -> CallTranscript:
+    return CallTranscript(
+        call_id=call.id,
+        text="".join(f"{turn.role}: {turn.content}\n" for turn in turns),
+        turns=[turn_out(turn) for turn in turns],
+    )
+
+
+def turn_out(turn: Turn) -> TurnOut:
+    return TurnOut(
+        id=turn.id,
+        role=turn.role,
+        content=turn.content,
+        start=turn.start_ms / 1000,
+        end=None if turn.end_ms is None else turn.end_ms / 1000,
+        confidence=turn.confidence,
+    )
+
+
+def _told(visit: Visit, pair: Pair, spoken: bool) -> CallRecording:
+    recording, call, storage = pair.recording, pair.call, visit.services.storage
+    return CallRecording(
+        id=recording.id,
+        call=call_out(call),
+        assistant=assistant_of(call),
+        phone_number=phone_number_of(call),
+        status=recording.status if recording.status in KNOWN_STATUSES else "failed",  # type: ignore[arg-type]
+        url=f"{visit.base_url}/api/v1/recordings/{recording.id}/audio.{recording.format}",
+        secure_url=None,
+        storage=storage.provider,
+        storage_path=f"{storage.prefix}{recording.workspace_id}/{recording.id}/",
+        bucket=storage.bucket,
+        region=storage.region,
+        encrypted=storage.encrypted,
+        encryption_key=None,
+        transcript=None,
+        has_transcript=spoken,
+        participants=_speakers(call, (), ()),
+        **_sound(recording),
+        **_fate(recording),
+    )
+
+
+def _sound(recording: Recording) -> dict[str, Any]:
+    pcm_bits_a_second = recording.sample_rate * recording.channels * PCM_BITS
+    duration = recording.duration_us / 1_000_000
+    return {
+        "format": recording.format,
+        "codec": recording.codec,
+        "sample_rate": recording.sample_rate,
+        "bitrate": round(recording.file_size * 8 / duration / 1000, 3) if duration else 0,
+        "channels": recording.channels,
+        "duration": duration,
+        "file_size": recording.file_size,
+        "start_time": seconds(recording.started_ms),
+        "end_time": seconds(recording.ended_ms),
+        "redacted": recording.redacted,
+        "redaction_type": recording.redaction_type,
+        "speaker_diarization": recording.channels > 1,
+        "noise_reduction": recording.noise_reduction,
+        "volume_normalization": recording.volume_normalization,
+        "silence_removal": recording.silence_removal,
+        "compression_ratio": round(pcm_bits_a_second * duration / 8 / recording.file_size, 3)
+        if recording.file_size
+        else 1,
+        "quality": recording.quality,
+    }
+
+
+def _fate(recording: Recording) -> dict[str, Any]:
+    return {
+        "download_count": recording.download_count,
+        "last_accessed": seconds(recording.last_accessed_ms),
+        "expires_at": seconds(recording.expires_ms),
+        "retention_period": recording.retention_days,
+        "auto_delete_at": seconds(recording.auto_delete_ms),
+        "tags": list(recording.tags),
+        "metadata": recording.metadata,
+        "created": seconds(recording.created_ms),
+        "updated": seconds(recording.updated_ms),
+        "in_progress": recording.in_progress,
+        "paused": recording.paused,
+        "ended_by": recording.ended_by,
+        "failure": recording.failure,
+        "derived_from": list(recording.derived_from),
+        "operation": recording.operation,
+        "held": recording.held,
+    }
+
+
+def _speakers(call: Call, lanes: Sequence[Lane], turns: Sequence[Turn]) -> list[Speaker]:
+    """The call's participants, and lanes of which nobody said whose they are."""
+    owners = {lane.participant_id: lane.name for lane in lanes if lane.participant_id}
+    known = [
+        Speaker(
+            id=person.id,
+            name=person.name,
+            role=person.role,
+            number=person.number,
+            lane=owners.get(person.id),
+            speaking_time=_spoken(turns, person.role, owners.get(person.id)),
+        )
+        for person in call.participants
+    ]
+    others = [
+        Speaker(
+            id=lane.name,
+            name="",
+            role=lane.role,
+            number=None,
+            lane=lane.name,
+            speaking_time=_spoken(turns, lane.role, lane.name),
+        )
+        for lane in lanes
+        if lane.participant_id not in {person.id for person in call.participants}
+    ]
+    return known + others
+
+
+def _spoken(turns: Sequence[Turn], role: str, lane: str | None) -> float | None:
+    own = [turn for turn in turns if turn.role in (lane, role)]
+    if not turns or any(turn.end_ms is None for turn in own):
+        return None
+    return sum((turn.end_ms or 0) - turn.start_ms for turn in own) / 1000
+
+
+async def _key_id(visit: Visit, recording: Recording) -> str | None:
+    query = Query(WorkspaceKey).where("workspace_id", "=", recording.workspace_id)
+    found = await visit.services.store.find(query.by("-created_ms", "-id").page(1))
+    return found[0].id if found and visit.services.storage.encrypted else None
+
+
+async def _secure_url(visit: Visit, recording: Recording) -> str | None:
+    return None
