@@ -1,9 +1,11 @@
 """Webhooks: who is told of which events, the delivery of one event to one of them, and when it is tried again."""
 
-from dataclasses import dataclass, field, replace
+import hashlib
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from callvault.domain.event import Event
+from callvault.domain.ids import token
 
 STATES = ("pending", "delivered", "failed")
 PAUSES_SECONDS = (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
@@ -19,11 +21,10 @@ BODY_LIMIT = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointSecret:
-    """What messages are signed with."""
+    """What messages are signed with; the secret itself is an object in storage, sealed like every other."""
 
-    id: str
-    sealed: str = field(repr=False)
-    """Wrapped by the workspace's key."""
+    object_key: str
+    created_ms: int
     public: str | None = None
     """The public half, for signatures that have one."""
     expires_ms: int | None = None
@@ -89,13 +90,20 @@ class Delivery:
     event_type: str
     created_ms: int
     state: str = "pending"
+    planned_ms: int
+    """When its schedule began: at the event, or at its last replay."""
     tries: int = 0
-    """Since it was last planned from the beginning; a replay begins anew."""
+    """Since then."""
     due_ms: int = 0
     failure: str | None = None
     attempts: tuple[Attempt, ...] = ()
     """The last `LOG_LENGTH`, the oldest first."""
     version: int = 1
+
+    def planned(self, now_ms: int) -> "Delivery":
+        """To be sent as if it never had been."""
+        begun = replace(self, state="pending", failure=None, tries=0, planned_ms=now_ms, due_ms=now_ms)
+        return replace(begun, version=self.version + 1)
 
     def after(self, attempt: Attempt) -> "Delivery":
         log = (*self.attempts, attempt)[-LOG_LENGTH:]
@@ -109,6 +117,11 @@ class OutboxCursor:
     name: str
     position: int
     version: int = 1
+
+
+def message_id(endpoint_id: str, event_id: str) -> str:
+    digest = hashlib.sha256(f"{endpoint_id}:{event_id}".encode()).digest()
+    return f"msg_{token(digest[:16])}"
 
 
 def next_due_ms(tries: int, now_ms: int, jitter: float, retry_after_seconds: int = 0) -> int | None:

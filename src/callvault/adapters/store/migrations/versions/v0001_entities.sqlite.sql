@@ -121,6 +121,7 @@ CREATE TABLE deliveries (
   event_type TEXT NOT NULL,
   created_ms BIGINT NOT NULL,
   state TEXT NOT NULL,
+  planned_ms BIGINT NOT NULL,
   tries BIGINT NOT NULL,
   due_ms BIGINT NOT NULL,
   failure TEXT,
