@@ -3,6 +3,7 @@
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -21,6 +22,8 @@ from callvault.wire.spoolfile import Kind, Record, Torn, parse_head, parse_piece
 FILE_BYTES = 128 << 20
 CARRIED_AT_ONCE = 256
 READ_ATTEMPTS = 5
+KEY_SECONDS = 60.0
+"""A data key is used no longer, so that soon after the workspace's key was exchanged nothing hangs on the old one."""
 
 
 @dataclass(slots=True)
@@ -42,8 +45,8 @@ class DiskSpool:
         self._keys = JournalKeys(self.id, keyring)
         self._ledger = Ledger(folder, bytes.fromhex(self.id), self._keys)
         self._file_bytes = file_bytes
-        self._file_keys: dict[str, int] = {}
-        """Workspaces whose data key is in the newest file."""
+        self._file_keys: dict[str, tuple[int, float]] = {}
+        """The workspaces' data keys in the newest file, and when they were made."""
         self._wishes: list[_Wish] = []
         self._waiting = threading.Condition()
         self._closing = False
@@ -128,7 +131,7 @@ class DiskSpool:
             places.append((size, len(parts[-1])))
             size += len(parts[-1])
         at = head.append(b"".join(parts))
-        self._file_keys |= keys
+        self._file_keys |= {workspace: (key, time.monotonic()) for workspace, key in keys.items()}
         head.keys |= set(keys.values())
         for (wish, record), (offset, length) in zip(written, places, strict=True):
             if record.kind is Kind.PIECES:
@@ -140,7 +143,7 @@ class DiskSpool:
         if wish.record.kind is Kind.DROP:
             return wish.record
         try:
-            key = self._file_keys.get(wish.workspace_id) or fresh.get(wish.workspace_id)
+            key = self._file_key(wish.workspace_id) or fresh.get(wish.workspace_id)
             if key is None:
                 key = fresh[wish.workspace_id] = self._keys.fresh(wish.workspace_id).key
         except KeyUnavailable as error:
@@ -148,6 +151,10 @@ class DiskSpool:
             return None
         serial, self._ledger.next_serial = self._ledger.next_serial, self._ledger.next_serial + 1
         return self._keys.seal(Record(Kind.PIECES, serial, key, wish.record.name, wish.record.body))
+
+    def _file_key(self, workspace_id: str) -> int | None:
+        key, made = self._file_keys.get(workspace_id, (None, 0.0))
+        return key if time.monotonic() - made < KEY_SECONDS else None
 
     def _carry_over(self, head: JournalHead) -> None:
         """When most of the journal is unwanted: what is wanted of the oldest file moves on, so that files can go.

@@ -1,0 +1,190 @@
+"""The end of a recording: nothing more is taken in, all of it is in storage, and what it came to is written down."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypedDict
+
+from callvault.domain.access import SYSTEM, Action, Caller
+from callvault.domain.errors import Missing, PassingFault
+from callvault.domain.job import Job
+from callvault.domain.lane import OpenSpool, Segment, Span
+from callvault.domain.query import Query
+from callvault.domain.recording import Recording
+from callvault.domain.unit import Unit
+from callvault.domain.workspace import Workspace
+from callvault.ports.spool import Spool
+from callvault.ports.store import Store
+from callvault.ports.system import Clock, Ids
+from callvault.services.delivery.views import Views
+from callvault.services.ingest.admission import Admission
+from callvault.services.ingest.compaction import COMPACT, is_worth_it
+from callvault.services.ingest.mover import Mover
+from callvault.services.ingest.openrecordings import OpenRecording, OpenRecordings
+from callvault.services.ingest.position import position_us
+from callvault.services.stale import again_when_stale
+from callvault.services.witness import Witness
+
+log = logging.getLogger(__name__)
+NO_SOUND = "no_sound"
+IDLE_LEAST_MS = 5_000
+PAGE = 200
+
+
+class Outcome(TypedDict, total=False):
+    status: str
+    failure: str | None
+    duration_us: int
+    sample_rate: int
+    channels: int
+    codec: str
+    file_size: int
+    started_ms: int | None
+    ended_ms: int | None
+
+
+class Completion:
+    def __init__(
+        self,
+        store: Store,
+        spool: Spool,
+        mover: Mover,
+        open_recordings: OpenRecordings,
+        views: Views,
+        *,
+        admission: Admission,
+        witness: Witness,
+        clock: Clock,
+        ids: Ids,
+    ) -> None:
+        self._store, self._spool, self._mover, self._open, self._views = store, spool, mover, open_recordings, views
+        self._admission, self._witness, self._clock, self._ids = admission, witness, clock, ids
+
+    async def complete(self, caller: Caller, recording_id: str) -> Recording:
+        """Ends it; to end it again changes nothing. It is `completed` when this returns, or still `processing` while
+        storage is away or another node holds sound of it: then it completes by itself."""
+        known = await self._admission.allowed(caller, recording_id, max_age=0)
+        return await self.end(caller, known, "completed")
+
+    async def end(self, caller: Caller, known: OpenRecording, ended_by: str) -> Recording:
+        for flush in list(known.flushers):
+            await flush()
+        await self._stop(caller, known.id, ended_by)
+        await self._open.refresh(known)
+        try:
+            await self._mover.drain(known.id)
+            return await self.finish(known.id)
+        except PassingFault as fault:
+            log.warning("a recording ended and waits for storage: %s", fault, extra={"recording": known.id})
+            return known.recording
+
+    @again_when_stale
+    async def finish(self, recording_id: str) -> Recording:
+        """Writes down what an ended recording came to, once no node holds sound of it any more."""
+        known = await self._open.get(recording_id, max_age=0)
+        recording = known.recording
+        if recording.in_progress or (known.held and not await self._open.release(known)):
+            return recording
+        nodes = await self._store.count(Query(OpenSpool).where("recording_id", "=", recording_id))
+        changed = replace(recording, **await self._outcome(recording))
+        if nodes or changed == recording:
+            return recording
+        return await self._write(recording, changed)
+
+    async def complete_idle(self) -> bool:
+        """Ends recordings of which no word came for the time that their workspaces say. Safe on any number of nodes:
+        what another node holds sound of is left to that one."""
+        query = Query(Recording).where("in_progress", "=", True)
+        query = query.where("last_heard_ms", "<", self._clock.now_ms() - IDLE_LEAST_MS).by("last_heard_ms", "id")
+        patience: dict[str, int] = {}
+        page: Sequence[Recording] = await self._store.find(query.page(PAGE))
+        while page:
+            for recording in page:
+                await self._complete_if_idle(recording, patience)
+            page = await self._store.find(query.page(PAGE, query.cursor(page[-1])))
+        return False
+
+    async def _complete_if_idle(self, recording: Recording, patience: dict[str, int]) -> None:
+        if recording.workspace_id not in patience:
+            workspace = await self._store.get(Workspace, recording.workspace_id)
+            patience[recording.workspace_id] = 1000 * workspace.idle_complete_seconds if workspace else 0
+        quiet_since = self._clock.now_ms() - patience[recording.workspace_id]
+        if recording.last_heard_ms > quiet_since or recording.deleted_ms is not None:
+            return
+        nodes = await self._store.find(Query(OpenSpool).where("recording_id", "=", recording.id).by("node"))
+        try:
+            known = await self._open.get(recording.id)
+        except Missing:
+            return
+        if known.users or known.heard_ms > quiet_since or any(node.node != self._spool.id for node in nodes):
+            return
+        cut_off = any("cut" in node.detail for node in nodes)
+        await self.end(SYSTEM, known, "interrupted" if cut_off else "idle")
+
+    @again_when_stale
+    async def _stop(self, caller: Caller, recording_id: str, ended_by: str) -> None:
+        recording = await self._store.get(Recording, recording_id)
+        if recording is None or not recording.in_progress:
+            return
+        at_us = position_us(recording, self._clock.now_ms())
+        stopped = replace(
+            recording,
+            in_progress=False,
+            ended_by=ended_by,
+            paused=None,
+            updated_ms=self._clock.now_ms(),
+            version=recording.version + 1,
+        )
+        unit = Unit()
+        unit.change(stopped)
+        spans = await self._store.find(Query(Span).where("recording_id", "=", recording_id).by("start_us", "id"))
+        for span in spans:
+            if span.kind == "pause" and span.start_us <= at_us and (span.end_us is None or span.end_us > at_us):
+                unit.change(replace(span, end_us=at_us, version=span.version + 1))
+        self._witness.of_recording(unit, caller, Action.WRITE_SOUND, stopped, ended_by=ended_by)
+        await self._store.commit(unit)
+
+    async def _outcome(self, recording: Recording) -> Outcome:
+        view = await self._views.open(recording, "stereo", live=True)
+        sounding = [lane for lane in view.sound.lanes if lane.layout.end]
+        if not sounding:
+            return Outcome(status="failed", failure=NO_SOUND)
+        if len({lane.lane.name for lane in sounding}) == 1:
+            view = await self._views.open(recording, "mono", live=True)
+        length_ms = max(stretch.timeline.length_us for stretch in view.sound.stretches) // 1000
+        started_ms = recording.last_heard_ms - length_ms if recording.started_ms is None else recording.started_ms
+        return Outcome(
+            status="completed",
+            failure=None,
+            duration_us=view.sound.length_us,
+            sample_rate=view.rate,
+            channels=view.channels,
+            codec="pcm_s16le",
+            file_size=view.length,
+            started_ms=started_ms,
+            ended_ms=started_ms + length_ms,
+        )
+
+    async def _write(self, recording: Recording, changed: Recording) -> Recording:
+        changed = replace(changed, updated_ms=self._clock.now_ms(), version=recording.version + 1)
+        event = changed.status if recording.status == "processing" else "updated"
+        unit = Unit()
+        unit.change(changed)
+        self._witness.of_recording(unit, SYSTEM, Action.WRITE_SOUND, changed, f"recording.{event}")
+        segments = await self._store.find(Query(Segment).where("recording_id", "=", changed.id).by("lane", "seq"))
+        if is_worth_it(segments):
+            unit.enqueue(self._compaction(changed))
+        await self._store.commit(unit)
+        return changed
+
+    def _compaction(self, recording: Recording) -> Job:
+        now = self._clock.now_ms()
+        return Job(
+            id=self._ids.uuid(),
+            workspace_id=recording.workspace_id,
+            kind=COMPACT,
+            created_ms=now,
+            due_ms=now,
+            recording_id=recording.id,
+            priority=-10,
+        )

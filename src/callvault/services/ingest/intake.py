@@ -1,0 +1,99 @@
+"""The intake of one node: every door under one name, and what goes on behind them."""
+
+import logging
+
+from callvault.domain.errors import PassingFault
+from callvault.ports.blobs import Blobs
+from callvault.ports.codecs import Codecs
+from callvault.ports.jobs import Duty, JobKind
+from callvault.ports.spool import Spool
+from callvault.ports.store import Store
+from callvault.ports.system import Clock, Ids
+from callvault.services.access import Access
+from callvault.services.delivery.views import Views
+from callvault.services.ingest.admission import Admission
+from callvault.services.ingest.compaction import Compaction
+from callvault.services.ingest.completion import Completion
+from callvault.services.ingest.files import Files
+from callvault.services.ingest.filing import Filing
+from callvault.services.ingest.mover import Mover
+from callvault.services.ingest.openrecordings import OpenRecordings, Unlock
+from callvault.services.ingest.pauses import Pauses
+from callvault.services.ingest.recovery import Recovery
+from callvault.services.ingest.rounds import Rounds
+from callvault.services.ingest.segments import Segments
+from callvault.services.ingest.sound import decoder
+from callvault.services.ingest.takes import Takes
+from callvault.services.timelines import Timelines
+from callvault.services.witness import Witness
+
+log = logging.getLogger(__name__)
+IDLE_EVERY_SECONDS = 5.0
+RECOVER_AGAIN_SECONDS = 5.0
+
+
+class Intake:
+    def __init__(
+        self,
+        store: Store,
+        blobs: Blobs,
+        spool: Spool,
+        codecs: Codecs,
+        *,
+        clock: Clock,
+        ids: Ids,
+        access: Access,
+        witness: Witness,
+        timelines: Timelines,
+        views: Views,
+        unlock: Unlock,
+    ) -> None:
+        segments, decode = Segments(blobs, clock, ids), decoder(codecs)
+        self.open = OpenRecordings(store, spool, clock, unlock)
+        self.admission = Admission(self.open, access)
+        self.takes = Takes(spool, self.open, codecs, admission=self.admission, decode=decode, clock=clock)
+        filing = Filing(store, segments, self.open, decode=decode, clock=clock)
+        self.files = Files(store, filing, self.open, codecs, admission=self.admission, clock=clock)
+        self.pauses = Pauses(store, self.open, admission=self.admission, witness=witness, clock=clock, ids=ids)
+        self.mover = Mover(store, spool, segments, self.open, decode=decode, clock=clock)
+        self.completion = Completion(
+            store,
+            spool,
+            self.mover,
+            self.open,
+            views,
+            admission=self.admission,
+            witness=witness,
+            clock=clock,
+            ids=ids,
+        )
+        self.rounds = Rounds(spool, self.open, self.mover, self.completion, clock)
+        self.recovery = Recovery(store, spool, self.open)
+        self._compaction = Compaction(store, blobs, segments, timelines, unlock, clock=clock, ids=ids)
+
+    def kinds(self) -> list[JobKind]:
+        return [*self._compaction.kinds(), *self.pauses.kinds()]
+
+    def duties(self) -> list[Duty]:
+        return [Duty("complete idle recordings", self.completion.complete_idle, IDLE_EVERY_SECONDS)]
+
+    async def run(self) -> None:
+        """On the node that has the spool: finds what was cut off when it went down, then makes its rounds until
+        `stop`, and moves what storage takes."""
+        while not await self._recovered():
+            if await self.rounds.stopping(RECOVER_AGAIN_SECONDS):
+                return
+        await self.rounds.run()
+
+    async def _recovered(self) -> bool:
+        try:
+            found = await self.recovery.recover()
+        except PassingFault as fault:
+            log.warning("what was cut off cannot be looked for yet: %s", fault)
+            return False
+        if found:
+            log.warning("%d recordings were cut off; what they held is there", found)
+        return True
+
+    def stop(self) -> None:
+        self.rounds.stop()

@@ -1,0 +1,260 @@
+"""Recordings that take in sound on this node, in memory, so that no take and no frame needs to ask the database."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from callvault.domain.call import Call
+from callvault.domain.errors import AlreadyThere, Malformed, Missing, RecordingEnded, TooLarge
+from callvault.domain.ids import LANE_NAME
+from callvault.domain.lane import ROLES, Lane, OpenSpool, Segment, Span
+from callvault.domain.query import Query
+from callvault.domain.recording import Recording
+from callvault.domain.unit import Unit
+from callvault.domain.workspace import Workspace
+from callvault.ports.spool import Spool
+from callvault.ports.store import Store
+from callvault.ports.system import Clock
+from callvault.services.ingest.drifting import LaneDrift
+from callvault.services.ingest.known import KnownTakes
+from callvault.wire.runs import TakeMark
+
+FACTS_SECONDS = 1.0
+"""How old what is known of a recording may be: so soon a pause that was asked for on another node is heeded here."""
+REMEMBER_MOST = 4_000
+LANES_MOST = 64
+RATES = range(8_000, 48_001)
+
+Unlock = Callable[[str], Awaitable[None]]
+"""The workspace's keys are in the keyring when it returns."""
+
+
+@dataclass(slots=True)
+class OpenLane:
+    lane: Lane
+    known: KnownTakes = field(default_factory=KnownTakes)
+    pending: "dict[int, tuple[TakeMark, asyncio.Future[None]]]" = field(default_factory=dict)
+    """Takes on their way to the disk."""
+    next_seq: int = 0
+    """Of this lane's next segment, as far as is known here."""
+    drift: LaneDrift = field(default_factory=LaneDrift)
+
+
+@dataclass(slots=True)
+class OpenRecording:
+    recording: Recording
+    enabled: bool
+    """Whether the workspace has recording turned on."""
+    checked: float
+    pauses: tuple[Span, ...] = ()
+    lanes: dict[str, OpenLane] = field(default_factory=dict)
+    held: bool = False
+    """Whether it is written down that this node may have sound of it."""
+    cut: bool = False
+    """Whether this node went down while it took in sound of it."""
+    users: int = 0
+    """Callers and sessions that are about to append; while there are any, it is not let go."""
+    heard_ms: int = 0
+    """When the last word of it came in here."""
+    flushers: "list[Callable[[], Awaitable[None]]]" = field(default_factory=list)
+    """Of live streams: bring to the spool what came in until now."""
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    moving: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def id(self) -> str:
+        return self.recording.id
+
+
+class OpenRecordings:
+    def __init__(
+        self, store: Store, spool: Spool, clock: Clock, unlock: Unlock, remember_most: int = REMEMBER_MOST
+    ) -> None:
+        self._store, self._spool, self._clock, self._unlock = store, spool, clock, unlock
+        self._remember_most = remember_most
+        self._open: OrderedDict[str, OpenRecording] = OrderedDict()
+        self.holding: set[str] = set()
+        """The recordings of which it is written down that this node may have sound."""
+        self._loading: dict[str, asyncio.Task[OpenRecording]] = {}
+
+    async def get(self, recording_id: str, max_age: float = FACTS_SECONDS) -> OpenRecording:
+        """With facts no older than that; `Missing` when there is no such recording or it was deleted."""
+        known = self._open.get(recording_id)
+        if known is None:
+            known = await self._loaded_once(recording_id)
+        elif self._clock.monotonic() - known.checked > max_age:
+            await self.refresh(known)
+        self._open.move_to_end(recording_id)
+        return known
+
+    def peek(self, recording_id: str) -> OpenRecording | None:
+        """What is known of it, however old."""
+        return self._open.get(recording_id)
+
+    async def forget(self, recording_id: str) -> None:
+        """It was deleted, and the spool has nothing of it."""
+        row = await self._store.get(OpenSpool, recording_id, self._spool.id)
+        if row:
+            unit = Unit()
+            unit.remove(row)
+            await self._store.commit(unit)
+        self.holding.discard(recording_id)
+
+    async def refresh(self, known: OpenRecording) -> None:
+        """What others may have changed in the database."""
+        checked = self._clock.monotonic()
+        recording, enabled = await self._facts(known.id)
+        if recording.version != known.recording.version:
+            known.pauses = await self._pauses(known.id)
+        known.recording, known.enabled, known.checked = recording, enabled, checked
+
+    async def hold(self, known: OpenRecording) -> None:
+        """Before the first sound is taken: writes down that this node may have some.
+
+        Written first and looked at then: so that whoever ends the recording elsewhere sees this node, or is seen.
+        """
+        async with known.changing:
+            if known.held:
+                return
+            unit = Unit()
+            unit.put(self.open_spool(known))
+            await self._store.commit(unit)
+            known.held = True
+            self.holding.add(known.id)
+        await self.refresh(known)
+        if not known.recording.in_progress:
+            raise RecordingEnded
+
+    async def release(self, known: OpenRecording) -> bool:
+        """Nothing of it is on this node any more, if that is so; False when something is or is on its way, or while it
+        must be remembered that this node went down and nobody has gone on."""
+        async with known.changing:
+            if known.users or (known.cut and known.recording.in_progress):
+                return False
+            if any(held.recording_id == known.id for held in self._spool.holdings()):
+                return False
+            unit = Unit()
+            unit.remove(self.open_spool(known))
+            # Whoever comes with sound from now on waits for the lock and writes it down again.
+            known.held = False
+            await self._store.commit(unit)
+            self.holding.discard(known.id)
+            return True
+
+    async def lane(self, known: OpenRecording, name: str, rate: int) -> OpenLane:
+        """The lane, which comes into being with its first sound. Its rate is that of its first sound for ever."""
+        if name not in known.lanes:
+            async with known.changing:
+                if name not in known.lanes:
+                    await self._add_lane(known, name, rate)
+        lane = known.lanes[name]
+        if lane.lane.rate != rate:
+            why = f"lane {name} began with {lane.lane.rate} samples a second and this has {rate}"
+            raise Malformed(what="the sound", why=why)
+        return lane
+
+    async def learn_lanes(self, known: OpenRecording) -> None:
+        """Those that are not known yet."""
+        lanes = await self._store.find(Query(Lane).where("recording_id", "=", known.id).by("position", "name"))
+        fresh = {lane.name: OpenLane(lane) for lane in lanes if lane.name not in known.lanes}
+        for name, lane in fresh.items():
+            query = Query(Segment).where("recording_id", "=", known.id).where("lane", "=", name).by("seq")
+            segments = await self._store.find(query)
+            lane.known.learn(*(segment.takes for segment in segments))
+            lane.next_seq = segments[-1].seq + 1 if segments else 0
+        for spooled in await asyncio.to_thread(self._spool.read, known.id) if fresh else ():
+            for piece in spooled.pieces:
+                if piece.digest and piece.lane in fresh:
+                    mark = TakeMark(piece.take, piece.start, piece.samples, piece.digest)
+                    fresh[piece.lane].known.add(mark)
+        known.lanes |= {name: lane for name, lane in fresh.items() if name not in known.lanes}
+
+    def open_spool(self, known: OpenRecording, moved: int = 0) -> OpenSpool:
+        """`moved`: up to this serial of the spool all is in storage."""
+        return OpenSpool(
+            recording_id=known.id,
+            node=self._spool.id,
+            workspace_id=known.recording.workspace_id,
+            opened_ms=self._clock.now_ms(),
+            detail={"moved": str(moved)},
+        )
+
+    async def _loaded_once(self, recording_id: str) -> OpenRecording:
+        task = self._loading.get(recording_id)
+        if task is None:
+            task = self._loading[recording_id] = asyncio.create_task(self._load(recording_id))
+            task.add_done_callback(lambda _: self._loading.pop(recording_id))
+        return await asyncio.shield(task)
+
+    async def _load(self, recording_id: str) -> OpenRecording:
+        checked = self._clock.monotonic()
+        recording, enabled = await self._facts(recording_id)
+        await self._unlock(recording.workspace_id)
+        known = OpenRecording(recording, enabled, checked, await self._pauses(recording_id))
+        known.heard_ms = recording.last_heard_ms
+        row = await self._store.get(OpenSpool, recording_id, self._spool.id)
+        if row:
+            known.held, known.cut = True, "cut" in row.detail
+            self.holding.add(recording_id)
+        await self.learn_lanes(known)
+        self._evict()
+        self._open[recording_id] = known
+        return known
+
+    async def _facts(self, recording_id: str) -> tuple[Recording, bool]:
+        recording = await self._store.get(Recording, recording_id)
+        if recording is None or recording.deleted_ms is not None:
+            self._open.pop(recording_id, None)
+            raise Missing(what="recording")
+        workspace = await self._store.get(Workspace, recording.workspace_id)
+        return recording, workspace is not None and workspace.recording_enabled
+
+    async def _pauses(self, recording_id: str) -> tuple[Span, ...]:
+        query = Query(Span).where("recording_id", "=", recording_id).by("start_us", "id")
+        return tuple(span for span in await self._store.find(query) if span.kind == "pause")
+
+    async def new_lane(self, known: OpenRecording, name: str, rate: int) -> Lane:
+        """As it would be; not written anywhere."""
+        if not LANE_NAME.fullmatch(name):
+            raise Malformed(what="the lane's name", why="it is up to 63 of a-z, 0-9, - and _")
+        if rate not in RATES:
+            raise Malformed(what="the sound", why=f"lanes have {RATES[0]} to {RATES[-1]} samples a second, not {rate}")
+        if len(known.lanes) >= LANES_MOST:
+            raise TooLarge(what="the recording", limit=f"{LANES_MOST} lanes")
+        return _lane(known, name, rate, await self._store.get(Call, known.recording.call_id))
+
+    async def _add_lane(self, known: OpenRecording, name: str, rate: int) -> None:
+        unit = Unit()
+        unit.add(await self.new_lane(known, name, rate))
+        with suppress(AlreadyThere):  # Another node was quicker; what it wrote holds here too.
+            await self._store.commit(unit)
+        await self.learn_lanes(known)
+
+    def _evict(self) -> None:
+        for recording_id in list(self._open)[: max(len(self._open) - self._remember_most, 0)]:
+            if not self._open[recording_id].users:
+                del self._open[recording_id]
+
+
+def _lane(known: OpenRecording, name: str, rate: int, call: Call | None) -> Lane:
+    """Whom it belongs to: a participant of this id, of this name, or the first in this role."""
+    people = call.participants if call else ()
+    of_id = (p for p in people if name in (p.id.lower(), _slug(p.name)))
+    of_role = (p for p in people if p.role == name)
+    person = next((*of_id, *of_role).__iter__(), None)
+    role = name if name in ROLES else person.role if person else "other"
+    return Lane(
+        recording_id=known.id,
+        name=name,
+        workspace_id=known.recording.workspace_id,
+        role=role if role in ROLES else "other",
+        rate=rate,
+        participant_id=person.id if person else None,
+        position=len(known.lanes),
+    )
+
+
+def _slug(name: str) -> str:
+    return "-".join(name.lower().split())

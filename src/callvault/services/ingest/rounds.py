@@ -1,0 +1,135 @@
+"""The rounds that a node makes: moves what has gathered, waits out storage that is away, settles what has ended."""
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+
+from callvault.domain.errors import BlobsUnavailable, DiskFull, Fault, Missing, PassingFault, StoreUnavailable
+from callvault.ports.spool import Holding, Spool
+from callvault.ports.system import Clock
+from callvault.services.ingest.completion import Completion
+from callvault.services.ingest.mover import Mover
+from callvault.services.ingest.openrecordings import OpenRecordings
+
+log = logging.getLogger(__name__)
+EVERY_SECONDS = 1.0
+MOVE_SECONDS = 30.0
+MOVE_BYTES = 6 << 20
+AT_ONCE = 4
+QUIET_SECONDS = 60.0
+"""A recording that still takes in sound is let go when for so long there was none in the spool."""
+LONGEST_WAIT = 60.0
+BROKEN_WAIT = 60.0
+AWAY = (BlobsUnavailable, StoreUnavailable, DiskFull)
+
+
+@dataclass(slots=True)
+class _Backlog:
+    since: float
+    """When it was first seen that the spool has sound of it."""
+    not_before: float = 0.0
+
+
+class Rounds:
+    def __init__(
+        self, spool: Spool, open_recordings: OpenRecordings, mover: Mover, completion: Completion, clock: Clock
+    ) -> None:
+        self._spool, self._open, self._mover, self._completion = spool, open_recordings, mover, completion
+        self._clock = clock
+        self._backlog: dict[str, _Backlog] = {}
+        self._empty_since: dict[str, float] = {}
+        self._failures = 0
+        self._away_until = 0.0
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until `stop`; then everything moves that storage takes."""
+        await self.round()
+        while not await self.stopping(EVERY_SECONDS):
+            await self.round()
+        await self._attempt([held.recording_id for held in self._spool.holdings()])
+        await self._settle(at_once=True)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def stopping(self, seconds: float) -> bool:
+        """Whether within so many seconds `stop` was called."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        return self._stopping.is_set()
+
+    async def round(self) -> None:
+        await self._attempt(self._due())
+        await self._settle()
+
+    def _due(self) -> list[str]:
+        """While storage is away one recording a time tries whether it is back."""
+        now, held = self._clock.monotonic(), self._spool.holdings()
+        self._backlog = {one.recording_id: self._backlog.get(one.recording_id, _Backlog(now)) for one in held}
+        if now < self._away_until:
+            return []
+        due = [one.recording_id for one in held if self._is_due(one, now)]
+        return due[:1] if self._failures else due
+
+    def _is_due(self, one: Holding, now: float) -> bool:
+        backlog = self._backlog[one.recording_id]
+        gathered = one.size >= MOVE_BYTES or now - backlog.since >= MOVE_SECONDS
+        return now >= backlog.not_before and (gathered or self._has_ended(one.recording_id))
+
+    def _has_ended(self, recording_id: str) -> bool:
+        known = self._open.peek(recording_id)
+        return known is not None and not known.recording.in_progress
+
+    async def _attempt(self, due: list[str]) -> None:
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def one(recording_id: str) -> None:
+            async with turns:
+                await self._move(recording_id)
+
+        await asyncio.gather(*(one(recording_id) for recording_id in due))
+
+    async def _move(self, recording_id: str) -> None:
+        try:
+            await self._mover.drain(recording_id)
+        except AWAY as fault:
+            self._wait(fault)
+        except Fault as fault:
+            self._backlog[recording_id] = _Backlog(self._clock.monotonic(), self._clock.monotonic() + BROKEN_WAIT)
+            log.error("sound cannot move to storage: %s", fault, extra={"recording": recording_id})
+        else:
+            self._backlog.pop(recording_id, None)
+            self._failures = 0
+
+    def _wait(self, fault: PassingFault) -> None:
+        """Nothing is lost meanwhile: sound stays in the spool, and more is taken in."""
+        if not self._failures:
+            log.warning("sound stays in the spool: %s", fault)
+        self._failures += 1
+        self._away_until = self._clock.monotonic() + min(2.0 ** min(self._failures, 8), LONGEST_WAIT)
+
+    async def _settle(self, *, at_once: bool = False) -> None:
+        held = {one.recording_id for one in self._spool.holdings()}
+        now = self._clock.monotonic()
+        quiet = self._open.holding - held
+        self._empty_since = {name: self._empty_since.get(name, now) for name in quiet}
+        for name, since in self._empty_since.items():
+            try:
+                if at_once or now - since >= QUIET_SECONDS or self._has_ended(name):
+                    await self._let_go(name)
+            except PassingFault as fault:
+                log.warning("a recording is not let go yet: %s", fault, extra={"recording": name})
+                return
+
+    async def _let_go(self, recording_id: str) -> None:
+        try:
+            known = await self._open.get(recording_id)
+        except Missing:
+            await self._open.forget(recording_id)
+            return
+        if known.recording.in_progress:
+            await self._open.release(known)
+        else:
+            await self._completion.finish(recording_id)
