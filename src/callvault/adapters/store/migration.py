@@ -1,7 +1,8 @@
 """Brings a database's schema up to this program's: forward only, all of it or nothing, by one process at a time."""
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from callvault.adapters.store.revisions import known
+from callvault.adapters.store.sqlite_faults import fault_of
 from callvault.domain.errors import StoreTooNew, StoreUnavailable
 
 LOCK = 0x63616C6C7661756C
@@ -42,6 +44,8 @@ def connected(url: str) -> Iterator[Connection]:
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
             yield connection
     except DBAPIError as error:
+        if isinstance(error.orig, sqlite3.Error):
+            raise fault_of(error.orig, _path(url)) from error
         raise StoreUnavailable(why=str(error.orig).strip()) from error
     finally:
         engine.dispose()
@@ -63,9 +67,15 @@ def _engine(url: str) -> Engine:
     if not url.startswith("sqlite:"):
         return create_engine(f"postgresql+psycopg://{url.partition('://')[2]}")
     engine = create_engine(url, connect_args={"timeout": 30})
+    with suppress(OSError):
+        _path(url).touch(0o600)
     event.listen(engine, "connect", _leave_transactions_to_us)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
+
+
+def _path(url: str) -> Path:
+    return Path(url.removeprefix("sqlite:///"))
 
 
 def _leave_transactions_to_us(connection: Any, _record: object) -> None:

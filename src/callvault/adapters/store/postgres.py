@@ -59,7 +59,7 @@ class Unadorned(asyncpg.Connection):  # type: ignore[misc]
 
 class PostgresStore:
     def __init__(self, url: str, *, connections: int = 10, patience_seconds: float = 10) -> None:
-        """`patience_seconds`: how long to wait for a connection, and for an answer."""
+        """`patience_seconds`: how long to wait for a connection."""
         self._url = url
         self._connections = connections
         self._patience = patience_seconds
@@ -122,6 +122,7 @@ class PostgresStore:
                     min_size=1,
                     max_size=self._connections,
                     timeout=self._patience,
+                    command_timeout=60,
                     statement_cache_size=1024,
                     connection_class=Unadorned,
                     server_settings=SETTINGS,

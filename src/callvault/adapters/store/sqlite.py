@@ -11,27 +11,16 @@ from callvault.adapters.store.kinds import Fields, kind_of
 from callvault.adapters.store.queries import Queries
 from callvault.adapters.store.revisions import verify
 from callvault.adapters.store.rows import Row, mapper
+from callvault.adapters.store.sqlite_faults import fault_of
 from callvault.adapters.store.sqlite_reader import SqliteReader
 from callvault.adapters.store.sqlite_writer import SqliteWriter
 from callvault.adapters.store.statements import Dialect, Statements
 from callvault.adapters.store.units import Step, Units
-from callvault.domain.errors import DiskFull, Fault, Malformed, StoreUnavailable
+from callvault.domain.errors import Malformed, StoreUnavailable
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
 
 T = TypeVar("T")
-
-WHY = {
-    sqlite3.SQLITE_BUSY: "{path} is held by another process for too long: see which one has it open",
-    sqlite3.SQLITE_READONLY: "{path} may not be written: mend the permissions of the file and its folder",
-    sqlite3.SQLITE_PERM: "{path} may not be opened: mend its permissions",
-    sqlite3.SQLITE_CANTOPEN: "{path} cannot be opened: see that its folder exists and may be written",
-    sqlite3.SQLITE_CORRUPT: "{path} is damaged: stop callvault and restore the file from a backup",
-    sqlite3.SQLITE_NOTADB: "{path} is no SQLite database: stop callvault and restore the file from a backup",
-    sqlite3.SQLITE_IOERR: "reading or writing {path} fails: check the disk",
-}
-PRIMARY = 0xFF
-"""The part of SQLite's error codes that tells the kind; the rest tells it more closely."""
 
 
 class SqliteUnits(Units):
@@ -61,7 +50,7 @@ class SqliteStore:
         self._closed = False
         with self._faults():
             self._reader = SqliteReader(self._connect_to_read)
-        self._writer = SqliteWriter(self._connect, self._fault_of)
+        self._writer = SqliteWriter(self._connect, lambda error: fault_of(error, self._path))
 
     async def get(self, kind: type[T], *key: Any) -> T | None:
         sql = self._statements("get", kind)
@@ -125,13 +114,7 @@ class SqliteStore:
         except OverflowError:
             raise Malformed(what="number", why="it has more than 64 bits") from None
         except sqlite3.Error as error:
-            raise self._fault_of(error) from error
-
-    def _fault_of(self, error: sqlite3.Error) -> Fault:
-        code = getattr(error, "sqlite_errorcode", 0) & PRIMARY
-        if code == sqlite3.SQLITE_FULL:
-            return DiskFull(path=self._path.parent)
-        return StoreUnavailable(why=WHY.get(code, str(error)).format(path=self._path))
+            raise fault_of(error, self._path) from error
 
 
 def _lowered(text: str | None) -> str | None:

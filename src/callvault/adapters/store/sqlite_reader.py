@@ -10,7 +10,7 @@ from typing import Any
 from callvault.adapters.store.rows import Row
 
 STRIDE = 5_000
-STRIDES = 20
+STRIDES = 10
 """A read on the caller's own thread may take so many steps of SQLite's machine, some milliseconds."""
 
 

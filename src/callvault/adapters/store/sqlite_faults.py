@@ -1,0 +1,25 @@
+"""What SQLite's errors mean to those who have to mend them."""
+
+import sqlite3
+from pathlib import Path
+
+from callvault.domain.errors import DiskFull, Fault, StoreUnavailable
+
+WHY = {
+    sqlite3.SQLITE_BUSY: "{path} is held by another process for too long: see which one has it open",
+    sqlite3.SQLITE_READONLY: "{path} may not be written: mend the permissions of the file and its folder",
+    sqlite3.SQLITE_PERM: "{path} may not be opened: mend its permissions",
+    sqlite3.SQLITE_CANTOPEN: "{path} cannot be opened: see that its folder exists and may be written",
+    sqlite3.SQLITE_CORRUPT: "{path} is damaged: stop callvault and restore the file from a backup",
+    sqlite3.SQLITE_NOTADB: "{path} is no SQLite database: stop callvault and restore the file from a backup",
+    sqlite3.SQLITE_IOERR: "reading or writing {path} fails: check the disk",
+}
+PRIMARY = 0xFF
+"""The part of SQLite's error codes that tells the kind; the rest tells it more closely."""
+
+
+def fault_of(error: sqlite3.Error, path: Path) -> Fault:
+    code = getattr(error, "sqlite_errorcode", 0) & PRIMARY
+    if code == sqlite3.SQLITE_FULL:
+        return DiskFull(path=path.parent)
+    return StoreUnavailable(why=WHY.get(code, str(error)).format(path=path))
