@@ -191,8 +191,9 @@ def _unknown(environ: Mapping[str, str], known: Mapping[str, "Field[Any]"]) -> I
     names = set(known) | {f"{name}_FILE" for name, each in known.items() if each.metadata["secret"]}
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in names:
-            near = get_close_matches(name, names, 1)
-            yield f"{name} is no setting" + (f": is {near[0]} meant?" if near else "; see docs/reference/settings.md")
+            near = get_close_matches(name.removeprefix(PREFIX), [known.removeprefix(PREFIX) for known in names], 1)
+            hint = f": is {PREFIX}{near[0]} meant?" if near else "; see docs/reference/settings.md"
+            yield f"{name} is no setting{hint}"
 
 
 def _given(environ: Mapping[str, str], name: str, each: "Field[Any]") -> str:

@@ -28,7 +28,7 @@ async def healthz(request: Request) -> Answer:
 async def readyz(request: Request) -> Answer:
     visit = visit_of(request)
     names = list(visit.services.checks)
-    troubles = await asyncio.gather(*(_trouble(visit.services.checks[name]) for name in names))
+    troubles = await asyncio.gather(*(trouble(visit.services.checks[name]) for name in names))
     parts = {name: trouble or "ok" for name, trouble in zip(names, troubles, strict=True)}
     if visit.options.stopping.is_set():
         parts["server"] = "shutting_down"
@@ -36,9 +36,10 @@ async def readyz(request: Request) -> Answer:
     return json_answer({"status": "down" if down else "ok", "parts": parts}, 503 if down else 200)
 
 
-async def _trouble(check: Check) -> str:
+async def trouble(check: Check, patience_seconds: float = CHECK_SECONDS) -> str:
+    """What is wrong, as a code; empty when all is well."""
     try:
-        async with asyncio.timeout(CHECK_SECONDS):
+        async with asyncio.timeout(patience_seconds):
             await check()
     except TimeoutError:
         return "no_answer"

@@ -13,7 +13,7 @@ from callvault.web.responses import Headers
 
 WINDOW_SECONDS = 60
 BODY_SECONDS = 60.0
-"""So long may the next piece of a body take to arrive."""
+"""So long may each piece of a body take to arrive."""
 
 
 @dataclass(slots=True)
@@ -60,7 +60,9 @@ class RateLimit:
         return [(b"ratelimit-policy", self._policy_header), (b"ratelimit", state)]
 
 
-def limited(receive: Receive, content_length: str | None, most: int | None) -> Receive:
+def limited(
+    receive: Receive, content_length: str | None, most: int | None, patience_seconds: float = BODY_SECONDS
+) -> Receive:
     """The body, refused as `TooLarge` before it is read where it says so, and as soon as it is where it does not."""
     if most is not None and _length(content_length) > most:
         raise TooLarge(what="the request's body", limit=f"{most} bytes")
@@ -71,7 +73,7 @@ def limited(receive: Receive, content_length: str | None, most: int | None) -> R
         if whole:
             return await receive()
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with asyncio.timeout(patience_seconds):
                 message = await receive()
         except TimeoutError:
             raise Stalled from None
