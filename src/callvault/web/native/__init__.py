@@ -1,6 +1,6 @@
 """Our own API: recordings and calls in the vocabulary of .do, and every way in and out of the vault."""
 
-from callvault.web.native import calls, recordings
+from callvault.web.native import calls, holds, jobs, keys, recordings, transcripts, workspace
 from callvault.web.parts import Claim, Part
 
 PART = Part(
@@ -8,5 +8,14 @@ PART = Part(
     title="callvault",
     about="Takes in the sound of calls, plays any second of it at once, and hands it out.",
     claims=(Claim("/api/v1"),),
-    routers=(recordings.router, calls.router),
+    routers=(
+        recordings.router,
+        calls.router,
+        transcripts.router,
+        holds.router,
+        jobs.router,
+        keys.router,
+        workspace.router,
+    ),
+    hot=(transcripts.STREAM, workspace.EXPORT),
 )

@@ -1,0 +1,115 @@
+"""Transcripts: put whole, appended turn by turn, read, and followed while the call is on."""
+
+from collections.abc import AsyncGenerator
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import Field
+from starlette.requests import Request
+
+from callvault.domain.access import Action
+from callvault.domain.call import Call
+from callvault.services.transcripts import TURN_MAX, TURNS_MAX, Said
+from callvault.web import sse
+from callvault.web.auth import Asking, House, needs
+from callvault.web.native.describing import transcript_out, turn_out
+from callvault.web.native.recordingschemas import CallTranscript, TurnOut
+from callvault.web.native.spelling import Asked
+from callvault.web.parts import Hot
+from callvault.web.responses import Answer
+from callvault.web.visit import Visit, visit_of
+
+router = APIRouter(prefix="/api/v1", tags=["transcripts"])
+BODY = 32 << 20
+DAY_SECONDS = 86_400
+Second = Annotated[float, Field(ge=0, le=2 * DAY_SECONDS, description="From the start of the call.")]
+
+
+class TurnIn(Asked):
+    role: Annotated[str, Field(min_length=1, max_length=63)]
+    content: Annotated[str, Field(max_length=TURN_MAX)]
+    start: Second
+    end: Second | None = None
+    confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class TurnsIn(Asked):
+    turns: Annotated[list[TurnIn], Field(max_length=TURNS_MAX)]
+
+    def said(self) -> list[Said]:
+        return [
+            Said(
+                role=turn.role,
+                content=turn.content,
+                start_ms=round(turn.start * 1000),
+                end_ms=None if turn.end is None else round(turn.end * 1000),
+                confidence=turn.confidence,
+            )
+            for turn in self.turns
+        ]
+
+
+@router.get("/recordings/{id}/transcript")
+@needs(Action.READ_RECORDING)
+async def get_transcript(id: str, caller: Asking, services: House) -> CallTranscript:
+    """As the asker hears the call: what is masked in the sound is masked here."""
+    call = await _call(services, caller, id, Action.READ_RECORDING)
+    return transcript_out(call, await services.transcripts.of(caller, call))
+
+
+@router.put("/recordings/{id}/transcript")
+@needs(Action.CHANGE_CALL, body=BODY)
+async def put_transcript(id: str, asked: TurnsIn, caller: Asking, services: House) -> CallTranscript:
+    """The whole transcript anew. What was said while the recording was paused is not stored."""
+    call = await _call(services, caller, id, Action.CHANGE_RECORDING)
+    return transcript_out(call, await services.transcripts.replace(caller, call.id, asked.said()))
+
+
+@router.post("/recordings/{id}/transcript/turns", status_code=201)
+@needs(Action.CHANGE_CALL)
+async def append_turns(id: str, asked: TurnsIn, caller: Asking, services: House) -> list[TurnOut]:
+    call = await _call(services, caller, id, Action.CHANGE_RECORDING)
+    return [turn_out(turn) for turn in await services.transcripts.append(caller, call.id, asked.said())]
+
+
+@needs(Action.READ_RECORDING)
+async def stream_transcript(request: Request) -> Answer:
+    visit = visit_of(request)
+    call = await _call(visit.services, visit.caller, request.path_params["id"], Action.READ_RECORDING)
+    last = request.headers.get("last-event-id", "")
+    return sse.answer(visit.options, _turns(visit, call, int(last) if last.isdecimal() and len(last) < 9 else -1))
+
+
+async def _turns(visit: Visit, call: Call, after: int) -> AsyncGenerator[bytes, None]:
+    clock = visit.services.clock
+    silent_since = clock.monotonic()
+    async for turn in visit.services.transcripts.follow(visit.caller, call.id, after):
+        if turn is not None:
+            silent_since = clock.monotonic()
+            yield sse.event("turn", turn_out(turn).model_dump_json(), turn.seq)
+        elif clock.monotonic() - silent_since >= sse.HEARTBEAT_SECONDS:
+            silent_since = clock.monotonic()
+            yield sse.HEARTBEAT
+    yield sse.event("ended", {"callId": call.id})
+
+
+STREAM = Hot(
+    "GET",
+    "/api/v1/recordings/{id}/transcript/stream",
+    stream_transcript,
+    docs={
+        "summary": "Follow what is being said",
+        "tags": ["transcripts"],
+        "description": "Server-sent events: `turn` with history first, then `ended`. `Last-Event-ID` resumes.",
+        "responses": {"200": {"description": "Events.", "content": {"text/event-stream": {}}}},
+    },
+)
+
+
+async def _call(services: House, caller: Asking, recording_id: str, action: Action) -> Call:
+    recording = await services.recordings.retrieve(caller, recording_id, action)
+    return await services.calls.by_id(caller, recording.call_id, Action.READ_CALL if _reads(action) else action)
+
+
+def _reads(action: Action) -> bool:
+    return action is Action.READ_RECORDING
