@@ -40,8 +40,9 @@ class PostgresServer:
         self._run(f"DROP DATABASE {_database(url)} WITH (FORCE)")
 
     def disconnect(self, url: str) -> None:
-        """As a restart of the server would."""
-        self._run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{_database(url)}'")
+        """As a restart of the server would, for the sessions of callvault."""
+        ours = f"datname = '{_database(url)}' AND application_name = 'callvault'"
+        self._run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}")
 
     def _run(self, statement: str) -> None:
         with psycopg.connect(self.url(), autocommit=True) as connection:

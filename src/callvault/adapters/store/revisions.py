@@ -8,7 +8,7 @@ from callvault.domain.errors import Misconfigured, StoreTooNew
 def known() -> list[str]:
     """In order."""
     scripts = (files("callvault.adapters.store") / "migrations" / "versions").iterdir()
-    return sorted(script.name[1:5] for script in scripts if script.name.startswith("v"))
+    return sorted(script.name[1:5] for script in scripts if script.name.startswith("v") and script.name.endswith(".py"))
 
 
 def verify(revision: str | None) -> None:
