@@ -21,6 +21,7 @@ class StoredSegment:
 
     lane: str
     packed: Packed
+    """Without the body."""
     stored: StoredObject
 
     def numbered(self, seq: int) -> Segment:
@@ -49,7 +50,7 @@ class Segments:
         stored = self.keep(recording, lane, [packed.body])
         if self._blobs.read(stored) != packed.body:
             raise BlobCorrupt(key=stored.key, why="storage does not give back what it was given")
-        return StoredSegment(lane, packed, stored)
+        return StoredSegment(lane, replace(packed, body=b""), stored)
 
     def keep(self, recording: Recording, name: str, chunks: Iterable[bytes]) -> StoredObject:
         """Any other object of the recording."""

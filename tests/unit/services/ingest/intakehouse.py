@@ -19,6 +19,7 @@ from callvault.domain.lane import Segment
 from callvault.domain.recording import Recording
 from callvault.domain.stored import StoredObject
 from callvault.domain.unit import Unit
+from callvault.services.delivery.takes import CodedTakes
 from callvault.services.delivery.views import Views
 from callvault.services.ingest.intake import Intake
 from callvault.services.ingest.takes import Start, Taken
@@ -67,7 +68,7 @@ class IntakeHouse(CallHouse):
     def begin(self, store: Any = None) -> None:
         """The program starts: nothing is in memory but what the store, the storage and the spool have."""
         self.timelines = Timelines(self.store, self.spool, self.clock)
-        self.views = Views(self.timelines, self.blobs, self.codecs)
+        self.views = Views(self.timelines, self.blobs, CodedTakes(self.codecs))
         self.intake = Intake(
             store or self.store,
             self.blobs,

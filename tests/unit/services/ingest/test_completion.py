@@ -1,0 +1,188 @@
+"""The end of a recording: whole, told once, and by itself when nobody says so."""
+
+import asyncio
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.callhouse import caller
+from tests.unit.services.ingest.intakehouse import CALLER, IntakeHouse, speech
+
+from callvault.adapters.spool.memory import MemorySpool
+from callvault.domain.audit import AuditEntry
+from callvault.domain.errors import Missing, RecordingEnded, Refused
+from callvault.domain.lane import OpenSpool
+from callvault.domain.recording import Recording
+from callvault.domain.unit import Unit
+from callvault.wire.mediatypes import parse
+
+
+@pytest.fixture
+def house() -> IntakeHouse:
+    return IntakeHouse()
+
+
+async def complete(house: IntakeHouse, recording: str) -> Recording:
+    return await house.intake.completion.complete(CALLER, recording)
+
+
+async def test_a_completed_recording_says_what_it_is(house: IntakeHouse) -> None:
+    started = house.clock.now_ms() - 60_000
+    recording = await house.recording(started_ms=started)
+    await house.put(recording, 1, speech(8000), ms=500)
+    await house.put(recording, 1, bytes(64_000), ms=0, lane="assistant", form=parse("audio/L16;rate=16000"))
+    done = await complete(house, recording)
+    assert (done.status, done.in_progress, done.ended_by, done.failure) == ("completed", False, "completed", None)
+    assert (done.duration_us, done.sample_rate, done.channels) == (2_000_000, 16_000, 2)
+    assert (done.codec, done.file_size) == ("pcm_s16le", 44 + 2 * 2 * 32_000)
+    assert (done.started_ms, done.ended_ms) == (started, started + 2000)
+    assert await house.found(recording) == done
+    assert await house.all(OpenSpool) == []
+
+
+async def test_one_lane_is_one_channel(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    done = await complete(house, recording)
+    assert (done.channels, done.file_size) == (1, 44 + 16_000)
+
+
+async def test_it_is_told_once_and_audited(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    first = await complete(house, recording)
+    assert await complete(house, recording) == first
+    assert [event for event in await house.events(recording) if event == "recording.completed"] == [
+        "recording.completed"
+    ]
+    entries = [e.detail for e in await house.all(AuditEntry) if e.detail.get("ended_by")]
+    assert entries == [{"ended_by": "completed"}]
+
+
+async def test_a_recording_without_any_sound_has_failed(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    done = await complete(house, recording)
+    assert (done.status, done.failure, done.duration_us) == ("failed", "no_sound", 0)
+    assert (await house.events(recording))[-1] == "recording.failed"
+
+
+async def test_only_who_may_write_ends_it(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    with pytest.raises(Refused):
+        await house.intake.completion.complete(caller("recordings:read"), recording)
+    with pytest.raises(Missing):
+        await house.intake.completion.complete(caller(workspace="other"), recording)
+    assert (await house.found(recording)).in_progress
+
+
+async def test_while_storage_is_away_it_stays_in_processing_and_completes_by_itself(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    house.blobs.away = True
+    assert (await complete(house, recording)).status == "processing"
+    with pytest.raises(RecordingEnded):
+        await house.put(recording, 2, speech(8000), ms=1000)
+    house.clock.advance(100)
+    await house.intake.rounds.round()
+    house.blobs.away = False
+    house.clock.advance(100)
+    await house.intake.rounds.round()
+    done = await house.found(recording)
+    assert (done.status, done.duration_us) == ("completed", 1_000_000)
+    assert (await house.events(recording)).count("recording.completed") == 1
+
+
+async def test_it_is_not_whole_before_every_node_has_brought_what_it_holds(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    here, house.spool = house.intake, MemorySpool()
+    house.begin()
+    await house.put(recording, 2, speech(8000, 2), ms=1000)
+    there = house.intake
+    assert (await here.completion.complete(CALLER, recording)).status == "processing"
+    house.clock.advance(2)
+    await there.open.get(recording)
+    await there.rounds.round()
+    done = await house.found(recording)
+    assert (done.status, done.duration_us) == ("completed", 2_000_000)
+    assert (await house.events(recording)).count("recording.completed") == 1
+
+
+async def test_what_another_node_took_in_at_the_last_moment_is_counted_in(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    await complete(house, recording)
+    late = replace(await house.found(recording), in_progress=True)
+    unit = Unit()
+    unit.change(replace(late, version=late.version + 1))
+    await house.store.commit(unit)
+    house.begin()
+    await house.put(recording, 2, speech(8000, 2), ms=1000)
+    done = await complete(house, recording)
+    assert (done.status, done.duration_us) == ("completed", 2_000_000)
+    assert (await house.events(recording))[-1] == "recording.updated"
+
+
+async def test_a_recording_with_no_word_completes_by_itself(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.workspace("w", idle_complete_seconds=60)
+    await house.put(recording, 1, speech(8000), ms=0)
+    for _ in range(59):
+        house.clock.advance(1)
+        await house.intake.completion.complete_idle()
+    assert (await house.found(recording)).in_progress
+    house.clock.advance(2)
+    await house.intake.completion.complete_idle()
+    done = await house.found(recording)
+    assert (done.status, done.ended_by) == ("completed", "idle")
+
+
+async def test_every_word_counts_as_one(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.workspace("w", idle_complete_seconds=60)
+    for n in range(5):
+        await house.put(recording, n, speech(8000), ms=1000 * n)
+        house.clock.advance(50)
+        await house.intake.completion.complete_idle()
+    assert (await house.found(recording)).in_progress
+
+
+async def test_what_another_node_holds_is_not_ended_here(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    house.spool = MemorySpool()
+    house.begin()
+    house.clock.advance(3600)
+    await house.intake.completion.complete_idle()
+    assert (await house.found(recording)).in_progress
+
+
+async def test_many_idle_recordings_end_in_one_go(house: IntakeHouse) -> None:
+    recordings = [await house.recording() for _ in range(450)]
+    house.clock.advance(3600)
+    await house.intake.completion.complete_idle()
+    assert {(await house.found(r)).status for r in recordings} == {"failed"}
+
+
+async def test_a_take_on_its_way_keeps_the_recording_from_completing(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    known = await house.intake.open.get(recording)
+    known.users += 1
+    house.clock.advance(3600)
+    await house.intake.completion.complete_idle()
+    assert (await house.found(recording)).in_progress
+
+
+async def test_two_who_complete_at_once_tell_it_once(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    await asyncio.gather(*(complete(house, recording) for _ in range(5)))
+    assert (await house.events(recording)).count("recording.completed") == 1
+
+
+async def test_its_sound_is_the_same_before_and_after(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    before = await house.heard(recording)
+    await complete(house, recording)
+    assert np.array_equal(await house.heard(recording), before)

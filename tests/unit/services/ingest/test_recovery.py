@@ -1,0 +1,101 @@
+"""After a crash: everything that was acknowledged plays, and the recording is marked."""
+
+import numpy as np
+import pytest
+from tests.unit.services.ingest.intakehouse import CALLER, IntakeHouse, speech
+
+from callvault.audio.pcm import DECODERS
+from callvault.domain.lane import OpenSpool
+from callvault.domain.unit import Unit
+from callvault.services.ingest.rounds import MOVE_SECONDS, QUIET_SECONDS
+
+ulaw = DECODERS["pcmu"]
+
+
+@pytest.fixture
+def house() -> IntakeHouse:
+    return IntakeHouse()
+
+
+async def crash(house: IntakeHouse) -> int:
+    house.begin()
+    return await house.intake.recovery.recover()
+
+
+async def rounds(house: IntakeHouse, seconds: float) -> None:
+    house.clock.advance(seconds)
+    await house.intake.rounds.round()
+
+
+async def test_a_recording_cut_off_plays_up_to_the_cut(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    assert await crash(house) == 1
+    await rounds(house, 0)
+    await rounds(house, MOVE_SECONDS + 1)
+    assert list(house.spool.holdings()) == []
+    await rounds(house, 400)
+    await house.intake.completion.complete_idle()
+    done = await house.found(recording)
+    assert (done.status, done.ended_by, done.duration_us) == ("completed", "interrupted", 1_000_000)
+    assert np.array_equal(await house.heard(recording), ulaw(speech(8000)))
+    assert await house.all(OpenSpool) == []
+
+
+async def test_it_goes_on_when_more_comes(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    await crash(house)
+    await house.put(recording, 2, speech(8000, 2), ms=1000)
+    await rounds(house, 0)
+    await rounds(house, MOVE_SECONDS + 1)
+    assert np.array_equal(await house.heard(recording), ulaw(speech(8000) + speech(8000, 2)))
+
+
+async def test_to_recover_again_and_again_changes_nothing(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    for _ in range(3):
+        assert await crash(house) == 1
+        await house.intake.recovery.recover()
+        await rounds(house, 0)
+        await rounds(house, MOVE_SECONDS + 1)
+    assert [mark.take for mark in await house.marks(recording)] == [1]
+    await rounds(house, QUIET_SECONDS + 1)
+    assert [row.detail["cut"] for row in await house.all(OpenSpool)] == ["1"]
+
+
+async def test_a_recording_that_had_ended_completes(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    house.blobs.away = True
+    await house.intake.completion.end(CALLER, await house.intake.open.get(recording), "completed")
+    house.blobs.away = False
+    await crash(house)
+    await rounds(house, 0)
+    await rounds(house, 2)
+    assert (await house.found(recording)).status == "completed"
+
+
+async def test_a_spool_whose_row_was_never_written_is_found_too(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    (row,) = await house.all(OpenSpool)
+    unit = Unit()
+    unit.remove(row)
+    await house.store.commit(unit)
+    assert await crash(house) == 1
+    await rounds(house, 0)
+    await rounds(house, MOVE_SECONDS + 1)
+    assert [mark.take for mark in await house.marks(recording)] == [1]
+
+
+async def test_a_deleted_recordings_sound_is_let_go(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    await house.recordings.delete(CALLER, recording)
+    await crash(house)
+    await rounds(house, 0)
+    await rounds(house, MOVE_SECONDS + 1)
+    await rounds(house, QUIET_SECONDS + 1)
+    assert (list(house.spool.holdings()), await house.all(OpenSpool)) == ([], [])
