@@ -13,6 +13,7 @@ from callvault.domain.errors import AlreadyThere, CallerFault, IdempotencyConfli
 from callvault.domain.idempotency import IdempotentRequest
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
+from callvault.ports.jobs import Duty
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 
@@ -23,6 +24,7 @@ WAIT_SECONDS = 15.0
 LOOK_SECONDS = 0.05
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
 SWEEP = 500
+SWEEP_EVERY_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +70,18 @@ class Idempotency:
             waited += LOOK_SECONDS
         raise IdempotencyConflict
 
-    async def sweep(self) -> int:
-        """Forgets what is too old to be asked for again; how many that were."""
+    def duties(self) -> list[Duty]:
+        return [Duty("forget old requests", self.sweep, SWEEP_EVERY_SECONDS)]
+
+    async def sweep(self) -> bool:
+        """Forgets what is too old to be asked for again; whether there may be more of it."""
         old = Query(IdempotentRequest).where("claimed_ms", "<", self._clock.now_ms() - KEPT_MS)
         found = await self._store.find(old.by("claimed_ms", "workspace_id", "key").page(SWEEP))
         unit = Unit()
         unit.remove(*found)
-        await self._store.commit(unit)
-        return len(found)
+        if found:
+            await self._store.commit(unit)
+        return len(found) == SWEEP
 
     async def _claim(
         self, known: IdempotentRequest | None, workspace_id: str, key: str, print_: str

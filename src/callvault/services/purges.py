@@ -34,8 +34,8 @@ class Purges:
     def __init__(self, store: Store, blobs: Blobs) -> None:
         self._store, self._blobs = store, blobs
 
-    def kind(self) -> JobKind:
-        return JobKind(PURGE, self.run, at_once=2)
+    def kinds(self) -> list[JobKind]:
+        return [JobKind(PURGE, self.run, at_once=2)]
 
     async def run(self, job: Job, progress: Progress) -> dict[str, Json]:
         """Done again from wherever it was cut off; done twice, the second time finds nothing."""

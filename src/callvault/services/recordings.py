@@ -28,6 +28,7 @@ from callvault.services.witness import Witness
 DAY_MS = 86_400_000
 RETENTION_DAYS_MAX = 36_500
 TAGS_MAX = 64
+TOUCH_MS = 2_000
 TAG_MAX = 128
 
 
@@ -155,6 +156,16 @@ class Recordings:
         self._witness.of_recording(unit, caller, Action.CHANGE_RECORDING, changed, "recording.updated", changed=fields)
         await self._store.commit(unit)
         return changed
+
+    @again_when_stale
+    async def touch(self, recording_id: str) -> None:
+        """A word of it came in, though no sound that counts yet: it is not idle."""
+        recording, now = await self._store.get(Recording, recording_id), self._clock.now_ms()
+        if recording is None or not recording.in_progress or now - recording.last_heard_ms < TOUCH_MS:
+            return
+        unit = Unit()
+        unit.change(replace(recording, last_heard_ms=now, version=recording.version + 1))
+        await self._store.commit(unit)
 
     @again_when_stale
     async def delete(self, caller: Caller, recording_id: str, cause: str = "deleted") -> Recording:

@@ -3,8 +3,10 @@
 import asyncio
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import BinaryIO
 
 from callvault.domain.access import Action, Caller, Principal
 from callvault.domain.errors import (
@@ -23,9 +25,11 @@ from callvault.domain.stored import StoredObject
 from callvault.domain.unit import Unit
 from callvault.domain.upload import Upload
 from callvault.ports.blobs import Blobs
+from callvault.ports.jobs import Duty
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
+from callvault.services.partsfile import PartsFile
 from callvault.services.recordings import Recordings
 
 PART_BYTES = 4 << 20
@@ -35,6 +39,9 @@ KEPT_MS = 24 * 3_600_000
 ASSEMBLE = "assemble"
 ALGORITHMS = ("sha1", "sha256", "md5")
 SWEEP = 100
+SWEEP_EVERY_SECONDS = 600.0
+TOUCH_SECONDS = 3.0
+TOUCHED_MOST = 10_000
 
 Unlock = Callable[[str], Awaitable[None]]
 """The workspace's keys are in the keyring when it returns."""
@@ -66,6 +73,7 @@ class Uploads:
     ) -> None:
         self._store, self._blobs, self._clock, self._ids = store, blobs, clock, ids
         self._access, self._recordings, self._unlock = access, recordings, unlock
+        self._touched: OrderedDict[str, float] = OrderedDict()
 
     async def begin(
         self,
@@ -150,14 +158,17 @@ class Uploads:
         query = query.where("key", ">", upload.prefix).where("key", "<", upload.prefix + "\x7f")
         return list(await self._store.find(query.by("key")))
 
-    def read(self, parts: list[StoredObject]) -> Iterator[bytes]:
-        """The file; blocks."""
-        for part in parts:
-            yield from self._blobs.stream(part)
+    async def open(self, upload: Upload) -> BinaryIO:
+        """The file, for threads: reading it blocks."""
+        await self._unlock(upload.workspace_id)
+        return PartsFile(self._blobs, await self.parts(upload)).buffered()
+
+    def duties(self) -> list[Duty]:
+        return [Duty("discard uploads left behind", self.sweep, SWEEP_EVERY_SECONDS)]
 
     async def sweep(self) -> bool:
-        """Discards what was left behind; whether there may be more of it."""
-        old = Query(Upload).where("expires_ms", "<=", self._clock.now_ms()).where("completed_ms", "is null")
+        """Discards what was left behind, and files that could not be taken in; whether there may be more of it."""
+        old = Query(Upload).where("expires_ms", "<=", self._clock.now_ms())
         found = await self._store.find(old.by("expires_ms", "id").page(SWEEP))
         for upload in found:
             await self.discard(upload)
@@ -169,6 +180,7 @@ class Uploads:
             async for chunk in chunks:
                 self._fits(upload, len(rest) + len(chunk))
                 rest += chunk
+                await self._touch(upload)
                 if len(rest) >= PART_BYTES:
                     upload = await self._grown(upload, [await self._put(upload, upload.offset, bytes(rest))])
                     rest.clear()
@@ -189,6 +201,7 @@ class Uploads:
                 received = sum(part.size for part in parts)
                 self._fits(upload, received + len(rest) + len(chunk))
                 rest += chunk
+                await self._touch(upload)
                 if len(rest) >= PART_BYTES:
                     parts.append(await self._put(upload, upload.offset + received, bytes(rest)))
                     rest.clear()
@@ -200,6 +213,16 @@ class Uploads:
         finally:
             await asyncio.shield(self._destroy(parts))
         return grown
+
+    async def _touch(self, upload: Upload) -> None:
+        """A recording is not idle while its file comes in."""
+        now = self._clock.monotonic()
+        if now - self._touched.get(upload.recording_id, -TOUCH_SECONDS) >= TOUCH_SECONDS:
+            self._touched[upload.recording_id] = now
+            self._touched.move_to_end(upload.recording_id)
+            while len(self._touched) > TOUCHED_MOST:
+                self._touched.popitem(last=False)
+            await self._recordings.touch(upload.recording_id)
 
     def _fits(self, upload: Upload, received: int) -> None:
         if upload.offset + received > upload.length:

@@ -48,7 +48,7 @@ class Desk:
         return await self.uploads.begin(ME, made.recording.id, length, channels=("customer", "assistant"))
 
     async def content(self, upload: Upload) -> bytes:
-        return b"".join(self.uploads.read(await self.uploads.parts(upload)))
+        return (await self.uploads.open(upload)).read()
 
 
 @pytest.fixture
@@ -177,8 +177,15 @@ async def test_an_upload_left_behind_expires_and_is_swept(desk: Desk) -> None:
     with pytest.raises(Missing):
         await desk.uploads.get(ME, left.id)
     assert await desk.uploads.sweep() is False
-    assert [upload.id for upload in await desk.house.all(Upload)] == [whole.id]
-    assert list(desk.blobs.objects.values()) == [b"abc"]
+    assert await desk.house.all(Upload) == [] and desk.blobs.objects == {}
+
+
+async def test_a_recording_is_not_idle_while_its_file_comes_in(desk: Desk) -> None:
+    upload = await desk.begun(100)
+    before = (await desk.house.recordings.retrieve(ME, upload.recording_id)).last_heard_ms
+    desk.house.clock.advance(60)
+    await desk.uploads.append(ME, upload.id, 0, sent(b"x" * 60))
+    assert (await desk.house.recordings.retrieve(ME, upload.recording_id)).last_heard_ms == before + 60_000
 
 
 async def test_an_upload_is_for_the_key_that_began_it(desk: Desk) -> None:

@@ -1,0 +1,42 @@
+"""Assembly: the job that takes in a file that was uploaded by parts, and completes its recording if that was asked."""
+
+from callvault.domain.access import SYSTEM
+from callvault.domain.ids import Json
+from callvault.domain.job import Job
+from callvault.domain.upload import Upload
+from callvault.ports.jobs import JobKind, Progress
+from callvault.ports.store import Store
+from callvault.services.ingest.completion import Completion
+from callvault.services.ingest.files import MIXED, FiledSound, Files
+from callvault.services.uploads import ASSEMBLE, Uploads
+
+
+class Assembly:
+    def __init__(self, store: Store, uploads: Uploads, files: Files, completion: Completion) -> None:
+        self._store, self._uploads, self._files, self._completion = store, uploads, files, completion
+
+    def kinds(self) -> list[JobKind]:
+        return [JobKind(ASSEMBLE, self.run, at_once=2)]
+
+    async def run(self, job: Job, progress: Progress) -> dict[str, Json]:
+        """Done again, it finds the same file there already. A file that is no sound fails the job; its parts stay
+        until the upload expires."""
+        upload = await self._store.get(Upload, str(job.arguments["upload"]))
+        if upload is None:
+            # An earlier run was cut off behind its last step.
+            return {}
+        filed = await self._file(upload)
+        if upload.complete:
+            await self._completion.complete(SYSTEM, upload.recording_id)
+        await self._uploads.discard(upload)
+        return {"lanes": list(filed.lanes), "rate": filed.rate, "samples": filed.samples, "damage": filed.damage}
+
+    async def _file(self, upload: Upload) -> FiledSound:
+        with await self._uploads.open(upload) as source:
+            return await self._files.put(
+                SYSTEM,
+                upload.recording_id,
+                source,
+                channels=upload.channels or (MIXED,),
+                media_type=upload.media_type or "application/octet-stream",
+            )
