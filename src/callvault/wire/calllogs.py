@@ -50,7 +50,7 @@ def _split(pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield from whole
             held, size = [last], len(last)
         if size > LINE_MAX:
-            break
+            break  # Its reader refuses it.
     yield b"".join(held)
 
 
