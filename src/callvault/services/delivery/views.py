@@ -37,11 +37,11 @@ class View:
     def __init__(self, sound: Sound, name: str, rate: int, blobs: Blobs, takes: CodedTakes) -> None:
         self.sound, self.name, self.rate = sound, name, rate
         self.channels = count_of(name)
-        self._blobs, self._takes = blobs, takes
-        self._parts = parts(sound.stretches, rate)
+        self.blobs, self.takes = blobs, takes
+        self.parts = parts(sound.stretches, rate)
         self._lanes: dict[tuple[str, str], LaneFrames] = {}
         self._busy = threading.Lock()
-        self.frames = self._parts[-1].stop if self._parts else 0
+        self.frames = self.parts[-1].stop if self.parts else 0
         self.wav_header = wav.header(rate, self.channels, self.frames)
         self.length = wav.file_length(self.channels, self.frames)
         self.etag = f'"{_fingerprint(sound, name, rate)}"'
@@ -61,7 +61,7 @@ class View:
         """Frames as rows of their channels' samples."""
         out = np.zeros((max(last - first, 0), self.channels), np.int16)
         with self._busy:
-            for part in under(self._parts, first, last):
+            for part in under(self.parts, first, last):
                 out[part.at - first : part.stop - first] = self._part(part)
         return out
 
@@ -106,7 +106,7 @@ class View:
     def _heard(self, lane: LaneTimeline, part: Part[Timeline]) -> Samples:
         key = (part.timeline.recording_id, lane.lane.name)
         if key not in self._lanes:
-            self._lanes[key] = LaneFrames(lane, self.rate, self._blobs, self._takes)
+            self._lanes[key] = LaneFrames(lane, self.rate, self.blobs, self.takes)
         samples = self._lanes[key].frames(part.start, part.end)
         masks = [mask for mask in self.sound.masks if mask.lane == lane.lane.name]
         samples = samples.copy() if masks else samples
@@ -123,8 +123,7 @@ class View:
 
 class Views:
     def __init__(self, timelines: Timelines, blobs: Blobs, codecs: Codecs) -> None:
-        self._timelines, self._blobs = timelines, blobs
-        self._takes = CodedTakes(codecs)
+        self.timelines, self.blobs, self.takes = timelines, blobs, CodedTakes(codecs)
 
     async def open(self, recording: Recording, view: str = "mono", rate: int = 0, *, live: bool = False) -> View:
         """A view of the very version that is given, at a rate, or at the highest of the lanes in it.
@@ -138,9 +137,9 @@ class Views:
             raise Missing(what="recording")
         if (recording.in_progress or recording.status == "processing") and not live:
             raise RecordingInProgress
-        sound = await self._timelines.sound(recording, live=live)
+        sound = await self.timelines.sound(recording, live=live)
         best = max((lane.lane.rate for lane in lanes_heard(view, sound)), default=RATE_OF_SILENCE)
-        return View(sound, view, rate or best, self._blobs, self._takes)
+        return View(sound, view, rate or best, self.blobs, self.takes)
 
 
 def _fingerprint(sound: Sound, name: str, rate: int) -> str:
