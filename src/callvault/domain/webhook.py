@@ -59,7 +59,11 @@ class WebhookEndpoint:
     version: int = 1
 
     def wants(self, event: Event) -> bool:
-        if event.position <= self.from_position or (event.readers is not None and self.member_id not in event.readers):
+        return event.position > self.from_position and self.hears(event)
+
+    def hears(self, event: Event) -> bool:
+        """Whether it may be told of it, and asked to be; if need be of what happened before it was there."""
+        if event.readers is not None and self.member_id not in event.readers:
             return False
         return not self.event_types or any(fnmatchcase(event.type, wanted) for wanted in self.event_types)
 

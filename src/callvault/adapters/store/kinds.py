@@ -122,7 +122,7 @@ KINDS = (
         Delivery,
         "deliveries",
         ("id",),
-        indexes=(("endpoint_id", *_NEWEST), ("endpoint_id", "state", *_NEWEST), _NEWEST),
+        indexes=(("endpoint_id", *_NEWEST), ("endpoint_id", "state", *_NEWEST), _NEWEST, ("state", "due_ms", "id")),
     ),
     Kind(OutboxCursor, "outbox_cursors", ("name",)),
 )

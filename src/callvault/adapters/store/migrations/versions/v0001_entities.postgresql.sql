@@ -136,6 +136,8 @@ CREATE INDEX ix_deliveries_endpoint_id_created_ms_id ON deliveries (endpoint_id,
 
 CREATE INDEX ix_deliveries_endpoint_id_state_created_ms_id ON deliveries (endpoint_id, state, created_ms, id);
 
+CREATE INDEX ix_deliveries_state_due_ms_id ON deliveries (state, due_ms, id);
+
 CREATE TABLE derivations (
   parent_id TEXT COLLATE "C" NOT NULL,
   child_id TEXT COLLATE "C" NOT NULL,

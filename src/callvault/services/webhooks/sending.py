@@ -1,0 +1,175 @@
+"""Sends deliveries: an attempt, and then the next in its time, until the endpoint has answered or the last is made."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+from callvault.domain.access import SYSTEM
+from callvault.domain.errors import Fault, PassingFault, StaleWrite, TooManyRequests
+from callvault.domain.event import Event
+from callvault.domain.ids import Json
+from callvault.domain.job import Job
+from callvault.domain.unit import Unit
+from callvault.domain.webhook import (
+    BODY_LIMIT,
+    DISABLED_AFTER_MS,
+    GONE,
+    Attempt,
+    Delivery,
+    WebhookEndpoint,
+    next_due_ms,
+)
+from callvault.ports.jobs import JobKind, Progress
+from callvault.ports.store import Store
+from callvault.ports.system import Clock, Ids
+from callvault.ports.webhooks import Answer, Sender
+from callvault.services.audit import Audit
+from callvault.services.webhooks.dialects import MessageForms, Rendering
+from callvault.services.webhooks.endpoints import Endpoints
+from callvault.services.webhooks.planning import SEND, Planning
+
+ANSWER_CHARACTERS = 500
+AT_ONCE = 32
+AT_ONCE_TO_ONE = 8
+"""So that an endpoint which answers slowly does not keep the others waiting; the rest of its messages come back."""
+Conclude = Callable[[Unit, Delivery, WebhookEndpoint], None]
+
+
+class Sending:
+    def __init__(
+        self,
+        store: Store,
+        endpoints: Endpoints,
+        planning: Planning,
+        sender: Sender,
+        forms: MessageForms,
+        *,
+        clock: Clock,
+        ids: Ids,
+        audit: Audit,
+    ) -> None:
+        self._store, self._endpoints, self._planning = store, endpoints, planning
+        self._sender, self._forms = sender, forms
+        self._clock, self._ids, self._audit = clock, ids, audit
+        self._under_way: Counter[str] = Counter()
+
+    def job_kinds(self) -> list[JobKind]:
+        return [JobKind(SEND, self.send, at_once=AT_ONCE, attempts=100_000)]
+
+    async def send(self, job: Job, progress: Progress) -> dict[str, Json] | None:
+        """Sent again, under the same id, when it was cut off between the sending and the writing down."""
+        delivery = await self._current(job)
+        endpoint = await self._store.get(WebhookEndpoint, delivery.endpoint_id) if delivery else None
+        if delivery is None:
+            return None
+        if endpoint is None:
+            unit = Unit()
+            unit.remove(delivery)
+            await progress.finish(unit)
+            return None
+        if self._under_way[endpoint.id] >= AT_ONCE_TO_ONE:
+            raise TooManyRequests
+        self._under_way[endpoint.id] += 1
+        try:
+            conclude = await self._attempted(delivery, endpoint)
+        finally:
+            self._under_way[endpoint.id] -= 1
+        await self._write(job, progress, delivery, endpoint, conclude)
+        return None
+
+    async def _current(self, job: Job) -> Delivery | None:
+        """The delivery, if it is still as it was when the job was made."""
+        delivery = await self._store.get(Delivery, job.arguments["delivery"])
+        planned = delivery and delivery.state == "pending" and delivery.version == job.arguments["version"]
+        return delivery if planned else None
+
+    async def _attempted(self, delivery: Delivery, endpoint: WebhookEndpoint) -> Conclude:
+        """What is to be written down of an attempt, whatever the rows are by then."""
+        if not endpoint.enabled:
+            return self._closing("the endpoint is disabled")
+        try:
+            rendering = await self._rendered(delivery, endpoint)
+            if rendering is None:
+                return self._closing("there is nothing to tell any more")
+            if len(rendering.body) >= BODY_LIMIT:
+                return self._closing("the message is too large")
+            headers = await self._endpoints.headers(endpoint, delivery.id, rendering.body)
+        except PassingFault:
+            raise
+        except Fault as fault:
+            return self._closing(fault.code)
+        answer = await self._sender.send(endpoint.url, {**rendering.headers, **headers}, rendering.body)
+        attempt = Attempt(
+            at_ms=self._clock.now_ms(),
+            milliseconds=answer.milliseconds,
+            status=answer.status,
+            error=answer.error,
+            answer=answer.body.decode(errors="replace").replace("\x00", "")[:ANSWER_CHARACTERS],
+        )
+        return lambda unit, delivery, endpoint: self._conclude(unit, delivery.after(attempt), endpoint, answer)
+
+    async def _rendered(self, delivery: Delivery, endpoint: WebhookEndpoint) -> Rendering | None:
+        event = await self._store.get(Event, delivery.event_id)
+        return await self._forms.of(endpoint.dialect).render(event, endpoint) if event else None
+
+    async def _write(
+        self, job: Job, progress: Progress, delivery: Delivery, endpoint: WebhookEndpoint, conclude: Conclude
+    ) -> None:
+        """The attempt is made: when the rows were changed meanwhile it is written on top of that, not made again."""
+        while True:
+            unit = Unit()
+            conclude(unit, delivery, endpoint)
+            try:
+                return await progress.finish(unit, {"delivery": delivery.id})
+            except StaleWrite:
+                fresh, there = await self._current(job), await self._store.get(WebhookEndpoint, endpoint.id)
+                if fresh is None or there is None:
+                    return None  # replayed, or gone with its endpoint
+                delivery, endpoint = fresh, there
+
+    def _closing(self, why: str) -> Conclude:
+        def close(unit: Unit, delivery: Delivery, endpoint: WebhookEndpoint) -> None:
+            unit.change(replace(delivery, state="failed", failure=why, version=delivery.version + 1))
+
+        return close
+
+    def _conclude(self, unit: Unit, delivery: Delivery, endpoint: WebhookEndpoint, answer: Answer) -> None:
+        now = self._clock.now_ms()
+        if answer.status is not None and 200 <= answer.status < 300:
+            unit.change(replace(delivery, state="delivered", failure=None))
+            if endpoint.failing_since_ms is not None:
+                unit.change(replace(endpoint, failing_since_ms=None, version=endpoint.version + 1))
+            return
+        since_ms = now if endpoint.failing_since_ms is None else endpoint.failing_since_ms
+        why = "gone" if answer.status == GONE else "failing" if now - since_ms >= DISABLED_AFTER_MS else None
+        if why:
+            unit.change(replace(delivery, state="failed", failure=f"the endpoint was disabled: {why}"))
+            self._disable(unit, endpoint, why)
+            return
+        self._postpone(unit, delivery, answer)
+        if endpoint.failing_since_ms is None:
+            unit.change(replace(endpoint, failing_since_ms=now, version=endpoint.version + 1))
+
+    def _postpone(self, unit: Unit, delivery: Delivery, answer: Answer) -> None:
+        jitter = int.from_bytes(self._ids.secret(2), "big") / 0xFFFF
+        due_ms = next_due_ms(delivery.tries, self._clock.now_ms(), jitter, answer.retry_after_seconds)
+        if due_ms is None:
+            unit.change(replace(delivery, state="failed", failure="every attempt failed"))
+        else:
+            postponed = replace(delivery, due_ms=due_ms)
+            unit.change(postponed)
+            self._planning.enqueue(unit, postponed)
+
+    def _disable(self, unit: Unit, endpoint: WebhookEndpoint, why: str) -> None:
+        now = self._clock.now_ms()
+        unit.change(replace(endpoint, enabled=False, disabled_reason=why, updated_ms=now, version=endpoint.version + 1))
+        event = Event(
+            id=self._ids.uuid(),
+            workspace_id=endpoint.workspace_id,
+            type="webhook_endpoint.disabled",
+            created_ms=now,
+            data={"endpointId": endpoint.id, "reason": why},
+        )
+        unit.tell(event)
+        name = f"webhook_endpoint:{endpoint.id}"
+        unit.note(self._audit.entry(SYSTEM, "webhooks.disable", endpoint.workspace_id, name, "done", reason=why))
