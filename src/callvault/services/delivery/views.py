@@ -15,7 +15,6 @@ from callvault.audio.mix import Samples, beep, interleaved, silence, stretch
 from callvault.domain.errors import Malformed, Missing, RecordingInProgress
 from callvault.domain.recording import Mask, Recording
 from callvault.ports.blobs import Blobs
-from callvault.ports.codecs import Codecs
 from callvault.services.delivery.channels import channels_of, count_of, lanes_heard
 from callvault.services.delivery.lanes import LaneFrames
 from callvault.services.delivery.takes import CodedTakes
@@ -122,8 +121,8 @@ class View:
 
 
 class Views:
-    def __init__(self, timelines: Timelines, blobs: Blobs, codecs: Codecs) -> None:
-        self.timelines, self.blobs, self.takes = timelines, blobs, CodedTakes(codecs)
+    def __init__(self, timelines: Timelines, blobs: Blobs, takes: CodedTakes) -> None:
+        self.timelines, self.blobs, self.takes = timelines, blobs, takes
 
     async def open(self, recording: Recording, view: str = "mono", rate: int = 0, *, live: bool = False) -> View:
         """A view of the very version that is given, at a rate, or at the highest of the lanes in it.

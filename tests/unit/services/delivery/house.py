@@ -13,6 +13,7 @@ from callvault.audio.pcm import Samples
 from callvault.domain.recording import Recording
 from callvault.domain.stored import StoredObject
 from callvault.ports.codecs import SoundFormat, SoundLimits
+from callvault.services.delivery.takes import CodedTakes
 from callvault.services.delivery.views import View, Views
 from callvault.services.timelines import Timelines
 
@@ -69,7 +70,8 @@ class House:
     def __post_init__(self) -> None:
         self.blobs = CountingBlobs(self.recorder.blobs)
         self.timelines = Timelines(self.recorder.store, self.spool, self.clock)
-        self.views = Views(self.timelines, self.blobs, self.codecs)  # type: ignore[arg-type]
+        takes = CodedTakes(self.codecs)  # type: ignore[arg-type]
+        self.views = Views(self.timelines, self.blobs, takes)  # type: ignore[arg-type]
 
     async def view(self, recording: Recording, view: str = "mono", rate: int = 0, live: bool = False) -> View:
         return await self.views.open(recording, view, rate, live=live)
