@@ -4,7 +4,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -31,12 +31,15 @@ PORTS = (
     "admin.port.grpc",
 )
 """Each is set: one that is not would be its default, or another one's plus 10000."""
+NO_PORTS = {"s3.port.iceberg": 0, "s3.port.lance": 0}
 
 
-@dataclass(frozen=True)
+@dataclass
 class S3Server:
     port: int
-    pid: int
+    ports: dict[str, int]
+    data: str
+    pid: int = 0
     bucket: str = BUCKET
     key_id: str = KEY_ID
     secret: str = SECRET
@@ -61,58 +64,58 @@ class S3Server:
     def credentials(self) -> dict[str, str]:
         return {"access_key_id": self.key_id, "secret_access_key": self.secret}
 
+    def start(self, folder: Path, owner: int) -> None:
+        Path(self.data).mkdir(exist_ok=True)
+        keys = {"AWS_ACCESS_KEY_ID": self.key_id, "AWS_SECRET_ACCESS_KEY": self.secret}
+        self.pid = keep(self._command(folder), folder, owner, _sockets(self.ports), **keys)
+        if not _answers(self.port, self.pid):
+            raise RuntimeError("SeaweedFS does not start: did somebody take one of its ports?")
+
+    def restart(self) -> None:
+        """With the same addresses and whatever was on disk."""
+        self.start(_folder(), run_owner())
+
     def kill(self) -> None:
         """As a power cut would; its keeper clears away after it."""
         process = psutil.Process(self.pid)
         process.kill()
         psutil.wait_procs([process], timeout=10)
 
+    def _command(self, folder: Path) -> list[str]:
+        weed = Path(sys.executable).with_name("weed")
+        own = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={self.data}", f"-s3.port={self.port}"]
+        numbers = [f"-{name}={number}" for name, number in self.ports.items()]
+        sockets = [f"-filer.localSocket={folder}/f.sock", f"-s3.localSocket={folder}/s.sock"]
+        quiet = ["-master.telemetry=false", "-webdav=false", "-admin.ui=false"]
+        strict = ["-s3.autoCreateBucket=false", "-s3.domainName=s3.test", f"-bucket={self.bucket}"]
+        return [str(weed), "mini", *own, *numbers, *sockets, *quiet, *strict]
+
 
 @pytest.fixture(scope="session")
 def s3_server() -> S3Server:
     """One for the whole run, shared by all workers."""
-    return S3Server(**shared("s3", start_s3))
+    return S3Server(**shared("s3", lambda folder, owner: asdict(_started(folder, folder / "data", owner))))
 
 
 @pytest.fixture
-def own_s3_server() -> Iterator[S3Server]:
+def own_s3_server(tmp_path: Path) -> Iterator[S3Server]:
     """One for this test alone, which may kill it."""
-    server = S3Server(**start_s3(Path(tempfile.mkdtemp(prefix="callvault-test-")), run_owner()))
+    server = _started(_folder(), tmp_path / "s3", run_owner())
     yield server
     if psutil.pid_exists(server.pid):
         server.kill()
 
 
-def start_s3(folder: Path, owner: int) -> dict[str, int]:
-    for _ in range(3):
-        port, *others = free_ports(1 + len(PORTS))
-        ports = dict(zip(PORTS, others, strict=True))
-        keys = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
-        pid = keep(_command(folder, port, ports), folder, owner, _sockets(ports), **keys)
-        if _answers(port, pid):
-            return {"port": port, "pid": pid}
-        # Somebody took one of its ports: its keeper has removed the folder.
-        folder.mkdir(exist_ok=True)
-    raise RuntimeError("SeaweedFS does not start")
+def _started(folder: Path, data: Path, owner: int) -> S3Server:
+    port, *others = free_ports(1 + len(PORTS))
+    server = S3Server(port, {**dict(zip(PORTS, others, strict=True)), **NO_PORTS}, str(data))
+    server.start(folder, owner)
+    return server
 
 
-def _command(folder: Path, port: int, ports: dict[str, int]) -> list[str]:
-    weed = Path(sys.executable).with_name("weed")
-    data = folder / "data"
-    data.mkdir(exist_ok=True)
-    own = ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={data}", f"-s3.port={port}", f"-bucket={BUCKET}"]
-    sockets = [f"-filer.localSocket={folder}/f.sock", f"-s3.localSocket={folder}/s.sock"]
-    quiet = ["-master.telemetry=false", "-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
-    strict = ["-s3.autoCreateBucket=false", "-s3.domainName=s3.test"]
-    return [
-        str(weed),
-        "mini",
-        *own,
-        *(f"-{name}={number}" for name, number in ports.items()),
-        *sockets,
-        *quiet,
-        *strict,
-    ]
+def _folder() -> Path:
+    """Its keeper removes it."""
+    return Path(tempfile.mkdtemp(prefix="callvault-test-s3-"))
 
 
 def _sockets(ports: dict[str, int]) -> list[str]:

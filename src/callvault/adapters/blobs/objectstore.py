@@ -9,7 +9,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from callvault.adapters.blobs.measure import Measured, checked, exactly, span
-from callvault.adapters.blobs.objectstore_faults import fault
+from callvault.adapters.blobs.objectstore_faults import fault, is_beyond_the_end
 from callvault.adapters.blobs.probe import probe
 from callvault.domain.errors import BlobExists, BlobMissing
 from callvault.domain.stored import StoredObject
@@ -95,7 +95,7 @@ class ObjectStoreBlobs:
             try:
                 return obstore.get_range(self._store, key, start=start, end=end).to_bytes()
             except BaseError as error:
-                if "416" in str(error)[:1000]:
+                if is_beyond_the_end(error):
                     return b""
                 raise
 

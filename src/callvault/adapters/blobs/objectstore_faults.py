@@ -13,8 +13,7 @@ _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
 
 
 def fault(error: Exception, key: str) -> Fault:
-    text = str(error)[:4000]
-    status, code = (found.group(1) if (found := pattern.search(text)) else "" for pattern in (_STATUS, _CODE))
+    status, code = _found(_STATUS, error), _found(_CODE, error)
     said = f"{status} {code}".strip() or "no answer"
     if isinstance(error, AlreadyExistsError | PreconditionError):
         return BlobExists(key=key)
@@ -27,3 +26,13 @@ def fault(error: Exception, key: str) -> Fault:
     if status[:1] in {"3", "4"} and status not in PASSING:
         return Misconfigured(problems=f"the storage does not take the request ({said}): is its URL right?")
     return BlobsUnavailable(why=said)
+
+
+def is_beyond_the_end(error: Exception) -> bool:
+    """The object ends before the range begins."""
+    return _found(_STATUS, error) == "416"
+
+
+def _found(pattern: re.Pattern[str], error: Exception) -> str:
+    found = pattern.search(str(error)[:4000])
+    return found.group(1) if found else ""
