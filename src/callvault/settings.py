@@ -131,6 +131,9 @@ class Settings:
     log_level: str = setting(_one_of("debug", "info", "warning", "error"), "info", "the least level that is logged")
     access_log: bool = setting(_switch, True, "whether each request is a line in the log")
 
+    secret_files: tuple[Path, ...] = ()
+    """Where secrets were read from, for those who check that nobody else can."""
+
     @property
     def database_url(self) -> str:
         return self.database or f"sqlite:///{self.data.absolute() / 'callvault.db'}"
@@ -161,7 +164,7 @@ def load(environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
     `Misconfigured` with every mistake at once, a line each.
     """
     environ = os.environ if environ is None else environ
-    known = {PREFIX + each.name.upper(): each for each in fields(Settings)}
+    known = {PREFIX + each.name.upper(): each for each in fields(Settings) if each.metadata}
     problems = list(_unknown(environ, known))
     values: dict[str, Any] = {}
     for name, each in known.items():
@@ -174,13 +177,14 @@ def load(environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
             problems.append(f"{name} must be {mistake}{shown}")
     if problems:
         raise Misconfigured(problems="\n".join(problems))
+    values["secret_files"] = tuple(Path(environ[f"{name}_FILE"]) for name in known if environ.get(f"{name}_FILE"))
     return Settings(**values | {name: value for name, value in given.items() if value is not None})
 
 
 def reference() -> str:
     """All settings as a table in Markdown, for the reference page."""
     rows = ["| setting | default | what it is |", "| --- | --- | --- |"]
-    for each in fields(Settings):
+    for each in filter(lambda each: each.metadata, fields(Settings)):
         name = PREFIX + each.name.upper()
         shown = f"`{name}`, `{name}_FILE`" if each.metadata["secret"] else f"`{name}`"
         rows.append(f"| {shown} | {_shown(each.default)} | {each.metadata['about']} |")

@@ -2,6 +2,10 @@
 
 from callvault.bootstrap.adapters import Adapters as Adapters
 from callvault.bootstrap.adapters import migrate as migrate
+from callvault.bootstrap.adapters import open_adapters as open_adapters
+from callvault.bootstrap.adapters import open_store as open_store
+from callvault.bootstrap.adapters import parse_master_key as parse_master_key
+from callvault.bootstrap.adapters import prepare as prepare
 from callvault.bootstrap.assembly import assemble as assemble
 from callvault.bootstrap.house import House as House
 from callvault.bootstrap.house import opened as opened

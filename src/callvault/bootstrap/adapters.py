@@ -22,6 +22,11 @@ from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.settings import Settings
 
+BRING_BACK = (
+    "What is stored was sealed under another: bring that one back, in its file or in CALLVAULT_MASTER_KEY_FILE; "
+    "without it nothing opens any more"
+)
+
 
 @dataclass(slots=True, kw_only=True)
 class Adapters:
@@ -43,6 +48,7 @@ async def open_adapters(settings: Settings, store: Store, node: bool) -> Adapter
     from callvault.adapters.keys.memory import MemoryKeyring
 
     master, text = await _master_key(settings, store)
+    await _prove(master, store)
     keyring = MemoryKeyring(master)
     bare = await asyncio.to_thread(open_blobs, settings.storage_url, settings.storage_credentials)
     return Adapters(
@@ -71,33 +77,49 @@ def _open_spool(settings: Settings, keyring: Keyring, node: bool) -> Spool:
 async def _master_key(settings: Settings, store: Store) -> tuple[MasterKey, str]:
     """The master key and the text it is written as. One is made for a house that has sealed nothing yet; in any
     other its absence is a loss to be told."""
-    from callvault.adapters.keys.master import create_master_key, parse_master_keys, read_master_keys
+    from callvault.adapters.keys.file import FileMasterKeys
+    from callvault.adapters.keys.master import create_master_key, parse_master_keys
 
     if settings.master_key:
         return parse_master_keys(settings.master_key), settings.master_key
     path = settings.master_key_path
-    if path.exists():
-        return read_master_keys(path), path.read_text()
-    if await store.find(Query(WorkspaceKey).by("id").page(1)):
-        why = f"there is no {path.absolute()}, and what is stored was sealed under it: bring it back, or set "
-        raise KeyUnavailable(key="master", why=f"{why}CALLVAULT_MASTER_KEY_FILE")
-    master = await asyncio.to_thread(create_master_key, path)
-    return master, path.read_text()
+    if not path.exists():
+        if await store.find(Query(WorkspaceKey).by("id").page(1)):
+            raise KeyUnavailable(key="master", why=f"there is no {path.absolute()}. {BRING_BACK}")
+        await asyncio.to_thread(create_master_key, path)
+    return FileMasterKeys(path), path.read_text()
 
 
-async def open_store(settings: Settings) -> Store:
-    """Migrates only where it must: what it takes for that is slow to load."""
+async def _prove(master: MasterKey, store: Store) -> None:
+    """A wrong master key is told at once, not by the first who wants to listen."""
+    for key in await store.find(Query(WorkspaceKey).by("id").page(20)):
+        try:
+            master.unwrap(key.wrapped, key.workspace_id)
+        except KeyUnavailable as fault:
+            raise KeyUnavailable(key="master", why=f"{fault.facts['why']}. {BRING_BACK}") from None
+
+
+def parse_master_key(text: str) -> MasterKey:
+    from callvault.adapters.keys.master import parse_master_keys
+
+    return parse_master_keys(text)
+
+
+async def open_store(settings: Settings, *, fresh: bool = True) -> Store:
+    """Migrates only where it must: what it takes for that is slow to load. A house that is not to be a `fresh` one
+    must be there already, as this program would make it."""
     path = _sqlite_path(settings)
     if path is None or path.exists():
         store = _store(settings)
         try:
             await store.check()
             return store
-        except Misconfigured:
+        except Fault as fault:
             await store.close()
-        except Fault:
-            await store.close()
-            raise
+            if not (fresh and isinstance(fault, Misconfigured)):
+                raise
+    elif not fresh:
+        raise Misconfigured(problems=f"there is no vault at {path}: name its folder with --data or CALLVAULT_DATA")
     await asyncio.to_thread(migrate, settings)
     return _store(settings)
 
@@ -130,7 +152,7 @@ def prepare(settings: Settings) -> None:
     try:
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe = settings.data / f".probe-{os.getpid()}"
-        probe.touch()
+        probe.write_bytes(bytes(4096))
         probe.unlink()
     except OSError as error:
         if error.errno == errno.ENOSPC:

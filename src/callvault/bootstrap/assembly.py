@@ -25,6 +25,7 @@ from callvault.services.removal import Removal
 from callvault.services.sealing import Sealing
 from callvault.services.timelines import Timelines
 from callvault.services.transcripts import Transcripts
+from callvault.services.verification import Verification
 from callvault.services.witness import Witness
 from callvault.services.workspaces import Workspaces
 from callvault.settings import Settings
@@ -51,6 +52,7 @@ def assemble(adapters: Adapters, settings: Settings) -> Services:
     clock, ids, store, blobs = adapters.clock, adapters.ids, adapters.store, adapters.blobs
     audit = Audit(store, clock, ids)
     floor = _Floor(clock, ids, store, audit, Access(store, clock, audit), Witness(clock, ids, audit))
+    trail = AuditTrail(store, audit)
     sealing = Sealing(store, adapters.keyring, adapters.master, clock=clock, ids=ids, audit=audit, access=floor.access)
     timelines = Timelines(store, adapters.spool, clock, sealing.ensure)
     calls, recordings = _calls(floor)
@@ -60,11 +62,12 @@ def assemble(adapters: Adapters, settings: Settings) -> Services:
         store=store,
         blobs=blobs,
         audit=audit,
-        audit_trail=AuditTrail(store, audit),
+        audit_trail=trail,
         access=floor.access,
         keys=Keys(store, clock, ids, audit, floor.access),
         workspaces=_workspaces(floor, sealing, settings),
         sealing=sealing,
+        verification=Verification(store, blobs, sealing, trail),
         calls=calls,
         recordings=recordings,
         holds=Holds(store, clock=clock, ids=ids, witness=floor.witness, recordings=recordings),

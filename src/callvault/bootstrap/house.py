@@ -4,13 +4,14 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version as version_of
 from typing import Final
 
 from callvault.bootstrap.adapters import Adapters, open_adapters, open_store, prepare
 from callvault.bootstrap.assembly import assemble
 from callvault.domain.access import OPERATOR
+from callvault.domain.errors import Fault
 from callvault.domain.query import Query
 from callvault.domain.workspace import Workspace
 from callvault.services.house import Services
@@ -47,15 +48,20 @@ class House:
     async def close(self) -> None:
         """What began last ends first; the audit is written to its last entry before the database is let go."""
         self.services.audit.stop()
-        if audit := self._tasks.get("audit"):
-            await asyncio.wait([audit], timeout=STOP_SECONDS)
-        else:
-            await self.services.audit.flush()
-        await self.services.access.write_uses()
-        if lost := self.services.audit.waiting:
-            log.error("%d audit entries could not be written", lost)
-        await asyncio.to_thread(self.adapters.spool.close)
-        await self.services.store.close()
+        async with AsyncExitStack() as ending:
+            ending.push_async_callback(self.services.store.close)
+            ending.push_async_callback(asyncio.to_thread, self.adapters.spool.close)
+            ending.push_async_callback(self._write_down)
+
+    async def _write_down(self) -> None:
+        audit, access = self.services.audit, self.services.access
+        try:
+            if running := self._tasks.get("audit"):
+                await asyncio.wait([running], timeout=STOP_SECONDS)
+            await audit.flush()
+            await access.write_uses()
+        except Fault as fault:
+            log.error("%d audit entries could not be written: %s", audit.waiting, fault)
 
     def _run(self, name: str, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -69,21 +75,18 @@ def _died(name: str, task: "asyncio.Future[None]") -> None:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, *, node: bool = False) -> AsyncIterator[House]:
+async def opened(settings: Settings, *, node: bool = False, fresh: bool = True) -> AsyncIterator[House]:
     """The house with its database brought up to date. A `node` takes in sound: it alone may have its spool open;
-    commands work beside it without one."""
-    await asyncio.to_thread(prepare, settings)
-    store = await open_store(settings)
-    try:
+    commands work beside it without one. Unless it may be a `fresh` one, it must be there."""
+    async with AsyncExitStack() as stack:
+        store = await open_store(settings, fresh=fresh)
+        stack.push_async_callback(store.close)
+        await asyncio.to_thread(prepare, settings)
         adapters = await open_adapters(settings, store, node)
-    except BaseException:
-        await store.close()
-        raise
-    house = House(assemble(adapters, settings), adapters, settings)
-    try:
+        house = House(assemble(adapters, settings), adapters, settings)
+        stack.pop_all()
+        stack.push_async_callback(house.close)
         yield house
-    finally:
-        await house.close()
 
 
 def web_options(settings: Settings) -> Options:

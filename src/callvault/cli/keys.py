@@ -60,7 +60,7 @@ def create(  # noqa: PLR0917 - click hands each option over
             expires_ms=expires_ms,
         )
 
-    name, made = in_house(data, work)
+    name, made = in_house(data, work, fresh=True)
     told = {
         "id": made.row.id,
         "key": made.key,

@@ -38,13 +38,14 @@ class Duration(click.ParamType[int]):
         return int(match[1]) * SECONDS[match[2]]
 
 
-def in_house(folder: Path | None, work: Callable[[House], Awaitable[T]]) -> T:
-    """Does the work in a house that is opened for it, beside a server that may be running."""
-    return asyncio.run(_in_house(load(data=folder), work))
+def in_house(folder: Path | None, work: Callable[[House], Awaitable[T]], *, fresh: bool = False) -> T:
+    """Does the work in a house that is opened for it, beside a server that may be running. `fresh` makes one where
+    there is none."""
+    return asyncio.run(_in_house(load(data=folder), work, fresh))
 
 
-async def _in_house(settings: Settings, work: Callable[[House], Awaitable[T]]) -> T:
-    async with opened(settings) as house:
+async def _in_house(settings: Settings, work: Callable[[House], Awaitable[T]], fresh: bool) -> T:
+    async with opened(settings, fresh=fresh) as house:
         return await work(house)
 
 

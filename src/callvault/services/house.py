@@ -19,6 +19,7 @@ from callvault.services.recordings import Recordings
 from callvault.services.sealing import Sealing
 from callvault.services.timelines import Timelines
 from callvault.services.transcripts import Transcripts
+from callvault.services.verification import Verification
 from callvault.services.workspaces import Workspaces
 
 Check = Callable[[], Awaitable[None]]
@@ -37,6 +38,7 @@ class Services:
     keys: Keys
     workspaces: Workspaces
     sealing: Sealing
+    verification: Verification
     calls: Calls
     recordings: Recordings
     holds: Holds
