@@ -151,6 +151,11 @@ async def test_text_that_no_database_holds_is_malformed(store: Store, name: str)
         await store.find(Query(Workspace).where("name", "contains", name))
 
 
+async def test_numbers_that_are_none_are_malformed(store: Store) -> None:
+    with pytest.raises(Malformed):
+        await store.commit(unit_of(call(1, metadata={"x": float("nan")})))
+
+
 # -- units --------------------------------------------------------------------------------------
 
 

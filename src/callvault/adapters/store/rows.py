@@ -120,8 +120,14 @@ def _without_none(hint: Any) -> tuple[Any, bool]:
     return (rest[0] if len(rest) == 1 else object), True
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
 def _dump(value: Any) -> str:
-    return text(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    try:
+        return text(_encode(value))
+    except ValueError:
+        raise Malformed(what="JSON", why="it holds a number that is none") from None
 
 
 def _then(first: Convert | None, second: Convert | None) -> Convert:
