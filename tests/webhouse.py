@@ -10,6 +10,7 @@ import httpx
 
 from callvault.adapters.blobs.memory import MemoryBlobs
 from callvault.adapters.blobs.sealed import SealedBlobs
+from callvault.adapters.codecs.pyav import PyAvCodecs
 from callvault.adapters.keys.master import KeyBytes, MasterKeys
 from callvault.adapters.keys.memory import MemoryKeyring
 from callvault.adapters.spool.memory import MemorySpool
@@ -59,6 +60,7 @@ def memory_adapters(clock: FakeClock | None = None) -> Adapters:
         master=master,
         keyring=keyring,
         spool=MemorySpool(),
+        codecs=PyAvCodecs(),
         link_secrets={"test": b"l" * 32},
     )
 

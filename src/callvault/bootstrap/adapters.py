@@ -16,6 +16,7 @@ from callvault.domain.errors import DiskFull, Fault, KeyUnavailable, Misconfigur
 from callvault.domain.query import Query
 from callvault.domain.workspace import WorkspaceKey
 from callvault.ports.blobs import Blobs, Presigning
+from callvault.ports.codecs import Codecs
 from callvault.ports.keyring import Keyring, MasterKey
 from callvault.ports.spool import Spool
 from callvault.ports.store import Store
@@ -37,6 +38,7 @@ class Adapters:
     master: MasterKey
     keyring: Keyring
     spool: Spool
+    codecs: Codecs
     presigner: Presigning | None = None
     link_secrets: dict[str, bytes] = field(default_factory=dict)
     """By their ids; the first signs."""
@@ -45,6 +47,7 @@ class Adapters:
 async def open_adapters(settings: Settings, store: Store, node: bool) -> Adapters:
     from callvault.adapters.blobs.opening import open_blobs, open_presigner
     from callvault.adapters.blobs.sealed import SealedBlobs
+    from callvault.adapters.codecs.pyav import PyAvCodecs
     from callvault.adapters.keys.memory import MemoryKeyring
 
     master, text = await _master_key(settings, store)
@@ -59,6 +62,7 @@ async def open_adapters(settings: Settings, store: Store, node: bool) -> Adapter
         master=master,
         keyring=keyring,
         spool=await asyncio.to_thread(_open_spool, settings, keyring, node),
+        codecs=PyAvCodecs(),
         presigner=open_presigner(settings.storage_url, settings.storage_credentials),
         link_secrets=link_secrets(settings.link_secret or text.split()),
     )

@@ -12,11 +12,15 @@ from callvault.domain.stored import StorageFacts
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
+from callvault.services.assembly import Assembly
 from callvault.services.audit import Audit, AuditTrail
 from callvault.services.calls import Calls
+from callvault.services.delivery.takes import CodedTakes
+from callvault.services.delivery.views import Views
 from callvault.services.holds import Holds
 from callvault.services.house import Check, Services
 from callvault.services.idempotency import Idempotency
+from callvault.services.ingest.intake import Intake
 from callvault.services.jobs import Jobs
 from callvault.services.keys import Keys
 from callvault.services.purges import Purges
@@ -25,6 +29,7 @@ from callvault.services.removal import Removal
 from callvault.services.sealing import Sealing
 from callvault.services.timelines import Timelines
 from callvault.services.transcripts import Transcripts
+from callvault.services.uploads import Uploads
 from callvault.services.verification import Verification
 from callvault.services.witness import Witness
 from callvault.services.workspaces import Workspaces
@@ -56,6 +61,17 @@ def assemble(adapters: Adapters, settings: Settings) -> Services:
     sealing = Sealing(store, adapters.keyring, adapters.master, clock=clock, ids=ids, audit=audit, access=floor.access)
     timelines = Timelines(store, adapters.spool, clock, sealing.ensure)
     calls, recordings = _calls(floor)
+    views = Views(timelines, blobs, CodedTakes(adapters.codecs))
+    intake = _intake(floor, adapters, timelines, views, sealing)
+    uploads = Uploads(
+        store,
+        blobs,
+        clock=clock,
+        ids=ids,
+        access=floor.access,
+        recordings=recordings,
+        unlock=sealing.ensure,
+    )
     return Services(
         clock=clock,
         ids=ids,
@@ -84,6 +100,11 @@ def assemble(adapters: Adapters, settings: Settings) -> Services:
         jobs=Jobs(store, clock, audit, floor.access),
         idempotency=Idempotency(store, clock, ids),
         purges=Purges(store, blobs),
+        views=views,
+        intake=intake,
+        uploads=uploads,
+        assembly=Assembly(store, uploads, intake.files, intake.completion),
+        scratch=str(settings.data),
         storage=_storage_facts(settings.storage_url),
         checks=_checks(adapters, settings),
         gauges={"audit_entries_waiting": lambda: audit.waiting},
@@ -96,6 +117,22 @@ def _calls(floor: _Floor) -> tuple[Calls, Recordings]:
     calls = Calls(store, clock=clock, ids=ids, access=access, witness=witness, removal=removal)
     recordings = Recordings(store, clock=clock, ids=ids, access=access, witness=witness, removal=removal, calls=calls)
     return calls, recordings
+
+
+def _intake(floor: _Floor, adapters: Adapters, timelines: Timelines, views: Views, sealing: Sealing) -> Intake:
+    return Intake(
+        floor.store,
+        adapters.blobs,
+        adapters.spool,
+        adapters.codecs,
+        clock=floor.clock,
+        ids=floor.ids,
+        access=floor.access,
+        witness=floor.witness,
+        timelines=timelines,
+        views=views,
+        unlock=sealing.ensure,
+    )
 
 
 def _workspaces(floor: _Floor, sealing: Sealing, settings: Settings) -> Workspaces:

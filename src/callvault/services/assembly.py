@@ -3,11 +3,13 @@
 from callvault.domain.access import SYSTEM
 from callvault.domain.ids import Json
 from callvault.domain.job import Job
+from callvault.domain.recording import Recording
+from callvault.domain.stored import Artifact
 from callvault.domain.upload import Upload
 from callvault.ports.jobs import JobKind, Progress
 from callvault.ports.store import Store
 from callvault.services.ingest.completion import Completion
-from callvault.services.ingest.files import MIXED, FiledSound, Files
+from callvault.services.ingest.files import MIXED, SOURCE, FiledSound, Files
 from callvault.services.uploads import ASSEMBLE, Uploads
 
 
@@ -25,11 +27,21 @@ class Assembly:
         if upload is None:
             # An earlier run was cut off behind its last step.
             return {}
-        filed = await self._file(upload)
+        result: dict[str, Json] = {}
+        if not await self._is_in(upload):
+            filed = await self._file(upload)
+            result = {"lanes": [*filed.lanes], "rate": filed.rate, "samples": filed.samples, "damage": filed.damage}
         if upload.complete:
             await self._completion.complete(SYSTEM, upload.recording_id)
         await self._uploads.discard(upload)
-        return {"lanes": list(filed.lanes), "rate": filed.rate, "samples": filed.samples, "damage": filed.damage}
+        return result
+
+    async def _is_in(self, upload: Upload) -> bool:
+        """Whether an earlier run has taken it in and then completed the recording, which takes no file any more."""
+        recording = await self._store.get(Recording, upload.recording_id)
+        source = await self._store.get(Artifact, upload.recording_id, SOURCE)
+        ended = recording is not None and not recording.in_progress
+        return ended and source is not None and source.size == upload.length
 
     async def _file(self, upload: Upload) -> FiledSound:
         with await self._uploads.open(upload) as source:

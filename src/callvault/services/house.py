@@ -8,10 +8,13 @@ from callvault.ports.blobs import Blobs
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
+from callvault.services.assembly import Assembly
 from callvault.services.audit import Audit, AuditTrail
 from callvault.services.calls import Calls
+from callvault.services.delivery.views import Views
 from callvault.services.holds import Holds
 from callvault.services.idempotency import Idempotency
+from callvault.services.ingest.intake import Intake
 from callvault.services.jobs import Jobs
 from callvault.services.keys import Keys
 from callvault.services.purges import Purges
@@ -19,6 +22,7 @@ from callvault.services.recordings import Recordings
 from callvault.services.sealing import Sealing
 from callvault.services.timelines import Timelines
 from callvault.services.transcripts import Transcripts
+from callvault.services.uploads import Uploads
 from callvault.services.verification import Verification
 from callvault.services.workspaces import Workspaces
 
@@ -47,6 +51,12 @@ class Services:
     jobs: Jobs
     idempotency: Idempotency
     purges: Purges
+    views: Views
+    intake: Intake
+    uploads: Uploads
+    assembly: Assembly
+    scratch: str | None = None
+    """The folder for bodies on their way in; None for the system's own."""
     storage: StorageFacts = field(default_factory=StorageFacts)
     checks: Mapping[str, Check] = field(default_factory=dict)
     """`database`, `storage`, `disk` ...: what /readyz and `callvault doctor` ask."""
