@@ -10,8 +10,8 @@ OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "has", "null or 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One condition. `contains`: the text, in any case, is part of the field; `has`: the JSON list has the value;
-    `null or has`: there is no list, or it has."""
+    """One condition. `=` and `!=` take None as a value like others; no range has it. `contains`: the text, in any case,
+    is part of the field; `has`: the JSON list has the value; `null or has`: there is no list, or it has."""
 
     field: str
     """Or several with `|` between: one of them must meet it."""
@@ -30,7 +30,7 @@ class Query(Generic[T]):
     kind: type[T]
     terms: tuple[Term, ...] = ()
     order: tuple[str, ...] = ()
-    """Field names, a leading `-` for descending; the last must make the order total."""
+    """Field names, a leading `-` for descending; the last must make the order total. None stands before everything."""
     after: tuple[Any, ...] | None = None
     """The ordering fields of the last entity of the page before."""
     limit: int | None = None

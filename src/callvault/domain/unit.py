@@ -43,7 +43,7 @@ class Unit:
         self.writes.extend(Write("remove", entity) for entity in entities)
 
     def bump(self, entity: object, **by: int) -> None:
-        """Adds to integer fields where they stand, whatever the version: for counters."""
+        """Adds to integer fields where they stand, whatever the version: for counters. What is gone stays gone."""
         self.writes.append(Write("bump", entity, by))
 
     def tell(self, *events: Event) -> None:
