@@ -12,6 +12,7 @@ from callvault.domain.call import Call
 from callvault.services.transcripts import TURN_MAX, TURNS_MAX, Said
 from callvault.web import sse
 from callvault.web.auth import Asking, House, needs
+from callvault.web.native import hotdocs
 from callvault.web.native.describing import transcript_out, turn_out
 from callvault.web.native.recordingschemas import CallTranscript, TurnOut
 from callvault.web.native.spelling import Asked
@@ -97,12 +98,12 @@ STREAM = Hot(
     "GET",
     "/api/v1/recordings/{id}/transcript/stream",
     stream_transcript,
-    docs={
-        "summary": "Follow what is being said",
-        "tags": ["transcripts"],
-        "description": "Server-sent events: `turn` with history first, then `ended`. `Last-Event-ID` resumes.",
-        "responses": {"200": {"description": "Events.", "content": {"text/event-stream": {}}}},
-    },
+    docs=hotdocs.operation(
+        "Follow what is being said",
+        "transcripts",
+        "Server-sent events: `turn`, those that were said first, then `ended`. `Last-Event-ID` goes on from a turn.",
+        responses={"200": hotdocs.content("Events.", "text/event-stream")},
+    ),
 )
 
 

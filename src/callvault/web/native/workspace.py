@@ -11,7 +11,7 @@ from callvault.domain.audit import AuditEntry
 from callvault.domain.workspace import Workspace
 from callvault.services.workspaces import BOUNDS, NAME_MAX, WorkspaceSettings
 from callvault.web.auth import Asking, House, needs
-from callvault.web.native import cursors
+from callvault.web.native import cursors, hotdocs
 from callvault.web.native.cursors import Cursor, Limit, Listed
 from callvault.web.native.keys import own
 from callvault.web.native.spelling import Asked, Metadata, Told, seconds
@@ -115,12 +115,12 @@ EXPORT = Hot(
     "GET",
     "/api/v1/audit/export",
     export_audit,
-    docs={
-        "summary": "Export the audit trail",
-        "tags": ["workspace"],
-        "description": "JSONL, one entry a line, with all that its digest is made of.",
-        "responses": {"200": {"description": "Entries.", "content": {"application/jsonl": {}}}},
-    },
+    docs=hotdocs.operation(
+        "Export the audit trail",
+        "workspace",
+        "JSONL, one entry a line, with all that its digest is made of.",
+        responses={"200": hotdocs.content("Entries.", "application/jsonl")},
+    ),
 )
 
 
