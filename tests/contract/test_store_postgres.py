@@ -206,6 +206,8 @@ async def test_check_tells_a_database_without_schema_and_one_from_the_future(pos
     store = PostgresStore(postgres_url)
     with pytest.raises(Misconfigured, match="callvault migrate"):
         await store.check()
+    with pytest.raises(StoreUnavailable):
+        await store.get(Workspace, "w")
     migrate(postgres_url)
     await store.check()
     ask(postgres_url, "UPDATE alembic_version SET version_num = '9999'")

@@ -11,7 +11,7 @@ from callvault.adapters.store.kinds import Kind, kind_of
 from callvault.adapters.store.rows import Mapper, Row, mapper, text
 from callvault.domain.audit import GENESIS, AuditEntry, chained
 from callvault.domain.call import Call
-from callvault.domain.errors import AlreadyThere, Fault, Missing, StaleWrite
+from callvault.domain.errors import AlreadyThere, Missing, StaleWrite
 from callvault.domain.query import Query, Term
 from callvault.domain.unit import Unit, Write
 
@@ -90,13 +90,15 @@ class MemoryStore:
         with self._lock:
             before = self._position, dict(self._chats), dict(self._heads)
             self._undo = []
+            done = False
             try:
                 self._apply(unit)
-            except Fault:
-                for table, key, row in reversed(self._undo):
-                    table.set(key, row)
-                self._position, self._chats, self._heads = before
-                raise
+                done = True
+            finally:
+                if not done:
+                    for table, key, row in reversed(self._undo):
+                        table.set(key, row)
+                    self._position, self._chats, self._heads = before
 
     async def check(self) -> None:
         pass

@@ -30,6 +30,8 @@ def migrate(url: str, to: str = "head") -> None:
 
 def revision(url: str) -> str | None:
     """Where the database stands; None when it has no schema."""
+    if url.startswith("sqlite:") and not _path(url).exists():
+        return None
     with connected(url) as connection:
         return _revision(connection)
 

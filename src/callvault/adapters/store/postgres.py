@@ -157,8 +157,8 @@ def _values() -> Iterator[None]:
     """Around nothing but calls of asyncpg, which says `ValueError` where a value does not fit its type."""
     try:
         yield
-    except (asyncpg.DataError, ValueError) as error:
-        raise Malformed(what="value", why="the database cannot hold it") from error
+    except (asyncpg.DataError, ValueError):
+        raise Malformed(what="value", why="the database cannot hold it") from None
 
 
 @contextmanager
@@ -181,4 +181,5 @@ UNAVAILABLE = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.SyntaxOrAccessError,
 )

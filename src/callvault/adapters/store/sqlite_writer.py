@@ -4,15 +4,16 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from queue import Empty, SimpleQueue
 
 from callvault.adapters.store.units import Step, Steps
-from callvault.domain.errors import AlreadyThere, Fault, Malformed
+from callvault.domain.errors import AlreadyThere, Fault, Malformed, StoreUnavailable
 
 TOGETHER = 512
-OF_THE_UNIT = (Fault, LookupError, TypeError, ValueError, AttributeError)
+OF_THE_UNIT = (Fault, ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What is wrong with the unit itself, and hurts no other."""
 
 
@@ -34,6 +35,8 @@ class SqliteWriter:
         self._thread.start()
 
     async def commit(self, steps: Callable[[], Steps]) -> None:
+        if not self._thread.is_alive():
+            raise StoreUnavailable(why="its writer has ended: restart callvault")
         loop = asyncio.get_running_loop()
         waiting = Waiting(steps, loop, loop.create_future())
         self._queue.put(waiting)
@@ -96,10 +99,10 @@ class SqliteWriter:
                 step = steps.send(_answer(connection, step))
         except StopIteration:
             return None
-        except OF_THE_UNIT as error:
-            return error
         except OverflowError:
             return Malformed(what="number", why="it has more than 64 bits")
+        except OF_THE_UNIT as error:
+            return error
         except sqlite3.IntegrityError as error:
             return AlreadyThere(what=step.noun) if step and "UNIQUE" in str(error) else error
         except (sqlite3.ProgrammingError, sqlite3.InterfaceError) as error:
@@ -123,7 +126,8 @@ def _answer(connection: sqlite3.Connection, step: Step) -> object:
 def _deliver(group: list[Waiting]) -> None:
     for loop, waiting in groupby(group, lambda waiting: waiting.loop):
         settled = list(waiting)
-        if not loop.is_closed():
+        with suppress(RuntimeError):
+            # The loop may be closed: then nobody waits any more.
             loop.call_soon_threadsafe(_settle, settled)
 
 
