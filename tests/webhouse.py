@@ -15,6 +15,7 @@ from callvault.adapters.keys.master import KeyBytes, MasterKeys
 from callvault.adapters.keys.memory import MemoryKeyring
 from callvault.adapters.spool.memory import MemorySpool
 from callvault.adapters.store.memory import MemoryStore
+from callvault.adapters.store.telling import TellingStore
 from callvault.bootstrap import Adapters, assemble
 from callvault.domain.access import OPERATOR
 from callvault.domain.workspace import Workspace
@@ -55,7 +56,7 @@ def memory_adapters(clock: FakeClock | None = None) -> Adapters:
     return Adapters(
         clock=clock or FakeClock(),
         ids=FakeIds(),
-        store=MemoryStore(),
+        store=TellingStore(MemoryStore()),
         blobs=SealedBlobs(MemoryBlobs(), keyring),
         master=master,
         keyring=keyring,

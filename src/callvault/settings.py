@@ -111,7 +111,7 @@ class Settings:
     public_url: str = setting(_address, "", "where clients reach us, when it is not the host name that they used")
     host: str = setting(_text, "127.0.0.1", "the address to listen on")
     port: int = setting(_number(0, 65535), 8080, "the port to listen on; 0 for any free one")
-    workers: int = setting(_number(0, 256), 2, "how many jobs of a kind run at once; 0 is `--no-workers`")
+    workers: bool = setting(_switch, True, "whether a server does the work in the background too; no is `--no-workers`")
     trusted_proxies: str = setting(
         _text, "127.0.0.1", "addresses whose X-Forwarded-For and X-Forwarded-Proto are believed; * for all"
     )

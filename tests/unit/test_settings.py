@@ -31,7 +31,7 @@ def test_every_mistake_is_told_at_once_with_what_would_be_right() -> None:
         "CALLVAULT_PUBLIC_URL must be an address such as https://vault.example.com, without a path, "
         "not 'vault.example.com'",
         "CALLVAULT_PORT must be a whole number from 0 to 65535, not 'eighty'",
-        "CALLVAULT_WORKERS must be a whole number from 0 to 256, not '-1'",
+        "CALLVAULT_WORKERS must be yes or no, not '-1'",
         "CALLVAULT_LOG_LEVEL must be one of debug, info, warning, error, not 'loud'",
     ]
 

@@ -11,12 +11,14 @@ from pathlib import Path
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from callvault.adapters.store.telling import TellingStore
 from callvault.adapters.system import SystemClock, SystemIds
 from callvault.domain.errors import DiskFull, Fault, KeyUnavailable, Misconfigured
 from callvault.domain.query import Query
 from callvault.domain.workspace import WorkspaceKey
 from callvault.ports.blobs import Blobs, Presigning
 from callvault.ports.codecs import Codecs
+from callvault.ports.jobs import JobEngine
 from callvault.ports.keyring import Keyring, MasterKey
 from callvault.ports.spool import Spool
 from callvault.ports.store import Store
@@ -33,7 +35,7 @@ BRING_BACK = (
 class Adapters:
     clock: Clock
     ids: Ids
-    store: Store
+    store: TellingStore
     blobs: Blobs
     master: MasterKey
     keyring: Keyring
@@ -57,7 +59,7 @@ async def open_adapters(settings: Settings, store: Store, node: bool) -> Adapter
     return Adapters(
         clock=SystemClock(),
         ids=SystemIds(),
-        store=store,
+        store=TellingStore(store),
         blobs=SealedBlobs(bare, keyring),
         master=master,
         keyring=keyring,
@@ -163,6 +165,18 @@ def prepare(settings: Settings) -> None:
             raise DiskFull(path=settings.data) from None
         why = f"CALLVAULT_DATA: the folder {settings.data.absolute()} cannot be written ({error.strerror})"
         raise Misconfigured(problems=f"{why}: mend its permissions or name another with --data") from None
+
+
+def open_engine(settings: Settings, adapters: Adapters) -> JobEngine:
+    """What runs jobs: PostgreSQL brings them to any number of machines, SQLite to this one."""
+    store, clock, ids = adapters.store, adapters.clock, adapters.ids
+    if _sqlite_path(settings):
+        from callvault.adapters.jobs.leased import LeasedJobs
+
+        return LeasedJobs(store, clock, ids)
+    from callvault.adapters.jobs.procrastinated import ProcrastinateJobs
+
+    return ProcrastinateJobs(settings.database_url, store, clock, ids)
 
 
 def link_secrets(sources: Sequence[str]) -> dict[str, bytes]:

@@ -15,8 +15,11 @@ from callvault.services.access import Access
 from callvault.services.assembly import Assembly
 from callvault.services.audit import Audit, AuditTrail
 from callvault.services.calls import Calls
+from callvault.services.delivery.surveys import Surveys
 from callvault.services.delivery.takes import CodedTakes
 from callvault.services.delivery.views import Views
+from callvault.services.delivery.waveforms import Waveforms
+from callvault.services.events import Events
 from callvault.services.holds import Holds
 from callvault.services.house import Check, Services
 from callvault.services.idempotency import Idempotency
@@ -59,6 +62,8 @@ def assemble(adapters: Adapters, settings: Settings) -> Services:
     floor = _Floor(clock, ids, store, audit, Access(store, clock, audit), Witness(clock, ids, audit))
     trail = AuditTrail(store, audit)
     sealing = Sealing(store, adapters.keyring, adapters.master, clock=clock, ids=ids, audit=audit, access=floor.access)
+    events = Events(store, floor.access)
+    store.listen(events.committed)
     timelines = Timelines(store, adapters.spool, clock, sealing.ensure)
     calls, recordings = _calls(floor)
     views = Views(timelines, blobs, CodedTakes(adapters.codecs))
@@ -103,6 +108,9 @@ def assemble(adapters: Adapters, settings: Settings) -> Services:
         views=views,
         intake=intake,
         uploads=uploads,
+        events=events,
+        waveforms=Waveforms(views),
+        surveys=Surveys(views),
         assembly=Assembly(store, uploads, intake.files, intake.completion),
         scratch=str(settings.data),
         storage=_storage_facts(settings.storage_url),

@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version as version_of
 from typing import Final
 
-from callvault.bootstrap.adapters import Adapters, open_adapters, open_store, prepare
+from callvault.bootstrap.adapters import Adapters, open_adapters, open_engine, open_store, prepare
 from callvault.bootstrap.assembly import assemble
+from callvault.bootstrap.work import worker
 from callvault.domain.access import OPERATOR
 from callvault.domain.errors import Fault
 from callvault.domain.query import Query
@@ -18,12 +19,14 @@ from callvault.services.house import Services
 from callvault.services.keys import NewKey
 from callvault.settings import Settings
 from callvault.web.options import Options
+from callvault.worker import Worker
 
 log = logging.getLogger(__name__)
 FIRST_WORKSPACE: Final = "default"
 THREADS: Final = 48
 """For everything that blocks: mostly waiting for a disk or a storage far away."""
-STOP_SECONDS: Final = 2.0
+DRAIN_SECONDS: Final = 5.0
+STOP_SECONDS: Final = 1.5
 
 
 class House:
@@ -32,11 +35,22 @@ class House:
     def __init__(self, services: Services, adapters: Adapters, settings: Settings) -> None:
         self.services, self.adapters, self.settings = services, adapters, settings
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._worker: Worker | None = None
 
-    async def start(self, *, workers: bool) -> None:
-        """What a node does besides answering; commands need none of it."""
+    async def start(self, *, workers: bool, node: bool = True) -> None:
+        """What goes on behind the answers; commands need none of it. A `node` moves what it takes in to storage."""
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "blocking"))
         self._run("audit", self.services.audit.run())
+        if node:
+            self._run("intake", self.services.intake.run())
+        if workers:
+            self._worker = worker(self.services, self.adapters, open_engine(self.settings, self.adapters))
+            self._run("worker", self._worker.run())
+
+    async def drain(self) -> None:
+        """Takes no new work from now on, and hands back what is not finished in time."""
+        if self._worker:
+            await self._worker.stop(DRAIN_SECONDS)
 
     async def first_key(self) -> NewKey | None:
         """In a house without a workspace: makes one, with a key for everything."""
@@ -47,21 +61,30 @@ class House:
 
     async def close(self) -> None:
         """What began last ends first; the audit is written to its last entry before the database is let go."""
-        self.services.audit.stop()
         async with AsyncExitStack() as ending:
             ending.push_async_callback(self.services.store.close)
             ending.push_async_callback(asyncio.to_thread, self.adapters.spool.close)
             ending.push_async_callback(self._write_down)
+            await self.drain()
+            self.services.intake.stop()
+            await self._ended("worker", "intake")
 
     async def _write_down(self) -> None:
         audit, access = self.services.audit, self.services.access
+        audit.stop()
+        await self._ended("audit")
         try:
-            if running := self._tasks.get("audit"):
-                await asyncio.wait([running], timeout=STOP_SECONDS)
             await audit.flush()
             await access.write_uses()
         except Fault as fault:
             log.error("%d audit entries could not be written: %s", audit.waiting, fault)
+
+    async def _ended(self, *names: str) -> None:
+        running = [self._tasks[name] for name in names if name in self._tasks]
+        if running:
+            _, late = await asyncio.wait(running, timeout=STOP_SECONDS)
+            for task in late:
+                task.cancel()
 
     def _run(self, name: str, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

@@ -11,7 +11,7 @@ import click
 import uvicorn
 import uvloop
 
-from callvault.bootstrap import opened, web_options
+from callvault.bootstrap import House, opened, web_options
 from callvault.cli.running import as_json, data
 from callvault.domain.errors import Misconfigured
 from callvault.services.keys import NewKey
@@ -28,9 +28,9 @@ SOCKET_MESSAGE_BYTES: Final = 1 << 20
 class Server(uvicorn.Server):
     """Ends when it is told to and leaves the rest to us: its own way is to kill the process by the signal again."""
 
-    def __init__(self, config: uvicorn.Config, options: Options) -> None:
+    def __init__(self, config: uvicorn.Config, options: Options, house: House) -> None:
         super().__init__(config)
-        self._options = options
+        self._options, self._house = options, house
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         self.force_exit = self.should_exit and sig == signal.SIGINT
@@ -38,7 +38,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._options.stopping.set()
-        await super().shutdown(sockets)
+        await asyncio.gather(super().shutdown(sockets), self._house.drain())
 
 
 @click.command()
@@ -54,7 +54,7 @@ def serve(host: str | None, port: int | None, no_workers: bool, data: Path | Non
 
     Example: callvault serve --port 8080 --data ./callvault-data
     """
-    settings = load(data=data, host=host, port=port, workers=0 if no_workers else None)
+    settings = load(data=data, host=host, port=port, workers=False if no_workers else None)
     logs.configure(settings.log_format, settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, as_json))
@@ -66,7 +66,7 @@ async def _serve(settings: Settings, as_json: bool) -> None:
         async with opened(settings, node=True) as house:
             first = await house.first_key()
             options = web_options(settings)
-            await house.start(workers=settings.workers > 0)
+            await house.start(workers=settings.workers)
             config = uvicorn.Config(
                 create_app(house.services, options),
                 lifespan="off",
@@ -79,7 +79,7 @@ async def _serve(settings: Settings, as_json: bool) -> None:
                 ws_per_message_deflate=False,
             )
             _say(_address(settings, listening), first, as_json)
-            await Server(config, options).serve([listening])
+            await Server(config, options, house).serve([listening])
     finally:
         listening.close()
 
@@ -102,7 +102,7 @@ async def _work(settings: Settings, as_json: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with opened(settings) as house:
-        await house.start(workers=True)
+        await house.start(workers=True, node=False)
         click.echo(json.dumps({"working": True}) if as_json else "callvault works in the background")
         await stop.wait()
 

@@ -11,7 +11,10 @@ from callvault.services.access import Access
 from callvault.services.assembly import Assembly
 from callvault.services.audit import Audit, AuditTrail
 from callvault.services.calls import Calls
+from callvault.services.delivery.surveys import Surveys
 from callvault.services.delivery.views import Views
+from callvault.services.delivery.waveforms import Waveforms
+from callvault.services.events import Events
 from callvault.services.holds import Holds
 from callvault.services.idempotency import Idempotency
 from callvault.services.ingest.intake import Intake
@@ -54,6 +57,9 @@ class Services:
     views: Views
     intake: Intake
     uploads: Uploads
+    events: Events
+    waveforms: Waveforms
+    surveys: Surveys
     assembly: Assembly
     scratch: str | None = None
     """The folder for bodies on their way in; None for the system's own."""
