@@ -1,6 +1,7 @@
 """Sends webhooks by HTTP, to the very address that was checked."""
 
 import asyncio
+import re
 import socket
 import ssl
 import time
@@ -15,6 +16,7 @@ from callvault.ports.webhooks import Answer
 
 TIMEOUT_SECONDS = 15.0
 ANSWER_BYTES = 4096
+UNBROKEN = re.compile(r"[^\s\x00-\x1f\x7f]+")
 LONGEST_URL = 2048
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -56,7 +58,7 @@ class HttpxSender:
         schemes = ("https", "http") if self._private_allowed else ("https",)
         if parts.scheme not in schemes:
             raise Malformed(what="url", why=f"it begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
-        if not host or port == 0 or not parsed.host or len(url) > LONGEST_URL or not url.isprintable():
+        if not host or port == 0 or not parsed.host or len(url) > LONGEST_URL or not UNBROKEN.fullmatch(url):
             raise Malformed(what="url", why=f"it names a host and has at most {LONGEST_URL} characters")
         if parts.username or parts.password or parts.fragment:
             raise Malformed(what="url", why="it has no user, no password and no fragment")

@@ -29,6 +29,7 @@ from callvault.services.webhooks.endpoints import Endpoints
 from callvault.services.webhooks.planning import SEND, Planning
 
 ANSWER_CHARACTERS = 500
+DISABLED = "the endpoint is disabled"
 AT_ONCE = 32
 AT_ONCE_TO_ONE = 8
 """So that an endpoint which answers slowly does not keep the others waiting; the rest of its messages come back."""
@@ -86,7 +87,7 @@ class Sending:
     async def _attempted(self, delivery: Delivery, endpoint: WebhookEndpoint) -> Conclude:
         """What is to be written down of an attempt, whatever the rows are by then."""
         if not endpoint.enabled:
-            return self._closing("the endpoint is disabled")
+            return self._closing(DISABLED)
         try:
             rendering = await self._rendered(delivery, endpoint)
             if rendering is None:
@@ -140,10 +141,13 @@ class Sending:
             if endpoint.failing_since_ms is not None:
                 unit.change(replace(endpoint, failing_since_ms=None, version=endpoint.version + 1))
             return
+        if not endpoint.enabled:
+            unit.change(replace(delivery, state="failed", failure=DISABLED))
+            return
         since_ms = now if endpoint.failing_since_ms is None else endpoint.failing_since_ms
         why = "gone" if answer.status == GONE else "failing" if now - since_ms >= DISABLED_AFTER_MS else None
         if why:
-            unit.change(replace(delivery, state="failed", failure=f"the endpoint was disabled: {why}"))
+            unit.change(replace(delivery, state="failed", failure=DISABLED))
             self._disable(unit, endpoint, why)
             return
         self._postpone(unit, delivery, answer)
