@@ -82,8 +82,8 @@ def encode(blocks: Iterable[Samples], form: Format, rate: int, channels: int, ou
 
 
 def resampled(blocks: Iterable[Samples], rate: int, wanted: int, channels: int) -> Iterator[Samples]:
-    """Blocks of shape (n, channels) at the wanted rate."""
-    shaped = (np.asarray(block, np.int16).reshape(-1, channels) for block in blocks)
+    """Blocks of shape (n, channels) at the wanted rate; at least a sample, for a file without any is broken to many."""
+    shaped = _shaped(blocks, channels)
     if rate == wanted:
         yield from shaped
         return
@@ -91,6 +91,15 @@ def resampled(blocks: Iterable[Samples], rate: int, wanted: int, channels: int) 
     for block in shaped:
         yield _resample(stream.resample_chunk, block, False)
     yield _resample(stream.resample_chunk, np.zeros((0, channels), np.int16), True)
+
+
+def _shaped(blocks: Iterable[Samples], channels: int) -> Iterator[Samples]:
+    came = 0
+    for block in blocks:
+        came += len(block)
+        yield np.ascontiguousarray(block, np.int16).reshape(-1, channels)
+    if not came:
+        yield np.zeros((1, channels), np.int16)
 
 
 def _resample(chunk: Callable[..., Any], block: Samples, last: bool) -> Samples:
@@ -111,16 +120,9 @@ def _opened(form: Format, outlet: Outlet) -> Any:
 def _frames(blocks: Iterable[Samples], rate: int, channels: int) -> Iterator[AudioFrame]:
     at = 0
     for block in blocks:
-        if len(block):
-            yield _frame(block, at, rate, channels)
-            at += len(block)
-    if not at:
-        # A file without any sample is broken to most players.
-        yield _frame(np.zeros((1, channels), np.int16), 0, rate, channels)
-
-
-def _frame(block: Samples, at: int, rate: int, channels: int) -> AudioFrame:
-    interleaved = np.ascontiguousarray(block).reshape(1, -1)
-    frame = AudioFrame.from_ndarray(interleaved, format="s16", layout=_LAYOUTS[channels])
-    frame.sample_rate, frame.pts = rate, at
-    return frame
+        if not len(block):
+            continue
+        frame = AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout=_LAYOUTS[channels])
+        frame.sample_rate, frame.pts = rate, at
+        at += len(block)
+        yield frame

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from callvault.adapters.codecs import encoding
+from callvault.adapters.codecs import encoding, lame
 from callvault.adapters.codecs.decoding import Frames, PyAvDecoding, format_of, no_sound, open_sound
 from callvault.adapters.codecs.frames import decode
 from callvault.adapters.codecs.outlet import Pipe, Scratch
@@ -33,5 +33,7 @@ class PyAvCodecs:
 
     def encode(self, blocks: Iterable[Samples], *, format: str, rate: int, channels: int) -> Iterator[bytes]:
         form = encoding.FORMATS[format]
+        if format == "mp3" and lame.AVAILABLE:
+            return lame.encode(blocks, form, rate, channels, Scratch(self._scratch))
         outlet = Pipe() if form.streamed else Scratch(self._scratch)
         return encoding.encode(blocks, form, rate, channels, outlet)
