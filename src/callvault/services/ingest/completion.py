@@ -67,10 +67,10 @@ class Completion:
         return await self.end(caller, known, "completed")
 
     async def end(self, caller: Caller, known: OpenRecording, ended_by: str) -> Recording:
-        for flush in list(known.flushers):
-            await flush()
         await self._stop(caller, known.id, ended_by)
         await self._open.refresh(known)
+        for flush in list(known.flushers.values()):
+            await flush()
         try:
             await self._mover.drain(known.id)
             return await self.finish(known.id)

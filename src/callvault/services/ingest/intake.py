@@ -1,5 +1,6 @@
 """The intake of one node: every door under one name, and what goes on behind them."""
 
+import asyncio
 import logging
 
 from callvault.domain.errors import PassingFault
@@ -16,6 +17,7 @@ from callvault.services.ingest.compaction import Compaction
 from callvault.services.ingest.completion import Completion
 from callvault.services.ingest.files import Files
 from callvault.services.ingest.filing import Filing
+from callvault.services.ingest.live import LiveCalls
 from callvault.services.ingest.mover import Mover
 from callvault.services.ingest.openrecordings import OpenRecordings, Unlock
 from callvault.services.ingest.pauses import Pauses
@@ -67,6 +69,9 @@ class Intake:
             clock=clock,
             ids=ids,
         )
+        self.live = LiveCalls(
+            store, spool, self.open, codecs, admission=self.admission, completion=self.completion, clock=clock
+        )
         self.rounds = Rounds(spool, self.open, self.mover, self.completion, clock)
         self.recovery = Recovery(store, spool, self.open)
         self._compaction = Compaction(store, blobs, segments, timelines, unlock, clock=clock, ids=ids)
@@ -78,12 +83,16 @@ class Intake:
         return [Duty("complete idle recordings", self.completion.complete_idle, IDLE_EVERY_SECONDS)]
 
     async def run(self) -> None:
-        """On the node that has the spool: finds what was cut off when it went down, then makes its rounds until
-        `stop`, and moves what storage takes."""
+        """On the node that has the spool, until `stop`: takes in streams, finds what was cut off when the node went
+        down, makes its rounds. At the end all that came in is durable, and in storage if that is there."""
+        streaming = asyncio.create_task(self.live.run())
         while not await self._recovered():
             if await self.rounds.stopping(RECOVER_AGAIN_SECONDS):
-                return
-        await self.rounds.run()
+                break
+        else:
+            await self.rounds.until_stopped()
+        await streaming
+        await self.rounds.last()
 
     async def _recovered(self) -> bool:
         try:
@@ -96,4 +105,5 @@ class Intake:
         return True
 
     def stop(self) -> None:
+        self.live.stop()
         self.rounds.stop()

@@ -58,7 +58,9 @@ class OpenRecording:
     """Callers and sessions that are about to append; while there are any, it is not let go."""
     heard_ms: int = 0
     """When the last word of it came in here."""
-    flushers: "list[Callable[[], Awaitable[None]]]" = field(default_factory=list)
+    streams: int = 0
+    """Live ones; while there are any and they may go on, it is not let go either."""
+    flushers: "dict[object, Callable[[], Awaitable[None]]]" = field(default_factory=dict)
     """Of live streams: bring to the spool what came in until now."""
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     moving: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -84,7 +86,7 @@ class OpenRecordings:
         known = self._open.get(recording_id)
         if known is None:
             known = await self._loaded_once(recording_id)
-        elif self._clock.monotonic() - known.checked > max_age:
+        elif self._clock.monotonic() - known.checked >= max_age:
             await self.refresh(known)
         self._open.move_to_end(recording_id)
         return known
@@ -131,7 +133,7 @@ class OpenRecordings:
         """Nothing of it is on this node any more, if that is so; False when something is or is on its way, or while it
         must be remembered that this node went down and nobody has gone on."""
         async with known.changing:
-            if known.users or (known.cut and known.recording.in_progress):
+            if known.users or ((known.streams or known.cut) and known.recording.in_progress):
                 return False
             if any(held.recording_id == known.id for held in self._spool.holdings()):
                 return False
@@ -234,7 +236,7 @@ class OpenRecordings:
 
     def _evict(self) -> None:
         for recording_id in list(self._open)[: max(len(self._open) - self._remember_most, 0)]:
-            if not self._open[recording_id].users:
+            if not (self._open[recording_id].users or self._open[recording_id].streams):
                 del self._open[recording_id]
 
 

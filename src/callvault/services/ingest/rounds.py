@@ -43,11 +43,13 @@ class Rounds:
         self._away_until = 0.0
         self._stopping = asyncio.Event()
 
-    async def run(self) -> None:
-        """Until `stop`; then everything moves that storage takes."""
+    async def until_stopped(self) -> None:
         await self.round()
         while not await self.stopping(EVERY_SECONDS):
             await self.round()
+
+    async def last(self) -> None:
+        """Before the program ends: everything moves that storage takes."""
         await self._attempt([held.recording_id for held in self._spool.holdings()])
         await self._settle(at_once=True)
 

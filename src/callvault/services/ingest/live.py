@@ -1,0 +1,174 @@
+"""The live calls of a node: gathered for a moment, then spooled all at once, so that they share one fsync."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from callvault.domain.access import Caller
+from callvault.domain.errors import Fault, Missing, PassingFault, RecordingDisabled, RecordingEnded, ShuttingDown
+from callvault.domain.recording import Recording
+from callvault.domain.unit import Unit
+from callvault.ports.codecs import Codecs
+from callvault.ports.spool import Spool
+from callvault.ports.store import Store
+from callvault.ports.system import Clock
+from callvault.services.ingest.admission import Admission
+from callvault.services.ingest.completion import Completion
+from callvault.services.ingest.livecall import LiveCall, StreamPlace
+from callvault.services.ingest.openrecordings import OpenRecording, OpenRecordings
+from callvault.services.ingest.position import position_us
+from callvault.services.stale import again_when_stale
+from callvault.wire.mediatypes import MediaType
+
+log = logging.getLogger(__name__)
+TICK_SECONDS = 0.2
+CALLS_IN_A_ROW = 50
+LAST_SECONDS = 5.0
+"""How long the end of a stream waits for a disk that does not take its last sound."""
+LATEST_START_US = 24 * 3600 * 1_000_000
+STREAM_TAKES = -(1 << 52)
+"""Under rising negative numbers lie streams: they have none of their own, and takes that have one lie over them."""
+SIDES = {"inbound": "customer", "outbound": "assistant"}
+
+
+class LiveCalls:
+    def __init__(
+        self,
+        store: Store,
+        spool: Spool,
+        open_recordings: OpenRecordings,
+        codecs: Codecs,
+        *,
+        admission: Admission,
+        completion: Completion,
+        clock: Clock,
+    ) -> None:
+        self._store, self._spool, self._open, self._codecs = store, spool, open_recordings, codecs
+        self._admission, self._completion, self._clock = admission, completion, clock
+        self._calls: dict[LiveCall, None] = {}
+        self._stopping = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    async def begin(
+        self, caller: Caller, recording_id: str, form: MediaType, lanes: Mapping[str, str] = SIDES
+    ) -> LiveCall:
+        """A stream whose tracks become these lanes; a track that is not named is a lane of its own name.
+
+        It begins where the call stands now. A call of which nobody said when it started starts with it.
+        """
+        if self._stopping.is_set():
+            raise ShuttingDown
+        known = await self._admission.admitted(caller, recording_id)
+        known.streams += 1
+        try:
+            await self._open.hold(known)
+            await self._start(known)
+        except Fault:
+            known.streams -= 1
+            raise
+        now_ms, began = self._clock.now_ms(), self._clock.monotonic()
+        offset_us = position_us(known.recording, now_ms)
+        place = StreamPlace(began, offset_us if offset_us <= LATEST_START_US else 0, STREAM_TAKES + now_ms, lanes)
+        call = LiveCall(known, form, place, self._clock, self._codecs)
+        self._calls[call] = None
+        known.flushers[call] = lambda: self.flush(call)
+        return call
+
+    async def end(self, caller: Caller, call: LiveCall, *, complete: bool = True) -> Recording:
+        """The stream is over and its sound durable. The recording is completed with the last of its streams, unless
+        more may come: as after a connection that was lost."""
+        call.ended = call.ended or RecordingEnded()
+        if call in self._calls:
+            try:
+                await self.flush(call)
+            finally:
+                del self._calls[call], call.known.flushers[call]
+                call.known.streams -= 1
+        known = call.known
+        if not known.recording.in_progress:
+            return await self._completion.finish(known.id)
+        if complete and not known.streams:
+            return await self._completion.end(caller, known, "completed")
+        return known.recording
+
+    async def flush(self, call: LiveCall) -> None:
+        """All that came in is durable when this returns, or the disk has not taken it for too long."""
+        await self._check(call)
+        await self._save(call)
+        until = self._clock.monotonic() + LAST_SECONDS
+        while waiting := call.waiting():
+            await asyncio.wait([asyncio.wrap_future(durable) for durable in waiting], timeout=LAST_SECONDS)
+            if call.all_saved():
+                return
+            if self._clock.monotonic() > until:
+                log.error("the last sound of a stream could not be kept", extra={"recording": call.known.id})
+                return
+            await asyncio.sleep(TICK_SECONDS)
+            await self._save(call)
+
+    async def run(self) -> None:
+        """Until `stop`, and then until all that came in is durable."""
+        while not self._stopping.is_set():
+            began = self._clock.monotonic()
+            await self.tick()
+            rest = TICK_SECONDS - (self._clock.monotonic() - began)
+            try:
+                await asyncio.wait_for(self._stopping.wait(), max(rest, 0.01))
+            except TimeoutError:
+                continue
+        for call in list(self._calls):
+            call.ended = call.ended or ShuttingDown()
+            await self.flush(call)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def tick(self) -> None:
+        for n, call in enumerate(list(self._calls)):
+            if n % CALLS_IN_A_ROW == 0:
+                await asyncio.sleep(0)
+            await self._check(call)
+            await self._save(call)
+
+    async def _save(self, call: LiveCall) -> None:
+        for track in call.homeless:
+            try:
+                await self._open.lane(call.known, track.lane, track.rate)
+            except PassingFault as fault:
+                log.warning("a stream waits for the database: %s", fault)
+            except Fault as fault:
+                call.ended = fault
+                track.frames.clear()
+        try:
+            if call.save(self._spool):
+                call.known.heard_ms = self._clock.now_ms()
+        except ShuttingDown as fault:
+            call.ended = fault
+
+    async def _check(self, call: LiveCall) -> None:
+        """Whether it may go on; while the database is away nobody can have ended it."""
+        try:
+            known = await self._open.get(call.known.id)
+        except Missing as fault:
+            call.ended = fault
+            return
+        except PassingFault:
+            return
+        if not known.recording.in_progress:
+            call.ended = call.ended or RecordingEnded()
+        elif not known.enabled:
+            call.ended = call.ended or RecordingDisabled()
+
+    @again_when_stale
+    async def _start(self, known: OpenRecording) -> None:
+        recording = await self._store.get(Recording, known.id)
+        if recording is None or recording.started_ms is not None:
+            return
+        now = self._clock.now_ms()
+        unit = Unit()
+        unit.change(replace(recording, started_ms=now, updated_ms=now, version=recording.version + 1))
+        await self._store.commit(unit)
+        await self._open.refresh(known)

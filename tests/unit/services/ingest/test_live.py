@@ -1,0 +1,345 @@
+"""Live streams: nothing waits for a frame, nothing of it is lost, and the calls share one fsync."""
+
+import asyncio
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+from tests.callhouse import caller
+from tests.unit.services.ingest.intakehouse import CALLER, PCMU, IntakeHouse, speech
+
+from callvault.adapters.spool.memory import MemorySpool
+from callvault.audio.pcm import DECODERS
+from callvault.domain.errors import (
+    DiskFull,
+    Malformed,
+    Missing,
+    RecordingDisabled,
+    RecordingEnded,
+    Refused,
+    ShuttingDown,
+    TooManyRequests,
+)
+from callvault.domain.lane import Lane, Segment
+from callvault.services.ingest.livecall import LiveCall
+from callvault.wire.mediatypes import parse
+from callvault.wire.runs import parse_runs
+
+ulaw = DECODERS["pcmu"]
+PCM16 = parse("audio/x-raw;format=S16LE;rate=16000")
+
+
+@pytest.fixture
+def house() -> IntakeHouse:
+    return IntakeHouse()
+
+
+async def say(house: IntakeHouse, call: LiveCall, frames: int, first: int = 0, tracks=("inbound", "outbound")) -> None:
+    """In real time, with a tick every 200 ms."""
+    for n in range(first, first + frames):
+        for seed, track in enumerate(tracks):
+            call.push(track, n + 1, 20 * n, speech(160, 2 * n + seed))
+        house.clock.ms += 20
+        if n % 10 == 9:
+            await house.intake.live.tick()
+
+
+def said(frames: int, seed: int = 0, first: int = 0) -> np.ndarray:
+    return ulaw(b"".join(speech(160, 2 * n + seed) for n in range(first, first + frames)))
+
+
+async def test_a_stream_is_heard_on_both_sides(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    await say(house, call, 100)
+    done = await house.intake.live.end(CALLER, call)
+    assert (done.status, done.ended_by, done.duration_us, done.channels) == ("completed", "completed", 2_000_000, 2)
+    assert np.array_equal(await house.heard(recording), said(100))
+    assert np.array_equal(await house.heard(recording, "lane:assistant"), said(100, 1))
+    assert len(house.intake.live) == 0
+
+
+async def test_a_stretch_of_frames_is_one_run(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    await say(house, call, 1000)
+    await house.intake.live.end(CALLER, call)
+    segments = await house.all(Segment, lane="customer")
+    assert [len(parse_runs(segment.runs)) for segment in segments] == [1]
+    assert await house.marks(recording) == []
+
+
+async def test_pushing_asks_nobody_and_lanes_come_with_their_first_sound(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    assert await house.all(Lane) == []
+    call.push("outbound", 1, 0, speech(160))
+    await house.intake.live.tick()
+    assert [(lane.name, lane.role) for lane in await house.all(Lane)] == [("assistant", "assistant")]
+    call.push("third-party", 1, 0, speech(160))
+    await house.intake.live.tick()
+    assert {lane.name for lane in await house.all(Lane)} == {"assistant", "third-party"}
+
+
+async def test_what_was_pushed_is_durable_with_the_next_tick(house: IntakeHouse) -> None:
+    call = await house.intake.live.begin(CALLER, await house.recording(), PCMU)
+    await say(house, call, 20)
+    assert call.durable == 0 or call.all_saved()
+    assert call.all_saved()
+    assert call.durable == 20 * 2 * 160
+
+
+async def test_a_call_whose_start_nobody_told_starts_with_its_stream(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    house.clock.advance(30)
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    assert (await house.found(recording)).started_ms == house.clock.now_ms()
+    await say(house, call, 10)
+    await house.intake.live.end(CALLER, call, complete=False)
+    assert len(await house.heard(recording)) == 1600
+
+
+async def test_a_second_stream_lies_where_the_call_stands_by_then(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    first = await house.intake.live.begin(CALLER, recording, PCMU)
+    await say(house, first, 50)
+    assert (await house.intake.live.end(CALLER, first, complete=False)).in_progress
+    house.clock.advance(4)
+    second = await house.intake.live.begin(CALLER, recording, PCMU)
+    await say(house, second, 50)
+    done = await house.intake.live.end(CALLER, second)
+    sound = await house.heard(recording)
+    assert np.array_equal(sound[:8000], said(50))
+    assert not sound[8000:40_000].any()
+    assert np.array_equal(sound[40_000:], said(50))
+    assert done.duration_us == 6_000_000
+
+
+async def test_the_recording_ends_with_the_last_of_its_streams(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    one = await house.intake.live.begin(CALLER, recording, PCMU, {"inbound": "customer"})
+    two = await house.intake.live.begin(CALLER, recording, PCMU, {"inbound": "supervisor"})
+    await say(house, one, 10, tracks=("inbound",))
+    await say(house, two, 10, tracks=("inbound",))
+    assert (await house.intake.live.end(CALLER, one)).in_progress
+    assert (await house.intake.live.end(CALLER, two)).status == "completed"
+
+
+async def test_an_ended_recording_ends_its_streams_and_has_what_came_before(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    await say(house, call, 25)
+    done = await house.intake.completion.complete(CALLER, recording)
+    assert (done.status, done.duration_us) == ("completed", 500_000)
+    with pytest.raises(RecordingEnded):
+        call.push("inbound", 26, 500, speech(160))
+    assert await house.intake.live.end(CALLER, call) == done
+
+
+async def test_where_recording_is_turned_off_streams_neither_begin_nor_go_on(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    await house.workspace("w", recording_enabled=False)
+    house.clock.advance(2)
+    with pytest.raises(RecordingDisabled):
+        await house.intake.live.begin(CALLER, recording, PCMU)
+    await house.intake.live.tick()
+    with pytest.raises(RecordingDisabled):
+        call.push("inbound", 1, 0, speech(160))
+
+
+async def test_a_deleted_recording_takes_no_more(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    await house.recordings.delete(CALLER, recording)
+    house.clock.advance(2)
+    await house.intake.live.tick()
+    with pytest.raises(Missing):
+        call.push("inbound", 1, 0, speech(160))
+
+
+async def test_only_who_may_write_streams(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    with pytest.raises(Refused):
+        await house.intake.live.begin(caller("recordings:read"), recording, PCMU)
+    with pytest.raises(Missing):
+        await house.intake.live.begin(caller(workspace="other"), recording, PCMU)
+
+
+async def test_what_comes_in_during_a_pause_is_not_stored_to_the_frame(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    await say(house, call, 25)
+    await house.intake.pauses.pause(CALLER, recording, reason="card")
+    await say(house, call, 25, first=25)
+    await house.intake.pauses.resume(CALLER, recording)
+    await say(house, call, 25, first=50)
+    spooled = b"".join(p.payload for s in house.spool.read(recording) for p in s.pieces)
+    assert all(speech(160, 2 * n) not in spooled for n in range(25, 50))
+    await house.intake.live.end(CALLER, call)
+    sound = await house.heard(recording)
+    assert np.array_equal(sound[: 25 * 160], said(25))
+    assert not sound[25 * 160 : 50 * 160].any()
+    assert np.array_equal(sound[50 * 160 :], said(25, first=50))
+
+
+async def test_a_flood_ends_the_stream_and_what_was_taken_stays(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    pushed = 0
+    with pytest.raises(TooManyRequests):
+        for n in range(100_000):
+            call.push("inbound", n + 1, 20 * n, speech(160))
+            pushed += 1
+    assert 2 * 60 * 50 * 0.8 < pushed < 2 * 60 * 50 * 1.2
+    with pytest.raises(TooManyRequests):
+        call.push("inbound", 1, 0, b"")
+    done = await house.intake.live.end(CALLER, call)
+    assert done.duration_us == pushed * 20_000
+
+
+async def test_a_sender_who_catches_up_after_a_stall_is_no_flood(house: IntakeHouse) -> None:
+    call = await house.intake.live.begin(CALLER, await house.recording(), PCMU)
+    for n in range(2500):
+        call.push("inbound", n + 1, 20 * n, speech(160))
+        call.push("outbound", n + 1, 20 * n, speech(160))
+    house.clock.advance(50)
+    await say(house, call, 2500, first=2500)
+
+
+async def test_garbage_for_a_track_is_refused_and_hurts_nobody(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    await say(house, call, 10)
+    with pytest.raises(Malformed):
+        call.push("../../x", 1, 0, speech(160))
+    for n in range(60):
+        call.push(f"t{n}", 1, 0, speech(1))
+    with pytest.raises(Malformed):
+        for n in range(60, 80):
+            call.push(f"t{n}", 1, 0, speech(1))
+    await house.intake.live.end(CALLER, call)
+    assert np.array_equal(await house.heard(recording), said(10))
+
+
+class UnsureSpool(MemorySpool):
+    """A disk that is full for a while."""
+
+    full = False
+
+    def append(self, recording_id, workspace_id, pieces):
+        if not self.full:
+            return super().append(recording_id, workspace_id, pieces)
+        failed: Future[None] = Future()
+        failed.set_exception(DiskFull(path="/"))
+        return failed
+
+
+async def test_while_the_disk_is_full_frames_wait_and_none_is_lost_or_doubled() -> None:
+    house = IntakeHouse(UnsureSpool())
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    await say(house, call, 50)
+    house.spool.full = True
+    await say(house, call, 100, first=50)
+    assert not call.all_saved()
+    house.spool.full = False
+    await say(house, call, 50, first=150)
+    await house.intake.live.end(CALLER, call)
+    assert np.array_equal(await house.heard(recording), said(200))
+    assert call.durable == 200 * 2 * 160
+
+
+async def test_when_the_disk_stays_full_the_sender_is_told() -> None:
+    house = IntakeHouse(UnsureSpool())
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCM16)
+    house.spool.full = True
+    with pytest.raises(DiskFull):
+        for n in range(2000):
+            call.push("inbound", n + 1, 1000 * n, bytes(32_000))
+            house.clock.advance(1)
+            await house.intake.live.tick()
+    assert n < 200
+
+
+async def test_two_streams_that_want_a_lane_at_different_rates_do_not_mix(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    one = await house.intake.live.begin(CALLER, recording, PCMU)
+    two = await house.intake.live.begin(CALLER, recording, PCM16)
+    two.push("inbound", 1, 0, bytes(640))
+    one.push("inbound", 1, 0, speech(160))
+    await house.intake.live.tick()
+    with pytest.raises(Malformed):
+        two.push("inbound", 2, 20, bytes(640))
+    one.push("inbound", 2, 20, speech(160))
+
+
+async def test_g722_frames_are_decoded_as_one_stream(house: IntakeHouse) -> None:
+    import av
+
+    rate, seconds = 16_000, 2
+    tone = (8000 * np.sin(2 * np.pi * 300 * np.arange(rate * seconds) / rate)).astype(np.int16)
+    encoder = av.CodecContext.create("g722", "w")
+    encoder.sample_rate, encoder.layout, encoder.format = rate, "mono", "s16"
+    frames = []
+    for at in range(0, len(tone), 320):
+        audio = av.AudioFrame.from_ndarray(tone[None, at : at + 320], format="s16", layout="mono")
+        audio.sample_rate = rate
+        frames += [bytes(packet) for packet in encoder.encode(audio)]
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, parse("audio/G722"))
+    for n, coded in enumerate(frames):
+        call.push("inbound", n + 1, 20 * n, coded)
+    await house.intake.live.end(CALLER, call)
+    sound = (await house.heard(recording)).astype(float)
+    assert abs(len(sound) - len(tone)) <= 640
+    best = max(np.corrcoef(tone[1600:-1600], np.roll(sound, -n)[1600 : len(tone) - 1600])[0, 1] for n in range(40))
+    assert best > 0.99
+
+
+async def test_a_drifting_sender_is_put_on_the_calls_clock(house: IntakeHouse) -> None:
+    """A clock 400 ppm fast: what its samples call 600 s is 599.76 s of ours."""
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU, {"inbound": "customer"})
+    rng = np.random.default_rng(5)
+    began = house.clock.ms
+    for n in range(30_000):
+        house.clock.ms = began + round(n * 20 / 1.0004 + 30 + rng.exponential(3))
+        call.push("inbound", n + 1, 20 * n, b"\xff" * 160)
+        if n % 10 == 9:
+            await house.intake.live.tick()
+        if n % 1500 == 0:
+            await house.intake.rounds.round()
+    done = await house.intake.live.end(CALLER, call)
+    (lane,) = await house.all(Lane)
+    assert lane.drift_ppm == pytest.approx(400, abs=30)
+    assert lane.anchors
+    assert done.duration_us == pytest.approx(600_000_000 / 1.0004, abs=10_000)
+
+
+async def test_at_an_orderly_stop_everything_that_came_in_is_kept(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    running = asyncio.create_task(house.intake.run())
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    for n in range(7):
+        call.push("inbound", n + 1, 20 * n, speech(160, 2 * n))
+    house.intake.stop()
+    await asyncio.wait_for(running, 5)
+    with pytest.raises(ShuttingDown):
+        call.push("inbound", 8, 140, speech(160))
+    with pytest.raises(ShuttingDown):
+        await house.intake.live.begin(CALLER, recording, PCMU)
+    assert np.array_equal(await house.heard(recording), said(7))
+
+
+async def test_a_stream_that_stalls_does_not_keep_the_recording_open_for_ever(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    await say(house, call, 50)
+    house.clock.advance(301)
+    await house.intake.completion.complete_idle()
+    assert (await house.found(recording)).ended_by == "idle"
+    with pytest.raises(RecordingEnded):
+        await house.intake.live.tick()
+        call.push("inbound", 51, 1000, speech(160))

@@ -1,0 +1,159 @@
+"""Frames of a track: each in its place, once, in whatever order the network brought them."""
+
+import random
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from callvault.ports.spool import Piece
+from callvault.services.ingest.livetrack import Frame, LiveTrack
+
+MS = 20
+SIZE = 160
+
+
+def track(base: int = 0, width: int = 1, rate: int = 8000) -> LiveTrack:
+    return LiveTrack("customer", "pcmu" if width == 1 else "s16le", rate, width, -5, base)
+
+
+def frame(n: int, *, chunk: int | None = None, ms: int | None = None, size: int = SIZE) -> Frame:
+    """The nth frame of 20 ms, whose bytes say which it is."""
+    return Frame(n + 1 if chunk is None else chunk, MS * n if ms is None else ms, bytes([n % 256]) * size, 20_000 * n)
+
+
+def fed(of: LiveTrack, *batches: Iterable[Frame]) -> list[Piece]:
+    found = []
+    for batch in batches:
+        of.frames.extend(batch)
+        found += of.pieces()
+    return found
+
+
+def heard(pieces: Iterable[Piece], frames: int) -> list[int]:
+    """Which frame is heard in each place; -1 where there is none."""
+    lane = np.full(frames * SIZE, -1)
+    for piece in pieces:
+        lane[piece.start : piece.start + piece.samples] = np.frombuffer(piece.payload, np.uint8)
+    rows = lane.reshape(frames, SIZE)
+    assert (rows == rows[:, :1]).all()
+    return rows[:, 0].tolist()
+
+
+def test_frames_in_order_are_one_piece_a_time() -> None:
+    pieces = fed(track(), *([frame(n) for n in range(10 * k, 10 * k + 10)] for k in range(5)))
+    assert [(p.start, p.samples) for p in pieces] == [(1600 * k, 1600) for k in range(5)]
+    assert heard(pieces, 50) == list(range(50))
+
+
+def test_where_the_stream_begins_is_where_its_timestamps_begin() -> None:
+    pieces = fed(track(base=4000), [frame(3), frame(4)])
+    assert [(p.start, p.samples) for p in pieces] == [(4480, 320)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_reordered_doubled_and_lost_frames_leave_every_other_in_its_place(seed: int) -> None:
+    rng = random.Random(seed)
+    lost = {rng.randrange(1, 200) for _ in range(15)}
+    sent = [n for n in range(200) if n not in lost]
+    sent += rng.sample(sent, 30)
+    sent.sort(key=lambda n: n + rng.random() * 12)
+    batches = [[frame(n) for n in sent[at : at + 10]] for at in range(0, len(sent), 10)]
+    of = track()
+    pieces = fed(of, *batches)
+    first = min(batches[0]).chunk - 1
+    assert heard(pieces, 200)[first:] == [-1 if n in lost else n for n in range(first, 200)]
+    assert of.figures.doubled == 30 + first - (1 if 0 in lost else 0) * 0
+    assert of.figures.frames == len(sent)
+
+
+def test_without_counts_timestamps_alone_tell() -> None:
+    sent = [3, 0, 1, 2, 2, 5, 4, 9, 7]
+    of = track()
+    pieces = fed(of, [frame(n, chunk=0) for n in sent], [frame(8, chunk=0), frame(8, chunk=0), frame(10, chunk=0)])
+    assert heard(pieces, 11) == [0, 1, 2, 3, 4, 5, -1, 7, 8, 9, 10]
+    assert (of.figures.doubled, of.figures.late) == (2, 1)
+
+
+def test_timestamps_that_tremble_leave_no_cracks() -> None:
+    rng = random.Random(3)
+    frames = [frame(n, ms=max(MS * n + rng.randint(-6, 6), 0)) for n in range(100)]
+    pieces = fed(track(), frames)
+    assert [(p.start, p.samples) for p in pieces] == [(pieces[0].start, 16_000)]
+
+
+def test_a_gap_is_a_gap_even_when_the_count_goes_on() -> None:
+    pieces = fed(track(), [frame(0), frame(1), frame(2, ms=500), frame(3, ms=520)])
+    assert [(p.start, p.samples) for p in pieces] == [(0, 320), (4000, 320)]
+
+
+def test_a_sender_whose_clock_begins_anew_goes_on_where_it_was() -> None:
+    frames = [frame(n) for n in range(1000)]
+    anew = [frame(n, ms=MS * (n - 1000)) for n in range(1000, 1010)]
+    pieces = fed(track(), frames, anew[:5], anew[5:])
+    assert pieces[-1].start + pieces[-1].samples == 1010 * SIZE
+    assert sum(p.samples for p in pieces) == 1010 * SIZE
+
+
+def test_timestamps_that_cannot_be_are_counted_and_dropped() -> None:
+    of = track()
+    pieces = fed(of, [frame(0), frame(1, ms=10**14), frame(2)])
+    assert (of.figures.misplaced, sum(p.samples for p in pieces)) == (1, 320)
+
+
+def test_frames_of_other_lengths_are_placed_too() -> None:
+    frames = [frame(0), frame(1, size=320), frame(3, chunk=3, size=80), frame(0, chunk=4, ms=70, size=80)]
+    pieces = fed(track(), frames)
+    assert [(p.start, p.samples) for p in pieces] == [(0, 640)]
+
+
+def test_half_a_sample_is_dropped_and_empty_frames_are_nothing() -> None:
+    of = track(width=2)
+    frames = [frame(0, size=321), frame(1, size=320), frame(2, size=0), frame(3, size=320)]
+    pieces = fed(of, frames)
+    assert [(p.start, p.samples, len(p.payload)) for p in pieces] == [(0, 320, 640), (480, 160, 320)]
+
+
+def test_what_may_not_be_heard_is_left_out_and_its_place_stays_empty() -> None:
+    of = track()
+    of.frames.extend(frame(n) for n in range(10))
+    pieces = of.pieces(lambda f: not 60_000 <= f.arrived_us < 120_000)
+    assert heard(pieces, 10) == [0, 1, 2, -1, -1, -1, 6, 7, 8, 9]
+    of.frames.extend([frame(4), frame(10)])
+    pieces += of.pieces()
+    assert heard(pieces, 11)[3:6] == [-1, -1, -1]
+
+
+def untimed(samples: int, arrived_ms: int) -> Frame:
+    return Frame(0, None, bytes([arrived_ms // 100 % 256]) * samples, 1000 * arrived_ms)
+
+
+def test_a_sender_that_stamps_nothing_goes_on_and_on() -> None:
+    rng = random.Random(1)
+    frames = [untimed(1600, 200 * n + rng.randint(0, 300)) for n in range(50)]
+    pieces = fed(track(), *([f] for f in frames))
+    assert [p.start for p in pieces] == [1600 * n for n in range(50)]
+
+
+def test_a_silence_of_a_sender_that_stamps_nothing_is_not_lost() -> None:
+    pieces = fed(track(), [untimed(1600, 0)], [untimed(1600, 5000)], [untimed(1600, 5200)])
+    assert [p.start for p in pieces] == [0, 40_000, 41_600]
+
+
+def test_a_stall_on_the_way_that_is_made_up_for_is_no_silence() -> None:
+    pieces = fed(track(), [untimed(1600, 0)], [untimed(36_000, 5000)], [untimed(1600, 5200)])
+    assert [p.start for p in pieces] == [0, 1600, 37_600]
+
+
+def test_an_hour_of_frames_does_not_drift_by_a_sample() -> None:
+    of = LiveTrack("customer", "s16le", 11_025, 2, -5, 0)
+    at = 0
+    for second in range(0, 3600, 60):
+        frames = []
+        for n in range(50 * second, 50 * (second + 60)):
+            samples = 11_025 * (n + 1) // 50 - 11_025 * n // 50
+            frames.append(Frame(n + 1, MS * n, bytes(2 * samples), 0))
+        for piece in fed(of, frames):
+            assert piece.start == at
+            at += piece.samples
+    assert at == 3600 * 11_025
