@@ -127,9 +127,11 @@ class Recordings:
             return heard_of_call(versions, originals_too=True)
         return heard_of_call(await family_of(self._store, versions), originals_too=False)
 
-    async def versions(self, caller: Caller, call_id: str) -> Sequence[Recording]:
+    async def versions(
+        self, caller: Caller, call_id: str, action: Action = Action.READ_RECORDING
+    ) -> Sequence[Recording]:
         """All living versions of a call's sound, the newest first."""
-        call = await self._calls.by_id(caller, call_id, Action.READ_RECORDING)
+        call = await self._calls.by_id(caller, call_id, action)
         return await versions_of(self._store, call.id)
 
     async def with_calls(self, recordings: Sequence[Recording]) -> list[CallRecording]:

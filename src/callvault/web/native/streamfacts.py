@@ -1,0 +1,130 @@
+"""What a live stream's first message tells of its call, and which recording its sound belongs to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from callvault.domain.access import Action, Caller
+from callvault.domain.errors import AlreadyThere, Malformed, Missing
+from callvault.domain.ids import Json
+from callvault.domain.recording import Recording
+from callvault.services.callfacts import CallFacts
+from callvault.services.house import Services
+from callvault.services.ingest.live import SIDES
+from callvault.services.recordings import RecordingFacts
+from callvault.web.native.callschemas import CallIn
+from callvault.wire.mediastream import Start
+
+KEYS = ("token", "key", "apiKey")
+TEXTS = {
+    "from": "from_number",
+    "to": "to_number",
+    "kind": "kind",
+    "name": "name",
+    "assistantId": "assistant_id",
+    "assistantName": "assistant_name",
+    "phoneNumberId": "phone_number_id",
+    "phoneNumber": "phone_number",
+}
+DIRECTIONS = ("inbound", "outbound", "web")
+LANES = {"inboundLane": "inbound", "outboundLane": "outbound"}
+OURS = ("recordingId", "callId", "call", "direction", "tags")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    recording_id: str | None
+    call_id: str | None
+    external_id: tuple[str, str] | None
+    """The sender's system and its id of the call: a stream that comes again finds the call by it."""
+    call: CallFacts
+    recording: RecordingFacts
+    lanes: Mapping[str, str]
+
+
+def key_of(start: Start) -> str | None:
+    return next((start.parameters[name] for name in KEYS if start.parameters.get(name)), None)
+
+
+def facts_of(start: Start) -> StreamFacts:
+    told = start.parameters
+    external_id = (start.dialect, start.call_id) if start.call_id else None
+    tags = tuple(dict.fromkeys(tag.strip() for tag in told.get("tags", "").split(",") if tag.strip()))
+    lanes = {track: told[name] for name, track in LANES.items() if told.get(name)}
+    return StreamFacts(
+        recording_id=told.get("recordingId") or None,
+        call_id=told.get("callId") or None,
+        external_id=external_id,
+        call=_call(start, external_id),
+        recording=RecordingFacts(tags=tags),
+        lanes={**SIDES, **lanes},
+    )
+
+
+def _call(start: Start, external_id: tuple[str, str] | None) -> CallFacts:
+    told = start.parameters
+    facts: dict[str, Any] = {**_whole_call(told.get("call"))}
+    numbers = {"from_number": start.from_number, "to_number": start.to_number}
+    facts |= {name: number for name, number in numbers.items() if number}
+    facts |= {TEXTS[name]: value for name, value in told.items() if name in TEXTS}
+    direction = told.get("direction") or start.direction
+    if direction in DIRECTIONS:
+        facts["direction"] = direction
+    unknown: dict[str, Json] = {
+        name: value for name, value in told.items() if name not in {*TEXTS, *LANES, *OURS, *KEYS}
+    }
+    facts["metadata"] = {**facts.get("metadata", {}), **unknown}
+    if external_id:
+        facts["external_ids"] = {**facts.get("external_ids", {}), external_id[0]: external_id[1]}
+    return cast(CallFacts, facts)
+
+
+def _whole_call(text: str | None) -> CallFacts:
+    """The parameter `call`: all that POST /recordings takes, as JSON."""
+    if not text:
+        return CallFacts()
+    try:
+        return CallIn.model_validate_json(text).facts()
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Malformed(what="the parameter call", why=f"{where or 'it'}: {first['msg']}") from None
+
+
+async def recording_of(services: Services, caller: Caller, facts: StreamFacts) -> Recording:
+    """The one that was named, the one of its call that still takes in sound, or a new one."""
+    if facts.recording_id:
+        return await services.recordings.retrieve(caller, facts.recording_id, Action.WRITE_SOUND)
+    for attempt in ("first", "again"):
+        call_id = await _known_call(services, caller, facts)
+        if call_id and (open_one := await _open_recording(services, caller, call_id)):
+            return open_one
+        try:
+            made = await services.recordings.create(
+                caller, call_id or facts.call, facts.recording, call_id=None if call_id else facts.call_id
+            )
+        except AlreadyThere:
+            # The call's other track was quicker.
+            if attempt == "again":
+                raise
+            continue
+        return made.recording
+    raise AlreadyThere(what="call")
+
+
+async def _known_call(services: Services, caller: Caller, facts: StreamFacts) -> str | None:
+    try:
+        if facts.call_id:
+            return (await services.calls.by_id(caller, facts.call_id, Action.WRITE_SOUND)).id
+        if facts.external_id:
+            return (await services.calls.by_external_id(caller, *facts.external_id, Action.WRITE_SOUND)).id
+    except Missing:
+        return None
+    return None
+
+
+async def _open_recording(services: Services, caller: Caller, call_id: str) -> Recording | None:
+    versions = await services.recordings.versions(caller, call_id, Action.WRITE_SOUND)
+    return next((recording for recording in versions if recording.in_progress), None)
