@@ -1,7 +1,6 @@
 """`callvault audit`: what was written down."""
 
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 
@@ -20,25 +19,26 @@ def audit() -> None:
 
 @audit.command()
 @click.option("--workspace", required=True, help="Its name or id.")
-@click.option("--output", type=click.File("wb"), default="-", help="A file instead of the standard output.")
+@click.option("--output", default="-", help="A file instead of the standard output.")
 @data
 @as_json
-def export(workspace: str, output: BinaryIO, data: Path | None, as_json: bool) -> None:
+def export(workspace: str, output: str, data: Path | None, as_json: bool) -> None:
     """Write every entry of a workspace as a line of JSON, with all that its digest is made of.
 
     The export is itself audited. With --json the count of entries is printed, so --output must be a file then.
 
     Example: callvault audit export --workspace acme > acme-audit.jsonl
     """
-    if as_json and output.name in ("-", "<stdout>"):
+    if as_json and output == "-":
         raise click.UsageError("--json prints a summary: name a file with --output")
 
     async def work(house: House) -> int:
         services, found, count = house.services, await workspace_named(house, workspace), 0
         services.audit.later(services.audit.entry(OPERATOR, "audit.export", found.id, f"workspace:{found.id}"))
-        async for line in services.audit_trail.export(found.id):
-            output.write(line)
-            count += 1
+        with click.open_file(output, "wb") as file:
+            async for line in services.audit_trail.export(found.id):
+                file.write(line)
+                count += 1
         return count
 
     count = in_house(data, work)
