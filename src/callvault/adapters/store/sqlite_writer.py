@@ -71,7 +71,7 @@ class SqliteWriter:
             self._commit_together(group)
         except sqlite3.Error as error:
             self._disconnect()
-            if error.sqlite_errorcode == sqlite3.SQLITE_FULL and len(group) > 1:
+            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL and len(group) > 1:
                 for waiting in group:
                     self._commit([waiting])
                 return

@@ -1,7 +1,5 @@
 """Procrastinate's schema as our migrations bring it, against what the installed library wants."""
 
-from typing import Any
-
 import psycopg
 import pytest
 from procrastinate.schema import SchemaManager, migrations_path
@@ -46,5 +44,4 @@ def test_our_migrations_bring_what_the_library_would_make_itself(postgres_server
 
 
 def test_no_migration_of_the_installed_library_is_left_out() -> None:
-    brought: list[Any] = v0002_job_engine.scripts_up_to(v0002_job_engine.LAST)
-    assert brought == sorted(migrations_path.glob("*.sql"))
+    assert max(script.name for script in migrations_path.glob("*.sql")) == v0002_job_engine.UP_TO

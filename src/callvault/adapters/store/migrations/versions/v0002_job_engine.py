@@ -1,22 +1,18 @@
-"""What procrastinate needs on PostgreSQL, by its own migrations; on SQLite the jobs' table is the queue."""
+"""What procrastinate needs on PostgreSQL; on SQLite the jobs' table is the queue."""
 
 from pathlib import Path
 
 from alembic import op
-from procrastinate.schema import migrations_path
 
 revision = "0002"
 down_revision = "0001"
 
-LAST = "03.04.00_50"
-"""Later ones are brought by later revisions."""
+UP_TO = "03.04.00_50_post_add_retry_failed_job_procedure.sql"
+"""The last of the library's own migrations that is in it. Later ones are brought by later revisions: they cannot be
+run from the first on, for PostgreSQL before 17 wants a commit between some of them."""
 
 
 def upgrade() -> None:
     if op.get_context().dialect.name == "postgresql":
-        for script in scripts_up_to(LAST):
-            op.get_bind().exec_driver_sql(script.read_text().replace("%", "%%"))
-
-
-def scripts_up_to(last: str) -> list[Path]:
-    return [script for script in sorted(migrations_path.glob("*.sql")) if script.name[: len(last)] <= last]
+        script = Path(__file__).with_suffix(".sql").read_text()
+        op.get_bind().exec_driver_sql(script.replace("%", "%%"))
