@@ -13,7 +13,7 @@ from callvault.ports.jobs import JobEngine, JobKind
 from callvault.ports.store import Store
 from callvault.worker import Worker
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 CLOCK, IDS = SystemClock(), SystemIds()
 
 

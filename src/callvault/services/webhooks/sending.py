@@ -1,11 +1,12 @@
 """Sends deliveries: an attempt, and then the next in its time, until the endpoint has answered or the last is made."""
 
-from collections import Counter
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from callvault.domain.access import SYSTEM
-from callvault.domain.errors import Fault, PassingFault, StaleWrite, TooManyRequests
+from callvault.domain.errors import Fault, PassingFault, StaleWrite
 from callvault.domain.event import Event
 from callvault.domain.ids import Json
 from callvault.domain.job import Job
@@ -30,9 +31,9 @@ from callvault.services.webhooks.planning import SEND, Planning
 
 ANSWER_CHARACTERS = 500
 DISABLED = "the endpoint is disabled"
-AT_ONCE = 32
-AT_ONCE_TO_ONE = 8
-"""So that an endpoint which answers slowly does not keep the others waiting; the rest of its messages come back."""
+AT_ONCE = 64
+AT_ONCE_IF_SLOW = 4
+SLOW_SECONDS = 1.0
 Conclude = Callable[[Unit, Delivery, WebhookEndpoint], None]
 
 
@@ -52,7 +53,7 @@ class Sending:
         self._store, self._endpoints, self._planning = store, endpoints, planning
         self._sender, self._forms = sender, forms
         self._clock, self._ids, self._audit = clock, ids, audit
-        self._under_way: Counter[str] = Counter()
+        self._under_way: defaultdict[str, list[float]] = defaultdict(list)
 
     def job_kinds(self) -> list[JobKind]:
         return [JobKind(SEND, self.send, at_once=AT_ONCE, attempts=100_000)]
@@ -68,15 +69,35 @@ class Sending:
             unit.remove(delivery)
             await progress.finish(unit)
             return None
-        if self._under_way[endpoint.id] >= AT_ONCE_TO_ONE:
-            raise TooManyRequests
-        self._under_way[endpoint.id] += 1
-        try:
+        if not self._has_room(endpoint):
+            await self._come_back(delivery, progress)
+            return None
+        with self._counted(endpoint):
             conclude = await self._attempted(delivery, endpoint)
-        finally:
-            self._under_way[endpoint.id] -= 1
         await self._write(job, progress, delivery, endpoint, conclude)
         return None
+
+    def _has_room(self, endpoint: WebhookEndpoint) -> bool:
+        """An endpoint that answers slowly may not keep the others waiting."""
+        began = self._under_way[endpoint.id]
+        is_slow = bool(began) and self._clock.monotonic() - min(began) > SLOW_SECONDS
+        return len(began) < (AT_ONCE_IF_SLOW if is_slow else AT_ONCE // 2)
+
+    @contextmanager
+    def _counted(self, endpoint: WebhookEndpoint) -> Iterator[None]:
+        began = self._clock.monotonic()
+        self._under_way[endpoint.id].append(began)
+        try:
+            yield
+        finally:
+            self._under_way[endpoint.id].remove(began)
+            if not self._under_way[endpoint.id]:
+                del self._under_way[endpoint.id]
+
+    async def _come_back(self, delivery: Delivery, progress: Progress) -> None:
+        unit, later = Unit(), 1000 + int.from_bytes(self._ids.secret(2), "big") % 1000
+        self._planning.enqueue(unit, replace(delivery, due_ms=self._clock.now_ms() + later))
+        await progress.finish(unit)
 
     async def _current(self, job: Job) -> Delivery | None:
         """The delivery, if it is still as it was when the job was made."""

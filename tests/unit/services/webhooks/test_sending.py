@@ -10,6 +10,7 @@ from tests.callhouse import caller
 from tests.fakes import FakeClock
 from tests.hookhouse import HookHouse
 from tests.receiver import Receiver, Reply, receiving
+from tests.workhouse import until
 
 from callvault.domain.audit import AuditEntry
 from callvault.domain.errors import Refused
@@ -337,21 +338,23 @@ async def test_an_endpoint_that_answers_slowly_keeps_no_other_waiting() -> None:
     house = HookHouse(sender)
     slow = (await house.endpoints.create(caller(), "https://slow.example", event_types=("a.slow",))).endpoint
     quick = (await house.endpoints.create(caller(), "https://quick.example", event_types=("a.quick",))).endpoint
+
+    async def told(endpoint: WebhookEndpoint, count: int) -> bool:
+        return [delivery.state for delivery in await house.log(endpoint)] == ["delivered"] * count
+
     async with house.working():
-        await house.tell(*["a.slow"] * 40)
-        await house.tell("a.quick")
-
-        async def quick_is_told() -> bool:
-            return [delivery.state for delivery in await house.log(quick)] == ["delivered"]
-
-        async with asyncio.timeout(5):
-            while not await quick_is_told():
-                await asyncio.sleep(0.01)
-        assert sender.most == 8
+        await house.tell("a.slow", "a.slow", "a.slow")
+        await until(lambda: asyncio.sleep(0, sender.sending == 3))
+        house.clock.advance(2)
+        await house.tell(*["a.slow"] * 80, "a.quick")
+        await until(lambda: told(quick, 1))
+        assert sender.most == 4
         sender.gate.set()
-        while {delivery.state for delivery in await house.log(slow)} != {"delivered"}:
-            house.clock.advance(1)
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            while not await told(slow, 83):
+                house.clock.advance(1)
+                await asyncio.sleep(0.01)
+    assert await house.store.count(Query(Delivery).where("tries", "!=", 1)) == 0
 
 
 async def test_a_result_that_meets_a_changed_endpoint_is_written_and_not_sent_twice() -> None:
