@@ -1,12 +1,15 @@
 """Which lanes are heard on which channel of a view."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from callvault.domain.errors import Malformed, Missing
-from callvault.services.timelines import LaneTimeline, Sound, Timeline
+from callvault.domain.lane import Lane
+from callvault.services.timelines import LaneTimeline, Timeline
 
 VIEWS: Final = ("mono", "stereo", "customer", "assistant")
+OF_ALL_LANES: Final = ("mono", "stereo")
 LANE: Final = "lane:"
 
 
@@ -23,7 +26,7 @@ def count_of(view: str) -> int:
 
 def channels_of(view: str, timeline: Timeline) -> Channels:
     """Mono has all lanes; stereo the customer on the left, the assistant on the right and all others on both."""
-    lanes = tuple(lane for lane in timeline.lanes if _has(view, lane))
+    lanes = tuple(lane for lane in timeline.lanes if is_in(view, lane.lane))
     if view != "stereo":
         return Channels(lanes, (frozenset(range(len(lanes))),))
     roles = [lane.lane.role for lane in lanes]
@@ -32,18 +35,18 @@ def channels_of(view: str, timeline: Timeline) -> Channels:
     return Channels(lanes, (left, right))
 
 
-def lanes_heard(view: str, sound: Sound) -> list[LaneTimeline]:
-    """All lanes that a view is made of; `Malformed` for no view at all, `Missing` for one of a lane that is nowhere."""
+def is_in(view: str, lane: Lane) -> bool:
+    if view in OF_ALL_LANES:
+        return True
+    return lane.name == view.removeprefix(LANE) if view.startswith(LANE) else lane.role == view
+
+
+def check_name(view: str) -> None:
     if view not in VIEWS and not view.startswith(LANE):
         raise Malformed(what="view", why=f"it is {', '.join(VIEWS)} or {LANE}NAME")
-    timelines = {s.timeline.recording_id: s.timeline for s in sound.stretches}
-    lanes = [lane for timeline in timelines.values() for lane in channels_of(view, timeline).lanes]
-    if not lanes and view not in ("mono", "stereo"):
+
+
+def check_lanes(view: str, lanes: Iterable[Lane]) -> None:
+    """`Missing` for a view of a lane that is nowhere; a view of all lanes may be of none."""
+    if view not in OF_ALL_LANES and not any(is_in(view, lane) for lane in lanes):
         raise Missing(what="lane")
-    return lanes
-
-
-def _has(view: str, lane: LaneTimeline) -> bool:
-    if view in ("mono", "stereo"):
-        return True
-    return lane.lane.name == view.removeprefix(LANE) if view.startswith(LANE) else lane.lane.role == view

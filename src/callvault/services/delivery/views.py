@@ -1,6 +1,5 @@
 """Views: any recording as a WAV whose every byte is known before one is made, and made when it is asked for."""
 
-import asyncio
 import hashlib
 import json
 import threading
@@ -15,15 +14,17 @@ from callvault.audio.mix import Samples, beep, interleaved, silence, stretch
 from callvault.domain.errors import Malformed, Missing, RecordingInProgress
 from callvault.domain.recording import Mask, Recording
 from callvault.ports.blobs import Blobs
-from callvault.services.delivery.channels import channels_of, count_of, lanes_heard
+from callvault.services.delivery.channels import channels_of, check_lanes, check_name, count_of, is_in
+from callvault.services.delivery.content import cuts, read_ahead
 from callvault.services.delivery.lanes import LaneFrames
 from callvault.services.delivery.takes import CodedTakes
 from callvault.services.timelines import LaneTimeline, Sound, Timeline, Timelines
 from callvault.wire import wav
+from callvault.wire.mediatypes import OF_FORMAT, RATE_MAX, RATE_MIN
 
 RENDERING: Final = 1
 """Raised whenever the same sound comes out in other bytes than before."""
-RATES: Final = range(4_000, 192_001)
+RATES: Final = range(RATE_MIN, RATE_MAX + 1)
 RATE_OF_SILENCE: Final = 8_000
 PIECE: Final = 1 << 19
 """Bytes that are made at a time when a view is streamed."""
@@ -36,6 +37,7 @@ class View:
     def __init__(self, sound: Sound, name: str, rate: int, blobs: Blobs, takes: CodedTakes) -> None:
         self.sound, self.name, self.rate = sound, name, rate
         self.channels = count_of(name)
+        self.media_type = OF_FORMAT["wav"]
         self.blobs, self.takes = blobs, takes
         self.parts = parts(sound.stretches, rate)
         self._lanes: dict[tuple[str, str], LaneFrames] = {}
@@ -71,27 +73,12 @@ class View:
 
     def pieces(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The same as `read`, of any length, in constant memory."""
-        for at, size in self._cuts(start, end):
+        for at, size in cuts(start, self.length if end is None else min(end, self.length), PIECE):
             yield self.read(at, size)
 
-    async def stream(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    def stream(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The same for the event loop: while one piece is on its way out the next one is made."""
-        ahead: asyncio.Task[bytes] | None = None
-        try:
-            for at, size in self._cuts(start, end):
-                made, ahead = ahead, asyncio.create_task(asyncio.to_thread(self.read, at, size))
-                if made:
-                    yield await made
-            if ahead:
-                yield await ahead
-        finally:
-            if ahead:
-                ahead.cancel()
-
-    def _cuts(self, start: int, end: int | None) -> Iterator[tuple[int, int]]:
-        end = self.length if end is None else min(end, self.length)
-        for at in range(start, end, PIECE):
-            yield at, min(PIECE, end - at)
+        return read_ahead(self.read, start, self.length if end is None else min(end, self.length), PIECE)
 
     def _part(self, part: Part[Timeline]) -> Samples:
         channels = channels_of(self.name, part.timeline)
@@ -130,15 +117,23 @@ class Views:
         `RecordingInProgress` while sound may still come, unless what is there so far is asked for; `Missing` for a
         lane that is not there.
         """
+        check_name(view)
         if rate and rate not in RATES:
             raise Malformed(what="rate", why=f"it is {RATES.start} to {RATES.stop - 1}")
-        if recording.deleted_ms is not None:
-            raise Missing(what="recording")
-        if (recording.in_progress or recording.status == "processing") and not live:
-            raise RecordingInProgress
+        check_open(recording, live)
         sound = await self.timelines.sound(recording, live=live)
-        best = max((lane.lane.rate for lane in lanes_heard(view, sound)), default=RATE_OF_SILENCE)
+        lanes = [lane.lane for lane in sound.lanes]
+        check_lanes(view, lanes)
+        best = max((lane.rate for lane in lanes if is_in(view, lane)), default=RATE_OF_SILENCE)
         return View(sound, view, rate or best, self.blobs, self.takes)
+
+
+def check_open(recording: Recording, live: bool) -> None:
+    """Whether the recording can be heard at all yet, or still."""
+    if recording.deleted_ms is not None:
+        raise Missing(what="recording")
+    if (recording.in_progress or recording.status == "processing") and not live:
+        raise RecordingInProgress
 
 
 def _fingerprint(sound: Sound, name: str, rate: int) -> str:

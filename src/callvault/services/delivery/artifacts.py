@@ -1,0 +1,29 @@
+"""Artifacts on their way out: video, call logs, pcap and the source, as they were put in."""
+
+from callvault.domain.errors import Missing
+from callvault.domain.recording import Recording
+from callvault.domain.stored import Artifact, StoredObject
+from callvault.ports.blobs import Blobs
+from callvault.ports.store import Store
+from callvault.services.delivery.content import StoredContent
+from callvault.services.timelines import Unlock, nothing_is_sealed
+
+
+class Artifacts:
+    def __init__(self, store: Store, blobs: Blobs, unlock: Unlock = nothing_is_sealed) -> None:
+        self._store, self._blobs, self._unlock = store, blobs, unlock
+
+    async def of(self, recording: Recording, kind: str) -> Artifact:
+        """`Missing` when the recording has none of the kind."""
+        artifact = await self._store.get(Artifact, recording.id, kind)
+        if artifact is None or recording.deleted_ms is not None:
+            raise Missing(what="artifact")
+        return artifact
+
+    async def open(self, recording: Recording, kind: str) -> StoredContent:
+        artifact = await self.of(recording, kind)
+        stored = await self._store.get(StoredObject, artifact.object_key)
+        if stored is None:
+            raise Missing(what="artifact")
+        await self._unlock(stored.workspace_id, [stored])
+        return StoredContent(stored, artifact.media_type, self._blobs)

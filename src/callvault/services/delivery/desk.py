@@ -1,0 +1,81 @@
+"""The desk: whatever a recording has is asked for here by what it is, and comes as content that can be sent."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from callvault.domain.errors import Malformed
+from callvault.domain.lane import Lane
+from callvault.domain.query import Query
+from callvault.domain.recording import Recording
+from callvault.ports.store import Store
+from callvault.services.delivery.artifacts import Artifacts
+from callvault.services.delivery.channels import OF_ALL_LANES, check_lanes, check_name
+from callvault.services.delivery.content import StoredContent
+from callvault.services.delivery.growing import Growing, Passing
+from callvault.services.delivery.renditions import Renditions
+from callvault.services.delivery.views import RATES, View, Views, check_open
+from callvault.wire.mediatypes import OF_FORMAT
+
+Content = View | StoredContent | Growing | Passing
+"""All have a `media_type` and a `stream`; the first two a `length` and an `etag` as well."""
+
+WAV: Final = "wav"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A view in a format, or an artifact."""
+
+    view: str = "mono"
+    format: str = WAV
+    rate: int = 0
+    """0 for the best that there is."""
+    live: bool = False
+    """What is there so far will do."""
+    artifact: str = ""
+
+    @property
+    def name(self) -> str:
+        """`stereo.wav`, `pcap` ..."""
+        return self.artifact or f"{self.view}.{self.format}"
+
+
+class Desk:
+    """Gives the very version that it is asked for; which one somebody may hear was decided by `Recordings.heard`."""
+
+    def __init__(self, store: Store, views: Views, renditions: Renditions, artifacts: Artifacts) -> None:
+        self._store, self._views, self._renditions, self._artifacts = store, views, renditions, artifacts
+
+    async def open(self, recording: Recording, wanted: Wanted) -> Content:
+        """A WAV is made as it is sent; another format is made once, and sent as it is made by who is first."""
+        if wanted.artifact:
+            return await self._artifacts.open(recording, wanted.artifact)
+        if wanted.format == WAV:
+            return await self._views.open(recording, wanted.view, wanted.rate, live=wanted.live)
+        asked = (recording, wanted.view, wanted.format, wanted.rate)
+        is_whole = not recording.in_progress and recording.status != "processing"
+        if wanted.live and not is_whole:
+            return await self._renditions.live(*asked)
+        return await self._renditions.open(*asked)
+
+    async def whole(self, recording: Recording, wanted: Wanted) -> StoredContent:
+        """The same as one stored object, made first where it is not there yet."""
+        if wanted.artifact:
+            return await self._artifacts.open(recording, wanted.artifact)
+        return await self._renditions.made(recording, wanted.view, wanted.format, wanted.rate)
+
+    async def check(self, recording: Recording, wanted: Wanted) -> None:
+        """Raises what `open` would raise, at the price of one look at most."""
+        if wanted.artifact:
+            await self._artifacts.of(recording, wanted.artifact)
+            return
+        check_name(wanted.view)
+        if wanted.format not in OF_FORMAT:
+            raise Malformed(what="format", why=f"it is {', '.join(OF_FORMAT)}")
+        if wanted.rate and wanted.rate not in RATES:
+            raise Malformed(what="rate", why=f"it is {RATES.start} to {RATES.stop - 1}")
+        check_open(recording, wanted.live)
+        if wanted.view not in OF_ALL_LANES and not wanted.live:
+            originals = tuple({clip.recording_id for clip in recording.edits.clips}) or (recording.id,)
+            query = Query(Lane).where("recording_id", "in", originals).by("recording_id", "name")
+            check_lanes(wanted.view, await self._store.find(query))

@@ -1,0 +1,58 @@
+import asyncio
+
+import pytest
+from tests.callhouse import caller
+from tests.unit.services.delivery.house import House
+
+from callvault.adapters.store.memory import MemoryStore
+from callvault.domain.errors import StoreUnavailable
+from callvault.domain.event import Event
+from callvault.domain.recording import Recording
+from callvault.domain.unit import Unit
+from callvault.services.delivery import downloads
+
+
+async def test_downloads_are_counted_by_themselves_soon_after() -> None:
+    house = House()
+    recordings = [await house.spoken(), await house.spoken()]
+    for n in range(5):
+        house.downloads.began(caller(), recordings[n % 2], "mono.wav")
+    await asyncio.sleep(downloads.EVERY_SECONDS + 0.2)
+    counts = [(await house.store.get(Recording, recording.id)).download_count for recording in recordings]
+    assert counts == [3, 2]
+    assert len(await house.all(Event, type="recording.downloaded")) == 5
+    house.downloads.began(caller(), recordings[0], "mono.wav")
+    await asyncio.sleep(downloads.EVERY_SECONDS + 0.2)
+    assert (await house.store.get(Recording, recordings[0].id)).download_count == 4
+
+
+class StoreAtTimes(MemoryStore):
+    away = False
+
+    async def commit(self, unit: Unit) -> None:
+        if self.away:
+            raise StoreUnavailable(why="it is away")
+        await super().commit(unit)
+
+
+async def test_downloads_wait_for_a_database_that_is_away() -> None:
+    house, store = House(), StoreAtTimes()
+    house.recorder.store = store
+    recording = await house.spoken()
+    counting = downloads.Downloads(store, house.clock, house.ids, house.audit)
+    counting.began(caller(), recording, "mono.wav")
+    store.away = True
+    with pytest.raises(StoreUnavailable):
+        await counting.flush()
+    store.away = False
+    await counting.flush()
+    assert (await store.get(Recording, recording.id)).download_count == 1
+
+
+async def test_a_private_calls_downloads_are_told_to_its_readers_alone() -> None:
+    house = House()
+    recording = await house.spoken(readers=("boss",))
+    house.downloads.began(caller(member="boss"), recording, "stereo.mp3")
+    await house.downloads.flush()
+    (event,) = await house.all(Event)
+    assert (event.readers, event.data["what"]) == (("boss",), "stereo.mp3")
