@@ -1,5 +1,6 @@
 """What a folder must do besides: hold what it took through a power cut, and tell a missing file from a missing disk."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -170,3 +171,22 @@ def test_no_file_stays_open(tmp_path: Path) -> None:
         next(iter(blobs.stream(obj)))
         blobs.read(obj, 5, 5)
     assert [file.path for file in psutil.Process().open_files() if file.path.startswith(str(tmp_path))] == []
+
+
+def test_a_file_system_without_hard_links_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs = DiskBlobs(tmp_path)
+
+    def refused(source: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", str(source), None, str(target))
+
+    monkeypatch.setattr(os, "link", refused)
+    with pytest.raises(Misconfigured, match="without hard links"):
+        blobs.put("w/r/x", [b"sound"])
+
+
+def test_what_the_file_system_keeps_in_a_disk_s_root_is_not_listed(tmp_path: Path) -> None:
+    blobs = DiskBlobs(tmp_path)
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / "lost+found" / "x").touch()
+    blobs.put("w/r/x", [b"sound"])
+    assert list(blobs.list()) == [("w/r/x", 5)]

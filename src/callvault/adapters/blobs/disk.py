@@ -16,7 +16,10 @@ from callvault.domain.stored import StoredObject
 CHUNK = 262_144
 INCOMING = ".incoming"
 """Where files are written before they are linked to their names; that it is there shows that the disk is mounted."""
+NOT_OURS = {f"{INCOMING}/", "lost+found/"}
 LEFT_OVER_SECONDS = 24 * 3600
+MISCONFIGURED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP}
+NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK}
 
 
 class DiskBlobs:
@@ -26,7 +29,8 @@ class DiskBlobs:
         self._folder = folder
         self._incoming = folder / INCOMING
         with self._translated(""):
-            self._incoming.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._incoming.mkdir(exist_ok=True)
             self._sweep()
 
     def put(self, key: str, chunks: Iterable[bytes], *, workspace_id: str = "", digest: bool = True) -> StoredObject:
@@ -98,7 +102,7 @@ class DiskBlobs:
         with os.scandir(self._folder / folder) as entries:
             found = sorted((f"{folder}{e.name}{'/' if e.is_dir(follow_symlinks=False) else ''}") for e in entries)
         for name in found:
-            if name.startswith(INCOMING):
+            if name in NOT_OURS:
                 continue
             if name.endswith("/"):
                 if name.startswith(prefix) or prefix.startswith(name):
@@ -134,7 +138,9 @@ class DiskBlobs:
             return BlobMissing(key=key)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return DiskFull(path=self._folder)
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP):
+        if error.errno in NO_HARD_LINKS and error.filename2:
+            return Misconfigured(problems=f"the storage folder {self._folder} is on a file system without hard links")
+        if error.errno in MISCONFIGURED:
             return Misconfigured(problems=f"the storage folder {self._folder} cannot be used: {error.strerror}")
         return BlobsUnavailable(why=f"{self._folder}: {error.strerror}")
 

@@ -22,7 +22,7 @@ from callvault.wire.sigv4 import AwsSigner, GoogleSigner
 from callvault.wire.storageurl import StoragePlace, StorageUrlWrong, parse_storage_url
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, RetryConfig
+    from obstore.store import ClientConfig, RetryConfig, S3Credential
 
 RETRIES: "RetryConfig" = {
     "max_retries": 2,
@@ -76,9 +76,21 @@ def _open_s3(place: StoragePlace) -> Blobs:
         region=place.region,
         client_options=_client(place),
         retry_config=RETRIES,
-        **place.credentials,  # type: ignore[arg-type]
+        credential_provider=_s3_credential(place) if place.credentials else None,
     )
     return RetryingBlobs(ObjectStoreBlobs(store))
+
+
+def _s3_credential(place: StoragePlace) -> "Callable[[], S3Credential]":
+    """All three at once: given one by one, a session token of the environment's would be sent along with them."""
+    held = place.credentials
+    credential: S3Credential = {
+        "access_key_id": held["access_key_id"],
+        "secret_access_key": held["secret_access_key"],
+        "token": held.get("session_token"),
+        "expires_at": None,
+    }
+    return lambda: credential
 
 
 def _open_gs(place: StoragePlace) -> Blobs:
