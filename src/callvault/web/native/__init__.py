@@ -1,13 +1,27 @@
 """Our own API: recordings and calls in the vocabulary of .do, and every way in and out of the vault."""
 
-from callvault.web.native import calls, holds, jobs, keys, lanes, recordings, sessions, transcripts, tus, workspace
+from callvault.web.native import (
+    calls,
+    events,
+    holds,
+    jobs,
+    keys,
+    lanes,
+    recordings,
+    sessions,
+    streams,
+    transcripts,
+    tus,
+    webhooks,
+    workspace,
+)
 from callvault.web.parts import Claim, Part
 
 PART = Part(
     name="native",
     title="callvault",
     about="Takes in the sound of calls, plays any second of it at once, and hands it out.",
-    claims=(Claim("/api/v1"), Claim("/uploads")),
+    claims=(Claim("/api/v1"), Claim("/uploads"), Claim("/streams")),
     routers=(
         recordings.router,
         sessions.router,
@@ -15,8 +29,11 @@ PART = Part(
         transcripts.router,
         holds.router,
         jobs.router,
+        events.router,
+        webhooks.router,
         keys.router,
         workspace.router,
     ),
-    hot=(*lanes.HOT, *tus.HOT, transcripts.STREAM, workspace.EXPORT),
+    hot=(*lanes.HOT, *tus.HOT, transcripts.STREAM, events.STREAM, workspace.EXPORT),
+    sockets=streams.SOCKETS,
 )

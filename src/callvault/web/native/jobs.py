@@ -52,23 +52,23 @@ async def list_jobs(
     """The newest first."""
     wanted = JobFilter(state, kind, recording_id)
     page = await services.jobs.find(caller, wanted, cursors.newest_first(limit, cursor))
-    return Listed(data=[_out(job) for job in page.items], next_cursor=cursors.serialize(page.cursor))
+    return Listed(data=[job_out(job) for job in page.items], next_cursor=cursors.serialize(page.cursor))
 
 
 @router.get("/jobs/{id}")
 @needs(Action.READ_RECORDING, Action.PROCESS)
 async def get_job(id: str, caller: Asking, services: House) -> JobOut:
-    return _out(await services.jobs.get(caller, id))
+    return job_out(await services.jobs.get(caller, id))
 
 
 @router.post("/jobs/{id}/cancel")
 @needs(Action.PROCESS)
 async def cancel_job(id: str, caller: Asking, services: House) -> JobOut:
     """A queued job ends at once, a running one as soon as it can."""
-    return _out(await services.jobs.cancel(caller, id))
+    return job_out(await services.jobs.cancel(caller, id))
 
 
-def _out(job: Job) -> JobOut:
+def job_out(job: Job) -> JobOut:
     return JobOut(
         id=job.id,
         kind=job.kind,
