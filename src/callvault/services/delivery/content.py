@@ -9,6 +9,7 @@ from callvault.domain.stored import StoredObject
 from callvault.ports.blobs import Blobs
 
 PIECE: Final = 1 << 20
+FIRST_PIECE: Final = 1 << 16
 
 
 async def read_ahead(read: Callable[[int, int], bytes], start: int, end: int, piece: int) -> AsyncIterator[bytes]:
@@ -27,8 +28,11 @@ async def read_ahead(read: Callable[[int, int], bytes], start: int, end: int, pi
 
 
 def cuts(start: int, end: int, piece: int) -> Iterator[tuple[int, int]]:
-    for at in range(start, end, piece):
-        yield at, min(piece, end - at)
+    """Small at first, so that the first byte comes soon; then ever greater, up to a piece."""
+    size = min(FIRST_PIECE, piece)
+    while start < end:
+        yield start, min(size, end - start)
+        start, size = start + size, min(2 * size, piece)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """Links: URLs that open one thing for a while, ours or the bucket's own; and what is behind ours."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -19,6 +18,7 @@ from callvault.services.delivery.desk import WAV, Content, Desk, Wanted
 from callvault.services.delivery.downloads import Downloads
 from callvault.services.stale import again_when_stale
 from callvault.services.witness import Witness
+from callvault.wire import disposition
 from callvault.wire.linktoken import LinkClaims, sign, verify
 
 SECONDS: Final = 3600
@@ -174,12 +174,11 @@ class Links:
         content = await self._desk.whole(recording, wanted)
         if content.stored.sealing is not None:
             return None
-        kind = "attachment" if claims.attachment else "inline"
         return self._presigner.presign(
             content.stored,
             seconds=claims.expires_s - self._clock.now_ms() // 1000,
             media_type=content.media_type,
-            disposition=f'{kind}; filename="{_plain(claims.filename)}"',
+            disposition=disposition.serialize(claims.filename, attachment=claims.attachment),
             now_ms=self._clock.now_ms(),
         )
 
@@ -208,8 +207,3 @@ def _filename(recording: Recording, wanted: Wanted) -> str:
         return f"{wanted.artifact}-{recording.id}{_ENDINGS.get(wanted.artifact, '')}"
     side = "" if wanted.view == "mono" else f"-{wanted.view.replace(':', '-')}"
     return f"recording-{recording.id}{side}.{wanted.format}"
-
-
-def _plain(filename: str) -> str:
-    """Of the characters that need no escape in a quoted header."""
-    return re.sub(r"[^ !#-\[\]-~]|[/%]", "_", filename)

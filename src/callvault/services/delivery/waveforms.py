@@ -17,22 +17,16 @@ from callvault.services.delivery.channels import channels_of
 from callvault.services.delivery.finepeaks import fine_peaks
 from callvault.services.delivery.views import View, Views
 from callvault.services.timelines import LaneTimeline, Timeline
+from callvault.wire.waveform import Peaks as Picture
+from callvault.wire.waveform import Waveform
 
 ZOOMS: Final = range(1, 1 << 24)
 POINTS_MAX: Final = 1 << 21
 
-Picture = NDArray[np.int16]
-"""Of shape (points, channels, 2): the lowest and the highest sample."""
-
 
 @dataclass(frozen=True, slots=True)
-class Waveform:
-    """As BBC audiowaveform has it."""
-
-    rate: int
-    samples_per_pixel: int
-    peaks: Picture
-    etag: str
+class Drawn(Waveform):
+    etag: str = ""
 
 
 class Waveforms:
@@ -41,7 +35,7 @@ class Waveforms:
 
     async def of(
         self, recording: Recording, view: str = "mono", samples_per_pixel: int = 256, *, live: bool = False
-    ) -> Waveform:
+    ) -> Drawn:
         """The recording's picture; samples are those of the view at its best rate."""
         if samples_per_pixel not in ZOOMS:
             raise Malformed(what="samplesPerPixel", why=f"it is {ZOOMS.start} to {ZOOMS.stop - 1}")
@@ -49,7 +43,7 @@ class Waveforms:
         if seen.frames > POINTS_MAX * samples_per_pixel:
             raise TooLarge(what="a waveform at this samplesPerPixel", limit=f"{POINTS_MAX} points")
         peaks = await asyncio.to_thread(_drawn, seen, samples_per_pixel)
-        return Waveform(seen.rate, samples_per_pixel, peaks, f'{seen.etag[:-1]}-{samples_per_pixel}"')
+        return Drawn(seen.rate, samples_per_pixel, peaks, etag=f'{seen.etag[:-1]}-{samples_per_pixel}"')
 
 
 def _drawn(view: View, zoom: int) -> Picture:
