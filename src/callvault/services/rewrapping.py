@@ -47,25 +47,28 @@ class Rewrapping:
         after = None
         while rows := await self._store.find(query.page(AT_ONCE, after)):
             stale = [row for row in rows if not _is_wrapped(row, wanted)]
-            if stale and not await self._commit(await asyncio.to_thread(self._anew, stale, done)):
-                continue
-            after = query.cursor(rows[-1])
+            anew, broken = await asyncio.to_thread(self._anew, stale)
+            if await self._commit(anew):
+                done.objects += len(anew)
+                done.broken += broken
+                after = query.cursor(rows[-1])
 
-    def _anew(self, rows: Sequence[StoredObject], done: Rewrapped) -> list[StoredObject]:
-        wrapped = []
+    def _anew(self, rows: Sequence[StoredObject]) -> tuple[list[StoredObject], list[str]]:
+        wrapped, broken = [], []
         for row in rows:
             try:
                 data_key = self._keyring.unwrap(row.workspace_id, row.sealing or "", row.key)
             except KeyUnavailable:
-                done.broken.append(row.key)
+                broken.append(row.key)
                 continue
             sealing, customer_sealing = self._keyring.wrap(row.workspace_id, data_key, row.key)
             wrapped.append(replace(row, sealing=sealing, customer_sealing=customer_sealing))
-        done.objects += len(wrapped)
-        return wrapped
+        return wrapped, broken
 
     async def _commit(self, rows: Sequence[StoredObject]) -> bool:
-        """False when one of them was deleted meanwhile: then none was changed."""
+        """False when one of them was deleted meanwhile: then none was changed, and they are read again."""
+        if not rows:
+            return True
         unit = Unit()
         unit.change(*rows)
         try:

@@ -210,7 +210,7 @@ async def test_an_object_deleted_in_the_middle_of_a_rotation_stays_deleted(town:
         await commit(unit)
 
     town.store.commit = deleting  # type: ignore[method-assign]
-    await town.one.sealing.rotate(OPERATOR, "w")
+    assert (await town.one.sealing.rotate(OPERATOR, "w")).objects == 3
     assert [row.key for row in await town.rows()] == ["w/0", "w/1", "w/3"]
     assert await town.sealed_by() == {(await town.keys())[-1].id}
 
