@@ -58,8 +58,8 @@ class DiskSpool:
 
     def read(self, recording_id: str, at_most: int | None = None) -> Sequence[Spooled]:
         for _ in range(READ_ATTEMPTS):
-            # A file that was carried over meanwhile is gone; its records are found in the new place then.
-            with suppress(FileNotFoundError):
+            # A file that was carried over meanwhile is gone, and its keys are: its records are in a new place then.
+            with suppress(FileNotFoundError, KeyError):
                 return self._read(recording_id, at_most)
         raise BlobMissing(key=f"spool of {recording_id}")
 

@@ -63,13 +63,13 @@ class LiveCalls:
             raise ShuttingDown
         known = await self._admission.admitted(caller, recording_id)
         known.streams += 1
+        now_ms, began = self._clock.now_ms(), self._clock.monotonic()
         try:
             await self._open.hold(known)
-            await self._start(known)
+            await self._start(known, now_ms)
         except Fault:
             known.streams -= 1
             raise
-        now_ms, began = self._clock.now_ms(), self._clock.monotonic()
         offset_us = position_us(known.recording, now_ms)
         place = StreamPlace(began, offset_us if offset_us <= LATEST_START_US else 0, STREAM_TAKES + now_ms, lanes)
         call = LiveCall(known, form, place, self._clock, self._codecs)
@@ -163,12 +163,11 @@ class LiveCalls:
             call.ended = call.ended or RecordingDisabled()
 
     @again_when_stale
-    async def _start(self, known: OpenRecording) -> None:
+    async def _start(self, known: OpenRecording, now_ms: int) -> None:
         recording = await self._store.get(Recording, known.id)
         if recording is None or recording.started_ms is not None:
             return
-        now = self._clock.now_ms()
         unit = Unit()
-        unit.change(replace(recording, started_ms=now, updated_ms=now, version=recording.version + 1))
+        unit.change(replace(recording, started_ms=now_ms, updated_ms=now_ms, version=recording.version + 1))
         await self._store.commit(unit)
         await self._open.refresh(known)

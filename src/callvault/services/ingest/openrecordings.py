@@ -108,6 +108,7 @@ class OpenRecordings:
         """What others may have changed in the database."""
         checked = self._clock.monotonic()
         recording, enabled = await self._facts(known.id)
+        await self._unlock(recording.workspace_id)
         if recording.version != known.recording.version:
             known.pauses = await self._pauses(known.id)
         known.recording, known.enabled, known.checked = recording, enabled, checked

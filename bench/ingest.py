@@ -1,0 +1,190 @@
+"""Taking in: takes made durable beside the same disk's own group commit, and live calls in real time on one core.
+
+python -m bench.ingest [calls]
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import Future
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import count
+from pathlib import Path
+
+from callvault.bootstrap import opened
+from callvault.domain.access import Caller, Principal
+from callvault.domain.workspace import SCOPES
+from callvault.services.house import Services
+from callvault.services.ingest.livecall import LiveCall
+from callvault.services.ingest.takes import Start
+from callvault.settings import Settings
+from callvault.wire.mediatypes import parse
+
+CALLERS = 8
+TAKE_BYTES = 32 * 1024
+SECONDS = 4.0
+CALLS = 400
+LIVE_SECONDS = 40.0
+FRAME = b"\x7e" * 160
+Line = tuple[str, ...]
+
+
+def run(calls: int = CALLS) -> list[Line]:
+    with tempfile.TemporaryDirectory(prefix="callvault-bench-", dir=os.environ.get("TMPDIR")) as folder:
+        raw = [_disk(Path(folder) / f"raw-{n}") for n in range(2)]
+        takes, live = asyncio.run(_measured(Path(folder), calls))
+        raw.append(_disk(Path(folder) / "raw-last"))
+    rate = sorted(raw)[1]
+    return [
+        ("what", "figure", "beside the disk's own group commit"),
+        (f"group commit of {TAKE_BYTES // 1024} kB by {CALLERS} threads", f"{rate:.0f}/s", "1"),
+        *(
+            (
+                f"takes of {TAKE_BYTES // 1024} kB by {CALLERS} callers, durable, {name}",
+                f"{found.rate:.0f}/s, p50 {found.at(0.5):.1f} ms, p99 {found.at(0.99):.1f} ms",
+                f"{found.rate / rate:.2f}",
+            )
+            for name, found in takes
+        ),
+        *live,
+    ]
+
+
+@dataclass(slots=True)
+class Latencies:
+    seconds: float = 0.0
+    each: list[float] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        return len(self.each) / self.seconds
+
+    def at(self, share: float) -> float:
+        return 1000 * sorted(self.each)[int(share * (len(self.each) - 1))]
+
+
+# -- the disk by itself -------------------------------------------------------------------------
+
+
+def _disk(path: Path) -> float:
+    """How many blocks a second callers bring to the disk who share their syncs and do nothing else."""
+    waiting: list[tuple[bytes, Future[None]]] = []
+    arrived, over = threading.Condition(), time.monotonic() + SECONDS / 2
+    done = [0] * CALLERS
+    block = os.urandom(TAKE_BYTES)
+
+    def caller(n: int) -> None:
+        while time.monotonic() < over:
+            durable: Future[None] = Future()
+            with arrived:
+                waiting.append((block, durable))
+                arrived.notify()
+            durable.result()
+            done[n] += 1
+
+    threads = [threading.Thread(target=caller, args=(n,)) for n in range(CALLERS)]
+    file = os.open(path, os.O_CREAT | os.O_WRONLY)
+    for thread in threads:
+        thread.start()
+    began = time.monotonic()
+    while any(thread.is_alive() for thread in threads):
+        with arrived:
+            arrived.wait_for(lambda: waiting, timeout=0.05)
+            group = waiting[:]
+            waiting.clear()
+        os.writev(file, [data for data, _ in group])
+        os.fdatasync(file)
+        for _, durable in group:
+            durable.set_result(None)
+    os.close(file)
+    return sum(done) / (time.monotonic() - began)
+
+
+# -- the intake ---------------------------------------------------------------------------------
+
+
+async def _measured(folder: Path, calls: int) -> tuple[list[tuple[str, Latencies]], list[Line]]:
+    async with AsyncExitStack() as stack:
+        house = await stack.enter_async_context(opened(Settings(data=folder / "vault"), node=True))
+        key = await house.first_key()
+        assert key
+        await house.start(workers=False)
+        caller = Caller(Principal(key.row.id, key.row.workspace_id, "bench", frozenset(SCOPES)))
+        takes = [
+            ("one lane each", await _takes(house.services, caller, lanes=CALLERS)),
+            ("all into one lane", await _takes(house.services, caller, lanes=1)),
+        ]
+        live = [await _live(house.services, caller, calls, audible=False)]
+        live.append(await _live(house.services, caller, calls, audible=True))
+        return takes, live
+
+
+async def _takes(services: Services, caller: Caller, lanes: int) -> Latencies:
+    recording = (await services.recordings.create(caller, {})).recording.id
+    form, numbers, found = parse("audio/PCMU"), count(), Latencies()
+    body = os.urandom(TAKE_BYTES)
+    began = time.monotonic()
+
+    async def send(lane: str) -> None:
+        while time.monotonic() < began + SECONDS:
+            n = next(numbers)
+            start = Start(ms=Decimal(n * TAKE_BYTES) / 8 % 100_000_000)
+            sent = time.monotonic()
+            await services.intake.takes.put(caller, recording, lane, n, body, start=start, form=form)
+            found.each.append(time.monotonic() - sent)
+
+    await asyncio.gather(*(send(f"lane-{n % lanes}") for n in range(CALLERS)))
+    found.seconds = time.monotonic() - began
+    await services.recordings.delete(caller, recording)
+    await services.intake.mover.drain(recording)
+    return found
+
+
+async def _live(services: Services, caller: Caller, calls: int, *, audible: bool) -> Line:
+    """Two lanes of 20 ms frames a call, pushed as the clock says; with it the moving to storage, or not."""
+    form = parse("audio/PCMU")
+    streams: list[LiveCall] = []
+    for _ in range(calls):
+        recording = (await services.recordings.create(caller, {})).recording.id
+        streams.append(await services.intake.live.begin(caller, recording, form))
+    seconds = LIVE_SECONDS if audible else LIVE_SECONDS / 4
+    worst, used = await _speak(streams, seconds)
+    frames = sum(figures.frames for stream in streams for figures in stream.figures.values())
+    ending = time.monotonic()
+    for stream in streams:
+        await services.intake.live.end(caller, stream)
+    told = [await services.recordings.retrieve(caller, stream.known.id) for stream in streams]
+    whole = sum(done.duration_us == round(seconds * 50) * 20_000 for done in told)
+    return (
+        f"{calls} two-lane G.711 calls for {seconds:.0f} s, {'moved to storage' if audible else 'spooled'}",
+        f"{frames / seconds:.0f} frames/s, {used:.0%} of a core, durable after {worst:.2f} s at most",
+        f"{whole} of {calls} whole, ended in {time.monotonic() - ending:.1f} s",
+    )
+
+
+async def _speak(streams: list[LiveCall], seconds: float) -> tuple[float, float]:
+    """The longest that pushed sound was not durable, and the share of a core that it took."""
+    began, cpu = time.monotonic(), time.process_time()
+    worst = 0.0
+    pushed_at: list[tuple[int, float]] = []
+    frames = round(seconds * 50)
+    for n in range(frames):
+        for stream in streams:
+            stream.push("inbound", n + 1, 20 * n, FRAME)
+            stream.push("outbound", n + 1, 20 * n, FRAME)
+        pushed_at.append((2 * 160 * (n + 1), time.monotonic()))
+        durable = min(stream.durable for stream in streams[:: max(len(streams) // 20, 1)])
+        while pushed_at and pushed_at[0][0] <= durable:
+            worst = max(worst, time.monotonic() - pushed_at.pop(0)[1])
+        await asyncio.sleep(max(began + 0.02 * (n + 1) - time.monotonic(), 0))
+    return worst, (time.process_time() - cpu) / (time.monotonic() - began)
+
+
+if __name__ == "__main__":
+    for line in run(*map(int, sys.argv[1:])):
+        print(" | ".join(line))
