@@ -102,9 +102,10 @@ async def opened(settings: Settings, *, node: bool = False, fresh: bool = True) 
     """The house with its database brought up to date. A `node` takes in sound: it alone may have its spool open;
     commands work beside it without one. Unless it may be a `fresh` one, it must be there."""
     async with AsyncExitStack() as stack:
+        if fresh or settings.data.exists():
+            await asyncio.to_thread(prepare, settings)
         store = await open_store(settings, fresh=fresh)
         stack.push_async_callback(store.close)
-        await asyncio.to_thread(prepare, settings)
         adapters = await open_adapters(settings, store, node)
         house = House(assemble(adapters, settings), adapters, settings)
         stack.pop_all()

@@ -1,0 +1,188 @@
+"""`callvault serve` as a program: its first start, its neighbours on the command line, and every way to end it."""
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.commands import PATIENCE_SECONDS, Server, command, keys_in, serving
+
+FACTS = {"call": {"direction": "inbound", "from": "+14155550123"}}
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Path:
+    return tmp_path / "vault"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Server]]:
+    """A server for those who leave it as it was."""
+    folder = tmp_path_factory.mktemp("shared") / "vault"
+    with serving(folder, "--no-workers") as server:
+        yield folder, server
+
+
+@contextlib.contextmanager
+def refused(folder: Path, *args: str, **environ: str) -> Iterator[subprocess.CompletedProcess[str]]:
+    """A start that is expected to end by itself."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CALLVAULT_")}
+    yield subprocess.run(
+        [sys.executable, "-m", "callvault", "serve", "--port", "0", "--data", str(folder), *args],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+        env=inherited | {f"CALLVAULT_{name}": value for name, value in environ.items()},
+    )
+
+
+def test_a_first_start_makes_all_it_needs_and_tells_its_key_once(vault: Path) -> None:
+    with serving(vault) as first:
+        assert first.key
+        with first.client() as client:
+            assert client.get("/readyz").json()["status"] == "ok"
+            assert client.post("/api/v1/recordings", json=FACTS).status_code == 201
+        assert first.stop() < 10
+        assert first.process.returncode == 0
+    with serving(vault) as second:
+        assert second.key is None
+        with second.client(first.key) as client:
+            assert len(client.get("/api/v1/recordings").json()["data"]) == 1
+        log = second.log.read_text()
+    assert [json.loads(line)["requestId"] for line in log.splitlines()]
+    assert not keys_in(log)
+    assert "4155550123" not in log
+
+
+def test_keys_are_made_and_revoked_beside_a_running_server(running: tuple[Path, Server]) -> None:
+    folder, server = running
+    made = command("keys", "create", "--workspace", "acme", "--json", "--data", folder).json
+    with server.client(made["key"]) as client:
+        assert client.get("/api/v1/recordings").status_code == 200
+        assert command("keys", "revoke", made["id"], "--data", folder).status == 0
+        give_up = time.monotonic() + 15
+        while (answer := client.get("/api/v1/recordings")).status_code == 200 and time.monotonic() < give_up:
+            time.sleep(0.2)
+        assert answer.status_code == 401
+    verified = command("verify", "audit", "--json", "--data", folder)
+    assert verified.status == 0, verified.out
+
+
+def test_reads_are_in_the_audit_after_a_clean_stop(vault: Path) -> None:
+    with serving(vault, "--no-workers") as server, server.client() as client:
+        chats = command("keys", "create", "--workspace", "default", "--scopes", "audit:read", "--json", "--data", vault)
+        for n in range(20):
+            refusal = client.get(
+                "/api/v1/recordings",
+                headers={"authorization": f"Bearer {chats.json['key']}", "x-request-id": f"read-{n}"},
+            )
+            assert refusal.status_code == 403
+        server.stop()
+    export = command("audit", "export", "--workspace", "default", "--data", vault)
+    entries = [json.loads(line) for line in export.out.splitlines()]
+    refusals = [entry["request_id"] for entry in entries if entry["outcome"] == "refused"]
+    assert refusals == [f"read-{n}" for n in range(20)]
+    assert command("verify", "audit", "--data", vault).status == 0
+
+
+def begin_post(server: Server, body: bytes) -> http.client.HTTPConnection:
+    """A request of which the head and half of the body are on their way."""
+    connection = http.client.HTTPConnection(*server.url.removeprefix("http://").split(":"), timeout=PATIENCE_SECONDS)
+    connection.putrequest("POST", "/api/v1/recordings")
+    connection.putheader("authorization", f"Bearer {server.key}")
+    connection.putheader("content-type", "application/json")
+    connection.putheader("content-length", str(len(body)))
+    connection.endheaders(body[: len(body) // 2])
+    return connection
+
+
+def test_a_server_that_is_told_to_stop_answers_what_it_was_asked(vault: Path) -> None:
+    body = json.dumps(FACTS).encode()
+    with serving(vault) as server:
+        connection = begin_post(server, body)
+        time.sleep(0.3)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(1)
+        with pytest.raises(httpx.HTTPError):
+            httpx.get(f"{server.url}/healthz", timeout=2)
+        connection.send(body[len(body) // 2 :])
+        assert connection.getresponse().status == 201
+        connection.close()
+        assert server.process.wait(10) == 0
+
+
+def test_a_server_leaves_in_time_however_long_a_request_takes(vault: Path) -> None:
+    with serving(vault) as server:
+        connection = begin_post(server, json.dumps(FACTS).encode())
+        time.sleep(0.3)
+        assert server.stop() < 10
+        connection.close()
+
+
+def test_a_killed_server_starts_again_with_all_it_had(vault: Path) -> None:
+    with serving(vault) as server, server.client() as client:
+        key = server.key
+        made = [client.post("/api/v1/recordings", json=FACTS).json()["id"] for _ in range(5)]
+        server.stop(signal.SIGKILL)
+    with serving(vault) as again, again.client(key) as client:
+        assert {recording["id"] for recording in client.get("/api/v1/recordings").json()["data"]} == set(made)
+    assert command("verify", "--data", vault).status == 0
+
+
+def test_a_second_server_on_the_same_folder_is_refused(running: tuple[Path, Server]) -> None:
+    with refused(running[0]) as second:
+        assert second.returncode == 3
+        assert str(running[0] / "spool") in second.stderr
+
+
+def test_a_port_that_is_taken_is_named(vault: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with refused(vault, "--port", str(port)) as start:
+            assert start.returncode == 3
+            assert f"cannot listen on 127.0.0.1:{port}" in start.stderr
+            assert "--port" in start.stderr
+
+
+def test_wrong_settings_stop_the_start_and_are_all_told(vault: Path) -> None:
+    with refused(vault, LOG_LEVEL="loud", XYZZY="1", PUBLIC_URL="here") as start:
+        assert start.returncode == 3
+        assert len(start.stderr.splitlines()) == 3
+    assert not vault.exists()
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="needs unshare")
+def test_a_full_disk_is_told_and_harms_nothing(tmp_path: Path) -> None:
+    """On a disk of its own, in a mount namespace of its own, which this user may or may not make."""
+    script = (
+        'mount -t tmpfs -o size=3m none "$1" || exit 77\n'
+        'cd "$1" && "$2" -m callvault workspaces create acme --data vault >/dev/null || exit 78\n'
+        "head -c 10m /dev/zero > filling 2>/dev/null\n"
+        '"$2" -m callvault workspaces create other --data vault; told=$?\n'
+        "rm filling\n"
+        '"$2" -m callvault verify --data vault && "$2" -m callvault workspaces list --json --data vault; exit $told\n'
+    )
+    run = subprocess.run(
+        ["unshare", "-Urm", "sh", "-c", script, "sh", str(tmp_path), sys.executable],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    if run.returncode in (1, 77):
+        pytest.skip("this user may make no mounts")
+    assert run.returncode == 4, run.stderr
+    assert "full: free space under" in run.stderr
+    assert [each["name"] for each in json.loads(run.stdout.splitlines()[-1])["workspaces"]] == ["acme"]
