@@ -142,14 +142,12 @@ class Sealing:
         )
 
     async def _unsettled(self) -> Sequence[str]:
-        """Workspaces with more than one key, and those with a customer's key."""
+        """Workspaces with more than one key."""
         query, after, counts = Query(WorkspaceKey).by("id"), None, Counter[str]()
         while keys := await self._store.find(query.page(AT_ONCE, after)):
             counts.update(key.workspace_id for key in keys)
             after = query.cursor(keys[-1])
-        theirs = Query(Workspace).where("customer_public_key", "is not null").where("deleted_ms", "is null").by("id")
-        several = {workspace_id for workspace_id, count in counts.items() if count > 1}
-        return sorted(several.union(workspace.id for workspace in await self._store.find(theirs)))
+        return sorted(workspace_id for workspace_id, count in counts.items() if count > 1)
 
     async def _settle(self, workspace_id: str) -> Rewrapped:
         customer = await self._learn(workspace_id)
@@ -176,21 +174,24 @@ class Sealing:
         retired_ms = key.retired_ms or now_ms
         if now_ms - retired_ms < GRACE_SECONDS * 1000:
             return True
-        theirs = Query(StoredObject).where("workspace_id", "=", key.workspace_id)
         spools = Query(OpenSpool).where("workspace_id", "=", key.workspace_id)
         spools = spools.where("opened_ms", "<=", retired_ms + 2 * LEARN_AGAIN_SECONDS * 1000)
-        return bool(await self._store.count(theirs.where("sealing", "contains", f"{key.id}."))) or bool(
-            await self._store.count(spools)
-        )
+        objects = Query(StoredObject).where("workspace_id", "=", key.workspace_id)
+        objects = objects.where("sealing", "contains", f"{key.id}.")
+        return await self._store.count(spools) > 0 or await self._store.count(objects) > 0
 
     @again_when_stale
     async def _give_key(self, caller: Caller, workspace_id: str, customer: CustomerKey | None) -> None:
+        """With a new key of the workspace's own, so that what other processes still wrapped without the customer's is
+        found as what they wrapped by the old one is."""
         workspace = await self._store.get(Workspace, workspace_id)
         if workspace is None or workspace.deleted_ms is not None:
             raise Missing(what="workspace")
         unit = Unit()
         pem, version = customer.pem if customer else None, workspace.version + 1
         unit.change(replace(workspace, customer_public_key=pem, version=version))
+        if len(_active(await self._keys(workspace_id))) <= 1:
+            unit.add(self.new_workspace_key(workspace_id))
         entry = self._audit.entry(
             caller,
             "workspace.set_customer_key",

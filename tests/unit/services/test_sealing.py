@@ -318,8 +318,10 @@ async def test_a_process_that_did_not_know_the_customer_key_yet_is_caught_up_wit
     await town.two.put("a")
     await town.one.sealing.set_customer_key(OPERATOR, "w", pem(customer))
     assert (await town.two.put("b")).customer_sealing is None
+    town.clock.advance(GRACE_SECONDS)
     await town.one.sealing.settle()
     assert all(row.customer_sealing for row in await town.rows())
+    assert len(await town.keys()) == 1
 
 
 async def test_without_a_customer_key_nothing_is_left_for_the_customer(town: Town, customer: rsa.RSAPrivateKey) -> None:
@@ -348,8 +350,7 @@ async def test_every_exchange_is_audited_and_tells_no_key(town: Town, customer: 
     assert [(entry.actor, entry.action) for entry in entries] == [
         ("operator", "workspace.rotate_key"),
         ("operator", "workspace.set_customer_key"),
-        ("operator", "master_key.rotate"),
-        ("operator", "master_key.rotate"),
+        *[("operator", "master_key.rotate")] * 3,
         ("operator", "workspace.destroy_keys"),
     ]
     assert "BEGIN" not in repr(entries)
