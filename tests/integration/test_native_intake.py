@@ -49,7 +49,7 @@ def stereo(frames: int, rate: int = 8000) -> tuple[bytes, np.ndarray]:
 
 async def heard(house: WebHouse, where: str, view: str) -> np.ndarray:
     recording = await house.services.recordings.retrieve(SYSTEM, where.rsplit("/", 1)[1])
-    opened = await house.services.views.open(recording, view, live=True)
+    opened = await house.services.delivery.views.open(recording, view, live=True)
     return await asyncio.to_thread(opened.pcm, 0, opened.frames)
 
 

@@ -70,7 +70,7 @@ async def recordings(house: WebHouse) -> list[Recording]:
 
 
 async def heard(house: WebHouse, recording: Recording, view: str) -> np.ndarray:
-    opened = await house.services.views.open(recording, view, live=True)
+    opened = await house.services.delivery.views.open(recording, view, live=True)
     return (await asyncio.to_thread(opened.pcm, 0, opened.frames))[:, 0]
 
 

@@ -41,6 +41,8 @@ class Adapters:
     keyring: Keyring
     spool: Spool
     codecs: Codecs
+    clear: Blobs | None = None
+    """The storage without our seals, for what the bucket itself delivers; None where no bucket does."""
     presigner: Presigning | None = None
     link_secrets: dict[str, bytes] = field(default_factory=dict)
     """By their ids; the first signs."""
@@ -56,6 +58,7 @@ async def open_adapters(settings: Settings, store: Store, node: bool) -> Adapter
     await _prove(master, store)
     keyring = MemoryKeyring(master)
     bare = await asyncio.to_thread(open_blobs, settings.storage_url, settings.storage_credentials)
+    presigner = open_presigner(settings.storage_url, settings.storage_credentials)
     return Adapters(
         clock=SystemClock(),
         ids=SystemIds(),
@@ -65,7 +68,8 @@ async def open_adapters(settings: Settings, store: Store, node: bool) -> Adapter
         keyring=keyring,
         spool=await asyncio.to_thread(_open_spool, settings, keyring, node),
         codecs=PyAvCodecs(),
-        presigner=open_presigner(settings.storage_url, settings.storage_credentials),
+        clear=bare if presigner else None,
+        presigner=presigner,
         link_secrets=link_secrets(settings.link_secret or text.split()),
     )
 

@@ -2,26 +2,23 @@
 
 import asyncio
 import shutil
-from dataclasses import dataclass
+from dataclasses import fields
 from pathlib import Path
 from typing import Final
 
 from callvault.bootstrap.adapters import Adapters
 from callvault.domain.errors import DiskFull
 from callvault.domain.stored import StorageFacts
-from callvault.ports.store import Store
-from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
 from callvault.services.assembly import Assembly
 from callvault.services.audit import Audit, AuditTrail
 from callvault.services.calls import Calls
-from callvault.services.delivery.surveys import Surveys
+from callvault.services.delivery.delivery import Delivery
 from callvault.services.delivery.takes import CodedTakes
 from callvault.services.delivery.views import Views
-from callvault.services.delivery.waveforms import Waveforms
 from callvault.services.events import Events
 from callvault.services.holds import Holds
-from callvault.services.house import Check, Services
+from callvault.services.house import Check, Floor, Services
 from callvault.services.idempotency import Idempotency
 from callvault.services.ingest.intake import Intake
 from callvault.services.jobs import Jobs
@@ -43,83 +40,60 @@ FREE_BYTES: Final = 256 * 2**20
 """With less free space the house is not well: what comes in needs room before it can move to storage."""
 
 
-@dataclass(slots=True)
-class _Floor:
-    """What most services stand on."""
-
-    clock: Clock
-    ids: Ids
-    store: Store
-    audit: Audit
-    access: Access
-    witness: Witness
-
-
 def assemble(adapters: Adapters, settings: Settings) -> Services:
     """The services over any adapters: those of the settings, or those that a test has in its hands."""
-    clock, ids, store, blobs = adapters.clock, adapters.ids, adapters.store, adapters.blobs
-    audit = Audit(store, clock, ids)
-    floor = _Floor(clock, ids, store, audit, Access(store, clock, audit), Witness(clock, ids, audit))
-    trail = AuditTrail(store, audit)
-    sealing = Sealing(store, adapters.keyring, adapters.master, clock=clock, ids=ids, audit=audit, access=floor.access)
-    events = Events(store, floor.access)
-    store.listen(events.committed)
-    timelines = Timelines(store, adapters.spool, clock, sealing.ensure)
+    floor = _floor(adapters)
+    store, clock, trail = floor.store, floor.clock, AuditTrail(floor.store, floor.audit)
+    timelines = Timelines(store, adapters.spool, clock, floor.sealing.ensure)
     calls, recordings = _calls(floor)
-    views = Views(timelines, blobs, CodedTakes(adapters.codecs))
-    intake = _intake(floor, adapters, timelines, views, sealing)
-    uploads = Uploads(
-        store,
-        blobs,
-        clock=clock,
-        ids=ids,
-        access=floor.access,
-        recordings=recordings,
-        unlock=sealing.ensure,
-    )
+    views = Views(timelines, floor.blobs, CodedTakes(adapters.codecs))
+    intake = _intake(floor, adapters, timelines, views)
+    uploads = _uploads(floor, recordings)
+    events = Events(store, floor.access)
+    adapters.store.listen(events.committed)
     return Services(
-        clock=clock,
-        ids=ids,
-        store=store,
-        blobs=blobs,
-        audit=audit,
+        **{each.name: getattr(floor, each.name) for each in fields(floor)},
         audit_trail=trail,
-        access=floor.access,
-        keys=Keys(store, clock, ids, audit, floor.access),
-        workspaces=_workspaces(floor, sealing, settings),
-        sealing=sealing,
-        verification=Verification(store, blobs, sealing, trail),
+        keys=Keys(store, clock, floor.ids, floor.audit, floor.access),
+        workspaces=_workspaces(floor, settings),
+        verification=Verification(store, floor.blobs, floor.sealing, trail),
         calls=calls,
         recordings=recordings,
-        holds=Holds(store, clock=clock, ids=ids, witness=floor.witness, recordings=recordings),
+        holds=Holds(store, clock=clock, ids=floor.ids, witness=floor.witness, recordings=recordings),
         timelines=timelines,
-        transcripts=Transcripts(
-            store,
-            clock=clock,
-            ids=ids,
-            witness=floor.witness,
-            calls=calls,
-            recordings=recordings,
-            timelines=timelines,
-        ),
-        jobs=Jobs(store, clock, audit, floor.access),
-        idempotency=Idempotency(store, clock, ids),
-        purges=Purges(store, blobs),
-        views=views,
+        transcripts=_transcripts(floor, calls, recordings, timelines),
+        jobs=Jobs(store, clock, floor.audit, floor.access),
+        idempotency=Idempotency(store, clock, floor.ids),
+        purges=Purges(store, floor.blobs),
         intake=intake,
+        delivery=_delivery(floor, adapters, views, settings),
         uploads=uploads,
         events=events,
-        waveforms=Waveforms(views),
-        surveys=Surveys(views),
         assembly=Assembly(store, uploads, intake.files, intake.completion),
         scratch=str(settings.data),
         storage=_storage_facts(settings.storage_url),
         checks=_checks(adapters, settings),
-        gauges={"audit_entries_waiting": lambda: audit.waiting},
+        gauges={"audit_entries_waiting": lambda: floor.audit.waiting},
     )
 
 
-def _calls(floor: _Floor) -> tuple[Calls, Recordings]:
+def _floor(adapters: Adapters) -> Floor:
+    clock, ids, store = adapters.clock, adapters.ids, adapters.store
+    audit = Audit(store, clock, ids)
+    access = Access(store, clock, audit)
+    return Floor(
+        clock=clock,
+        ids=ids,
+        store=store,
+        blobs=adapters.blobs,
+        audit=audit,
+        access=access,
+        witness=Witness(clock, ids, audit),
+        sealing=Sealing(store, adapters.keyring, adapters.master, clock=clock, ids=ids, audit=audit, access=access),
+    )
+
+
+def _calls(floor: Floor) -> tuple[Calls, Recordings]:
     store, clock, ids, access, witness = floor.store, floor.clock, floor.ids, floor.access, floor.witness
     removal = Removal(store, clock, ids, witness)
     calls = Calls(store, clock=clock, ids=ids, access=access, witness=witness, removal=removal)
@@ -127,7 +101,19 @@ def _calls(floor: _Floor) -> tuple[Calls, Recordings]:
     return calls, recordings
 
 
-def _intake(floor: _Floor, adapters: Adapters, timelines: Timelines, views: Views, sealing: Sealing) -> Intake:
+def _transcripts(floor: Floor, calls: Calls, recordings: Recordings, timelines: Timelines) -> Transcripts:
+    return Transcripts(
+        floor.store,
+        clock=floor.clock,
+        ids=floor.ids,
+        witness=floor.witness,
+        calls=calls,
+        recordings=recordings,
+        timelines=timelines,
+    )
+
+
+def _intake(floor: Floor, adapters: Adapters, timelines: Timelines, views: Views) -> Intake:
     return Intake(
         floor.store,
         adapters.blobs,
@@ -139,18 +125,49 @@ def _intake(floor: _Floor, adapters: Adapters, timelines: Timelines, views: View
         witness=floor.witness,
         timelines=timelines,
         views=views,
-        unlock=sealing.ensure,
+        unlock=floor.sealing.ensure,
     )
 
 
-def _workspaces(floor: _Floor, sealing: Sealing, settings: Settings) -> Workspaces:
+def _uploads(floor: Floor, recordings: Recordings) -> Uploads:
+    return Uploads(
+        floor.store,
+        floor.blobs,
+        clock=floor.clock,
+        ids=floor.ids,
+        access=floor.access,
+        recordings=recordings,
+        unlock=floor.sealing.ensure,
+    )
+
+
+def _delivery(floor: Floor, adapters: Adapters, views: Views, settings: Settings) -> Delivery:
+    return Delivery(
+        floor.store,
+        floor.blobs,
+        adapters.codecs,
+        clock=floor.clock,
+        ids=floor.ids,
+        access=floor.access,
+        audit=floor.audit,
+        witness=floor.witness,
+        views=views,
+        unlock=floor.sealing.ensure,
+        secrets=adapters.link_secrets,
+        clear=adapters.clear,
+        presigner=adapters.presigner,
+        public_url=settings.public_url,
+    )
+
+
+def _workspaces(floor: Floor, settings: Settings) -> Workspaces:
     return Workspaces(
         floor.store,
         clock=floor.clock,
         ids=floor.ids,
         audit=floor.audit,
         access=floor.access,
-        new_key=sealing.new_workspace_key,
+        new_key=floor.sealing.new_workspace_key,
         defaults={
             "link_seconds_max": settings.link_seconds_max,
             "idle_complete_seconds": settings.idle_complete_seconds,

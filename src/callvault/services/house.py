@@ -11,9 +11,7 @@ from callvault.services.access import Access
 from callvault.services.assembly import Assembly
 from callvault.services.audit import Audit, AuditTrail
 from callvault.services.calls import Calls
-from callvault.services.delivery.surveys import Surveys
-from callvault.services.delivery.views import Views
-from callvault.services.delivery.waveforms import Waveforms
+from callvault.services.delivery.delivery import Delivery
 from callvault.services.events import Events
 from callvault.services.holds import Holds
 from callvault.services.idempotency import Idempotency
@@ -27,6 +25,7 @@ from callvault.services.timelines import Timelines
 from callvault.services.transcripts import Transcripts
 from callvault.services.uploads import Uploads
 from callvault.services.verification import Verification
+from callvault.services.witness import Witness
 from callvault.services.workspaces import Workspaces
 
 Check = Callable[[], Awaitable[None]]
@@ -34,17 +33,24 @@ Check = Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True, kw_only=True)
-class Services:
+class Floor:
+    """What the other services stand on."""
+
     clock: Clock
     ids: Ids
     store: Store
     blobs: Blobs
     audit: Audit
-    audit_trail: AuditTrail
     access: Access
+    witness: Witness
+    sealing: Sealing
+
+
+@dataclass(slots=True, kw_only=True)
+class Services(Floor):
+    audit_trail: AuditTrail
     keys: Keys
     workspaces: Workspaces
-    sealing: Sealing
     verification: Verification
     calls: Calls
     recordings: Recordings
@@ -54,12 +60,10 @@ class Services:
     jobs: Jobs
     idempotency: Idempotency
     purges: Purges
-    views: Views
     intake: Intake
+    delivery: Delivery
     uploads: Uploads
     events: Events
-    waveforms: Waveforms
-    surveys: Surveys
     assembly: Assembly
     scratch: str | None = None
     """The folder for bodies on their way in; None for the system's own."""

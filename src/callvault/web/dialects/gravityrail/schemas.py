@@ -1,36 +1,76 @@
 """Gravity Rail's chats and recording URLs, in Gravity Rail's spelling."""
 
+from typing import Any, Final
+
+from pydantic import BaseModel
+
 from callvault.domain.call import Call
-from callvault.domain.ids import Json
 from callvault.wire import isotime
 
-DEFAULT_EXPIRES_IN = 3600
+EXPIRES_IN: Final = 3600
+VOICE: Final = "phone-voice"
 
 _CHANNELS = {"web": "web-chat", "sms": "phone-sms"}
-_VOICE = "phone-voice"
 
 
-def chat(call: Call) -> dict[str, Json]:
-    return {
-        "id": call.chat_id,
-        "title": call.name or call.assistant_name or f"Call {call.chat_id}",
-        "channel": _CHANNELS.get(call.kind, _VOICE),
-        "kind": call.kind,
-        "createdAt": isotime.serialize(call.created_ms),
-        "updatedAt": isotime.serialize(call.updated_ms),
-    }
+class Chat(BaseModel):
+    id: int
+    title: str
+    channel: str
+    kind: str
+    createdAt: str
+    updatedAt: str
 
 
-def chats(items: list[Call], total: int, page: int, page_size: int) -> dict[str, Json]:
-    return {"items": [chat(call) for call in items], "total": total, "page": page, "pageSize": page_size}
+class ChatPage(BaseModel):
+    items: list[Chat]
+    total: int
+    page: int
+    pageSize: int
 
 
-def download_url(url: str, expires_in: int, expires_ms: int, filename: str) -> dict[str, Json]:
+class Detail(BaseModel):
+    detail: Any
+
+
+class DownloadUrl(BaseModel):
     """The `CallRecordingDownloadUrlResponse` that the seed names and nobody publishes: this is its only place."""
-    return {
-        "url": url,
-        "expiresIn": expires_in,
-        "expiresAt": isotime.serialize(expires_ms),
-        "contentType": "audio/wav",
-        "filename": filename,
-    }
+
+    url: str
+    expiresIn: int
+    expiresAt: str
+    contentType: str
+    filename: str
+
+
+FAILURES: Final = {
+    code: {"description": why, "content": {"application/json": {"schema": Detail.model_json_schema()}}}
+    for code, why in (
+        ("401", "No valid key"),
+        ("403", "The key lacks chats:read, or the chat is private to its participants"),
+        ("404", "No audio is stored for the chat"),
+        ("422", "A parameter is malformed"),
+    )
+}
+
+
+def chat_of(call: Call) -> Chat:
+    return Chat(
+        id=call.chat_id,
+        title=call.name or call.assistant_name or f"Chat {call.chat_id}",
+        channel=_CHANNELS.get(call.kind, VOICE),
+        kind=call.kind,
+        createdAt=isotime.serialize(call.created_ms),
+        updatedAt=isotime.serialize(call.updated_ms),
+    )
+
+
+def download_url(url: str, expires_ms: int, now_ms: int, filename: str) -> dict[str, Any]:
+    answer = DownloadUrl(
+        url=url,
+        expiresIn=max(0, expires_ms - now_ms + 500) // 1000,
+        expiresAt=isotime.serialize(expires_ms),
+        contentType="audio/wav",
+        filename=filename,
+    )
+    return answer.model_dump()

@@ -1,0 +1,59 @@
+"""Delivery: everything that goes out, under one name."""
+
+from collections.abc import Mapping
+
+from callvault.ports.blobs import Blobs, Presigning
+from callvault.ports.codecs import Codecs
+from callvault.ports.store import Store
+from callvault.ports.system import Clock, Ids
+from callvault.services.access import Access
+from callvault.services.audit import Audit
+from callvault.services.delivery.artifacts import Artifacts
+from callvault.services.delivery.desk import Desk
+from callvault.services.delivery.downloads import Downloads
+from callvault.services.delivery.links import Links
+from callvault.services.delivery.renditions import Renditions
+from callvault.services.delivery.surveys import Surveys
+from callvault.services.delivery.views import Views
+from callvault.services.delivery.waveforms import Waveforms
+from callvault.services.timelines import Unlock
+from callvault.services.witness import Witness
+
+
+class Delivery:
+    def __init__(
+        self,
+        store: Store,
+        blobs: Blobs,
+        codecs: Codecs,
+        *,
+        clock: Clock,
+        ids: Ids,
+        access: Access,
+        audit: Audit,
+        witness: Witness,
+        views: Views,
+        unlock: Unlock,
+        secrets: Mapping[str, bytes],
+        clear: Blobs | None = None,
+        presigner: Presigning | None = None,
+        public_url: str = "",
+    ) -> None:
+        self.views = views
+        self.waveforms, self.surveys = Waveforms(views), Surveys(views)
+        self.renditions = Renditions(store, views, codecs, clock=clock, ids=ids, unlock=unlock, clear=clear)
+        self.desk = Desk(store, views, self.renditions, Artifacts(store, blobs, unlock))
+        self.downloads = Downloads(store, clock, ids, audit)
+        self.links = Links(
+            store,
+            self.desk,
+            self.downloads,
+            clock=clock,
+            ids=ids,
+            access=access,
+            audit=audit,
+            witness=witness,
+            secrets=secrets,
+            presigner=presigner,
+            public_url=public_url,
+        )

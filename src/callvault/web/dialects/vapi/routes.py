@@ -1,0 +1,101 @@
+"""Vapi's calls: listed, retrieved, created, renamed, their data deleted."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict
+from starlette.responses import JSONResponse
+
+from callvault.domain.access import Action
+from callvault.domain.filters import CallFilter
+from callvault.services.callfacts import CallFacts
+from callvault.services.pages import Place
+from callvault.web.auth import Visiting, needs
+from callvault.web.dialects.vapi.requests import CreateCall, DeleteCall, UpdateCall, between
+from callvault.web.dialects.vapi.schemas import CallParts, call_json
+from callvault.web.dialects.vapi.writing import written
+from callvault.web.visit import Visit
+
+
+class Call(BaseModel):
+    """Vapi's Call: these four are always there, the others when there is something to tell."""
+
+    model_config = ConfigDict(extra="allow")
+    id: str
+    orgId: str  # noqa: N815
+    createdAt: str  # noqa: N815
+    updatedAt: str  # noqa: N815
+
+
+class Failure(BaseModel):
+    message: str | list[str]
+    error: str
+    statusCode: int  # noqa: N815
+
+
+FAILURES: Final[dict[int | str, dict[str, Any]]] = {code: {"model": Failure} for code in (400, 401, 403, 404)}
+router = APIRouter(responses=FAILURES)
+Time = Annotated[str | None, Query(max_length=64)]
+
+
+@router.get("/call", responses={200: {"model": list[Call]}}, response_model=None)
+@needs(Action.READ_CALL)
+async def list_calls(
+    *,
+    visit: Visiting,
+    id: str | None = None,
+    assistant_id: Annotated[str | None, Query(alias="assistantId")] = None,
+    phone_number_id: Annotated[str | None, Query(alias="phoneNumberId")] = None,
+    limit: Annotated[int, Query(ge=0, le=1000)] = 100,
+    created_gt: Annotated[Time, Query(alias="createdAtGt")] = None,
+    created_lt: Annotated[Time, Query(alias="createdAtLt")] = None,
+    created_ge: Annotated[Time, Query(alias="createdAtGe")] = None,
+    created_le: Annotated[Time, Query(alias="createdAtLe")] = None,
+    updated_gt: Annotated[Time, Query(alias="updatedAtGt")] = None,
+    updated_lt: Annotated[Time, Query(alias="updatedAtLt")] = None,
+    updated_ge: Annotated[Time, Query(alias="updatedAtGe")] = None,
+    updated_le: Annotated[Time, Query(alias="updatedAtLe")] = None,
+) -> JSONResponse:
+    wanted = CallFilter(
+        id=id,
+        assistant_id=assistant_id,
+        phone_number_id=phone_number_id,
+        created=between({"gt": created_gt, "lt": created_lt, "ge": created_ge, "le": created_le}),
+        updated=between({"gt": updated_gt, "lt": updated_lt, "ge": updated_ge, "le": updated_le}),
+    )
+    found = await visit.services.calls.find(visit.caller, wanted, Place(limit=limit)) if limit else None
+    return JSONResponse([await written(visit, call) for call in (found.items if found else ())])
+
+
+@router.post("/call", status_code=201, responses={201: {"model": Call}}, response_model=None)
+@needs(Action.CREATE_CALL)
+async def create_call(asked: CreateCall, visit: Visiting) -> JSONResponse:
+    """The call is registered, and the address of its live stream is told; nobody is dialled."""
+    call = await visit.services.calls.create(visit.caller, asked.facts())
+    return JSONResponse(call_json(CallParts(call, listen_url=_listen_url(visit))), 201)
+
+
+@router.get("/call/{id}", responses={200: {"model": Call}}, response_model=None)
+@needs(Action.READ_CALL)
+async def get_call(id: str, visit: Visiting) -> JSONResponse:
+    return JSONResponse(await written(visit, await visit.services.calls.by_id(visit.caller, id)))
+
+
+@router.patch("/call/{id}", responses={200: {"model": Call}}, response_model=None)
+@needs(Action.CHANGE_CALL)
+async def update_call(id: str, changes: UpdateCall, visit: Visiting) -> JSONResponse:
+    facts = CallFacts(name=changes.name) if "name" in changes.model_fields_set else CallFacts()
+    return JSONResponse(await written(visit, await visit.services.calls.update(visit.caller, id, facts)))
+
+
+@router.delete("/call/{id}", responses={200: {"model": Call}, 503: {"model": Failure}}, response_model=None)
+@needs(Action.DELETE_CALL)
+async def delete_call_data(id: str, visit: Visiting, asked: DeleteCall | None = None) -> JSONResponse:
+    """Of this call, or of all that are named in `ids`: then the path's id does not matter."""
+    doomed = asked.ids if asked and asked.ids else [id]
+    gone = [await visit.services.calls.delete(visit.caller, each) for each in doomed]
+    return JSONResponse(call_json(CallParts(gone[0])))
+
+
+def _listen_url(visit: Visit) -> str:
+    return "ws" + visit.base_url.removeprefix("http") + "/streams"

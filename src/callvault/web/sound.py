@@ -1,0 +1,41 @@
+"""Sound and files on their way out of any route: what the desk gives, in ranges where its length is known."""
+
+from typing import Final
+
+from starlette.requests import Request
+
+from callvault.domain.access import Action
+from callvault.domain.recording import Recording
+from callvault.services.delivery.desk import Content, Wanted
+from callvault.services.delivery.growing import Growing, Passing
+from callvault.web.ranges import disposition, ranged
+from callvault.web.responses import Answer, Headers
+from callvault.web.visit import visit_of
+
+PRIVATE: Final = (b"cache-control", b"private, no-cache")
+"""A cache may keep it for the one who asked, and must ask again whether it is still allowed."""
+
+
+async def sound_answer(
+    request: Request,
+    recording: Recording,
+    wanted: Wanted,
+    *,
+    filename: str,
+    attachment: bool = True,
+    action: Action = Action.LISTEN,
+) -> Answer:
+    """What was found for the caller is handed out, written down and counted."""
+    visit = visit_of(request)
+    content = await visit.services.delivery.desk.open(recording, wanted)
+    if request.method == "GET":
+        asked = request.headers.get("range")
+        visit.services.delivery.downloads.began(visit.caller, recording, wanted.name, byte_range=asked, action=action)
+    return content_answer(request, content, filename, attachment)
+
+
+def content_answer(request: Request, content: Content, filename: str, attachment: bool) -> Answer:
+    headers: Headers = [(b"content-disposition", disposition(filename, attachment).encode()), PRIVATE]
+    if isinstance(content, Growing | Passing):
+        return Answer(200, [(b"content-type", content.media_type.encode()), *headers], content.stream())
+    return ranged(request, content, content.media_type, headers)
