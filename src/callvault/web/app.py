@@ -112,7 +112,8 @@ class Front:
         began = self.services.clock.monotonic()
         routes = self.directory.routes_for(scope["path"], scope["headers"])
         visit = self._visit(scope, routes.part)
-        out = Outgoing(send, self._edge.headers(scope, visit), visit, scope["method"] == "HEAD")
+        visit.head = scope["method"] == "HEAD"
+        out = Outgoing(send, self._edge.headers(scope, visit), visit, visit.head)
         try:
             await self._answer(scope, receive, out, routes, visit)
         except (ClientDisconnect, Enough):

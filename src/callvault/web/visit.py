@@ -24,6 +24,8 @@ class Visit:
     """Where the client reaches us, without a slash at the end: for absolute locations."""
     route: str = ""
     """The pattern that matched: what logs and metrics name instead of the path."""
+    head: bool = False
+    """Whether HEAD was asked: no byte of the body will leave. (Routes see GET.)"""
     headers: Headers = field(default_factory=list)
     """For the answer, whatever it will be."""
 
