@@ -56,7 +56,7 @@ class HookHouse:
     async def working(self) -> AsyncIterator[Worker]:
         engine = LeasedJobs(self.store, self.clock, self.ids, poll_seconds=0.005)
         duties = [type(duty)(duty.name, duty.run, 0.005) for duty in self.hooks.duties()]
-        kinds = self.hooks.job_kinds()
+        kinds = self.hooks.kinds()
         worker = Worker(engine, self.store, kinds, clock=self.clock, ids=self.ids, duties=duties)
         running = asyncio.create_task(worker.run())
         try:

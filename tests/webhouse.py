@@ -16,6 +16,8 @@ from callvault.adapters.keys.memory import MemoryKeyring
 from callvault.adapters.spool.memory import MemorySpool
 from callvault.adapters.store.memory import MemoryStore
 from callvault.adapters.store.telling import TellingStore
+from callvault.adapters.webhooks.sender import HttpxSender
+from callvault.adapters.webhooks.signing import SIGNERS
 from callvault.bootstrap import Adapters, assemble
 from callvault.domain.access import OPERATOR
 from callvault.domain.workspace import Workspace
@@ -62,6 +64,8 @@ def memory_adapters(clock: FakeClock | None = None) -> Adapters:
         keyring=keyring,
         spool=MemorySpool(),
         codecs=PyAvCodecs(),
+        sender=HttpxSender(private_allowed=True, timeout_seconds=2),
+        signers=SIGNERS,
         link_secrets={"test": b"l" * 32},
     )
 

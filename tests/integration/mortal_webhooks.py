@@ -38,7 +38,7 @@ async def work(database: Path) -> None:
     hooks = webhooks(store, database.parent)
     engine = LeasedJobs(store, CLOCK, IDS, lease_seconds=0.6, poll_seconds=0.02)
     duties = [Duty(duty.name, duty.run, 0.02) for duty in hooks.duties()]
-    await Worker(engine, store, hooks.job_kinds(), clock=CLOCK, ids=IDS, duties=duties).run()
+    await Worker(engine, store, hooks.kinds(), clock=CLOCK, ids=IDS, duties=duties).run()
 
 
 def main(database: str) -> None:

@@ -4,13 +4,14 @@ import asyncio
 import errno
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from callvault import __version__
 from callvault.adapters.store.telling import TellingStore
 from callvault.adapters.system import SystemClock, SystemIds
 from callvault.domain.errors import DiskFull, Fault, KeyUnavailable, Misconfigured
@@ -23,6 +24,7 @@ from callvault.ports.keyring import Keyring, MasterKey
 from callvault.ports.spool import Spool
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
+from callvault.ports.webhooks import Sender, Signer
 from callvault.settings import Settings
 
 BRING_BACK = (
@@ -41,6 +43,8 @@ class Adapters:
     keyring: Keyring
     spool: Spool
     codecs: Codecs
+    sender: Sender
+    signers: Mapping[str, Signer]
     clear: Blobs | None = None
     """The storage without our seals, for what the bucket itself delivers; None where no bucket does."""
     presigner: Presigning | None = None
@@ -53,6 +57,8 @@ async def open_adapters(settings: Settings, store: Store, node: bool) -> Adapter
     from callvault.adapters.blobs.sealed import SealedBlobs
     from callvault.adapters.codecs.pyav import PyAvCodecs
     from callvault.adapters.keys.memory import MemoryKeyring
+    from callvault.adapters.webhooks.sender import HttpxSender
+    from callvault.adapters.webhooks.signing import SIGNERS
 
     master, text = await _master_key(settings, store)
     await _prove(master, store)
@@ -68,6 +74,8 @@ async def open_adapters(settings: Settings, store: Store, node: bool) -> Adapter
         keyring=keyring,
         spool=await asyncio.to_thread(_open_spool, settings, keyring, node),
         codecs=PyAvCodecs(),
+        sender=HttpxSender(private_allowed=settings.private_webhooks, user_agent=f"callvault/{__version__}"),
+        signers=SIGNERS,
         clear=bare if presigner else None,
         presigner=presigner,
         link_secrets=link_secrets(settings.link_secret or text.split()),

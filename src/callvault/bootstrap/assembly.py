@@ -31,6 +31,7 @@ from callvault.services.timelines import Timelines
 from callvault.services.transcripts import Transcripts
 from callvault.services.uploads import Uploads
 from callvault.services.verification import Verification
+from callvault.services.webhooks import Webhooks
 from callvault.services.witness import Witness
 from callvault.services.workspaces import Workspaces
 from callvault.settings import Settings
@@ -69,6 +70,7 @@ def assemble(adapters: Adapters, settings: Settings) -> Services:
         delivery=_delivery(floor, adapters, views, settings),
         uploads=uploads,
         events=events,
+        webhooks=_webhooks(floor, adapters),
         assembly=Assembly(store, uploads, intake.files, intake.completion),
         scratch=str(settings.data),
         storage=_storage_facts(settings.storage_url),
@@ -157,6 +159,20 @@ def _delivery(floor: Floor, adapters: Adapters, views: Views, settings: Settings
         clear=adapters.clear,
         presigner=adapters.presigner,
         public_url=settings.public_url,
+    )
+
+
+def _webhooks(floor: Floor, adapters: Adapters) -> Webhooks:
+    return Webhooks(
+        floor.store,
+        floor.blobs,
+        floor.sealing.ensure,
+        sender=adapters.sender,
+        signers=adapters.signers,
+        clock=floor.clock,
+        ids=floor.ids,
+        access=floor.access,
+        audit=floor.audit,
     )
 
 

@@ -44,7 +44,9 @@ class House:
         if node:
             self._run("intake", self.services.intake.run())
         if workers:
-            self._worker = worker(self.services, self.adapters, open_engine(self.settings, self.adapters))
+            self._worker = worker(
+                self.services, self.adapters, open_engine(self.settings, self.adapters), self.settings.public_url
+            )
             self._run("worker", self._worker.run())
 
     async def drain(self) -> None:

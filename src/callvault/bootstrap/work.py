@@ -7,12 +7,14 @@ from typing import Any, Final
 from callvault.bootstrap.adapters import Adapters
 from callvault.ports.jobs import Duty, JobEngine
 from callvault.services.house import Services
+from callvault.web.app import all_parts, learn_messages
 from callvault.worker import Worker
 
 SETTLE_SECONDS: Final = 600
 
 
-def worker(services: Services, adapters: Adapters, engine: JobEngine) -> Worker:
+def worker(services: Services, adapters: Adapters, engine: JobEngine, public_url: str) -> Worker:
+    learn_messages(services, all_parts(), public_url)
     adapters.store.listen(lambda unit: engine.wake() if unit.jobs else None)
     return Worker(
         engine,

@@ -25,6 +25,7 @@ from callvault.services.timelines import Timelines
 from callvault.services.transcripts import Transcripts
 from callvault.services.uploads import Uploads
 from callvault.services.verification import Verification
+from callvault.services.webhooks import Webhooks
 from callvault.services.witness import Witness
 from callvault.services.workspaces import Workspaces
 
@@ -64,6 +65,7 @@ class Services(Floor):
     delivery: Delivery
     uploads: Uploads
     events: Events
+    webhooks: Webhooks
     assembly: Assembly
     scratch: str | None = None
     """The folder for bodies on their way in; None for the system's own."""

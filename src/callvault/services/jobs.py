@@ -71,7 +71,7 @@ class Jobs:
         await self._store.commit(unit)
         return changed
 
-    def job_kinds(self) -> list[JobKind]:
+    def kinds(self) -> list[JobKind]:
         return [JobKind(SWEEP, self._sweep)]
 
     def schedules(self) -> list[Schedule]:

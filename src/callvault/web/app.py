@@ -37,6 +37,7 @@ A part is a package `web/native`, `web/ui` or `web/dialects/<name>` whose `__ini
   as `Invalid`, with `errors` (loc, msg, type); an unknown path as `Missing`, a wrong method as `MethodNotAllowed`.
 - *Sound*: `ranged(request, content, media_type, headers)` of `web/ranges.py` answers Range, If-Range, If-Match and
   If-None-Match of anything with `length`, `etag` and `stream(start, end)`; `disposition(name, attachment)` names it.
+- *Webhooks*: `Part.messages(services, public_url) -> MessageForm` lets endpoints ask for the dialect's messages.
 - *Documentation*: `/openapi/<name>.json` is made of the FastAPI routes and the hot ones' `docs`.
 """
 
@@ -80,7 +81,16 @@ SOCKET_CODES: Final[dict[type[Fault], int]] = {CallerFault: 1008, PassingFault: 
 
 
 def create_app(services: Services, options: Options | None = None, parts: Sequence[Part] | None = None) -> "Front":
-    return Front(services, options or Options(), all_parts() if parts is None else parts)
+    options, parts = options or Options(), all_parts() if parts is None else parts
+    learn_messages(services, parts, options.public_url or "")
+    return Front(services, options, parts)
+
+
+def learn_messages(services: Services, parts: Sequence[Part], public_url: str) -> None:
+    """From now on webhooks can be told in the words of these parts."""
+    for part in parts:
+        if part.messages:
+            services.webhooks.forms.learn(part.messages(services, public_url))
 
 
 def all_parts() -> list[Part]:

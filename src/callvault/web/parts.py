@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.websockets import WebSocket
 
 from callvault.domain.errors import Fault
+from callvault.services.house import Services
+from callvault.services.webhooks.dialects import MessageForm
 from callvault.web.errors import problem
 from callvault.web.responses import Answer
 
@@ -95,4 +97,6 @@ class Part:
     sockets: tuple[Socket, ...] = ()
     credential: Credential = field(default_factory=Bearer)
     render: Renderer = problem
+    messages: Callable[[Services, str], MessageForm] | None = None
+    """Makes the form of the part's webhook messages, from the services and the address where clients reach us."""
     documented: bool = True

@@ -118,7 +118,7 @@ async def test_the_sweep_removes_what_ended_long_ago_and_keeps_what_has_not_ende
     for state in ("succeeded", "failed", "cancelled"):
         await house.job(state=state, ended_ms=now - 31 * DAY_MS)
     await house.job(workspace_id="", state="succeeded", ended_ms=now - 2 * DAY_MS)
-    (kind,) = house.jobs.job_kinds()
+    (kind,) = house.jobs.kinds()
     assert await kind.run(kept[0], Step(house)) == {"swept": 4}
     assert {job.id for job in await house.all(Job)} == {job.id for job in kept}
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from callvault.ports.blobs import Blobs, Presigning
 from callvault.ports.codecs import Codecs
+from callvault.ports.jobs import JobKind
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
@@ -57,3 +58,6 @@ class Delivery:
             presigner=presigner,
             public_url=public_url,
         )
+
+    def kinds(self) -> list[JobKind]:
+        return self.renditions.kinds()

@@ -35,7 +35,8 @@ class Webhooks:
         access: Access,
         audit: Audit,
     ) -> None:
-        known, secrets = MessageForms(forms), Secrets(store, blobs, unlock, clock=clock, ids=ids)
+        self.forms = known = MessageForms(forms)
+        secrets = Secrets(store, blobs, unlock, clock=clock, ids=ids)
         self.endpoints = Endpoints(
             store, secrets, sender, signers, known, clock=clock, ids=ids, access=access, audit=audit
         )
@@ -45,8 +46,8 @@ class Webhooks:
             store, self.endpoints, self._planning, known, clock=clock, ids=ids, access=access, audit=audit
         )
 
-    def job_kinds(self) -> list[JobKind]:
-        return [*self._sending.job_kinds(), *self.deliveries.job_kinds()]
+    def kinds(self) -> list[JobKind]:
+        return [*self._sending.kinds(), *self.deliveries.kinds()]
 
     def schedules(self) -> list[Schedule]:
         return self.deliveries.schedules()

@@ -97,7 +97,7 @@ class Deliveries:
         await self._store.commit(unit)
         return job
 
-    def job_kinds(self) -> list[JobKind]:
+    def kinds(self) -> list[JobKind]:
         return [JobKind(REPLAY, self._replay_since), JobKind(SWEEP, self._sweep)]
 
     def schedules(self) -> list[Schedule]:

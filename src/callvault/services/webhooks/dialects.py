@@ -41,6 +41,10 @@ class MessageForms:
     def __init__(self, forms: Iterable[MessageForm] = ()) -> None:
         self._forms = {form.dialect: form for form in (OURS, *forms)}
 
+    def learn(self, form: MessageForm) -> None:
+        """A dialect writes its messages from the services, which are there before it can."""
+        self._forms[form.dialect] = form
+
     def of(self, dialect: str) -> MessageForm:
         if dialect not in self._forms:
             raise Malformed(what="dialect", why=f"it is one of {', '.join(sorted(self._forms))}")

@@ -55,7 +55,7 @@ class Sending:
         self._clock, self._ids, self._audit = clock, ids, audit
         self._under_way: defaultdict[str, list[float]] = defaultdict(list)
 
-    def job_kinds(self) -> list[JobKind]:
+    def kinds(self) -> list[JobKind]:
         return [JobKind(SEND, self.send, at_once=AT_ONCE, attempts=100_000)]
 
     async def send(self, job: Job, progress: Progress) -> dict[str, Json] | None:

@@ -413,7 +413,7 @@ async def test_old_deliveries_are_swept_and_stuck_ones_taken_up_again() -> None:
     unit.add(Delivery(id="stuck", created_ms=now, due_ms=now - 7 * HOUR_MS, **facts))
     unit.add(Delivery(id="waiting", created_ms=now, due_ms=now + HOUR_MS, **facts))
     await house.store.commit(unit)
-    sweep = next(kind for kind in house.hooks.job_kinds() if kind.name == "webhooks.sweep")
+    sweep = next(kind for kind in house.hooks.kinds() if kind.name == "webhooks.sweep")
 
     class Progress:
         commit = house.store.commit
