@@ -1,6 +1,7 @@
 """PostgreSQL lets go of every connection, again and again, and the job engine on it loses and doubles nothing."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,20 @@ async def test_the_engine_outlives_its_connections(postgres_server: PostgresServ
     firings = await store.find(Query(Firing).by("name"))
     await store.close()
     assert [firing.slot_ms for firing in firings] == [1] * 80
+
+
+async def test_an_engine_whose_server_is_away_waits_and_can_be_stopped(tmp_path: Path) -> None:
+    nowhere = f"postgresql://postgres@/nothing?host={tmp_path}"
+    store = PostgresStore(nowhere, patience_seconds=1)
+    house = WorkHouse(store, lambda: engine(nowhere, store), CLOCK, IDS)
+    async with asyncio.timeout(8):
+        async with house.working(JobKind("n", nothing)):
+            await asyncio.sleep(0.2)
+    await store.close()
+
+
+async def nothing(job: Job, progress: Progress) -> None:
+    return None
 
 
 async def all_ended(store: PostgresStore) -> bool:

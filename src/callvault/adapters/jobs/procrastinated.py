@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
+import psycopg
 from procrastinate import App, JobContext, PsycopgConnector, exceptions
 from procrastinate.jobs import Job as Delivered
 from procrastinate.retry import BaseRetryStrategy, RetryDecision
@@ -21,6 +22,7 @@ from callvault.ports.system import Clock, Ids
 
 log = logging.getLogger(__name__)
 PAUSE_SECONDS = 2.0
+OPENING_SECONDS = 3.0
 
 
 class Postponed(Exception):
@@ -56,21 +58,24 @@ class ProcrastinateJobs:
         self._poll_seconds = poll_seconds
         self._deliveries: Deliveries | None = None
         self._worker: Worker | None = None
-        self._stopping = False
+        self._stopped = asyncio.Event()
 
     async def run(self, kinds: Mapping[str, JobKind], perform: Perform) -> None:
-        while not self._stopping:
-            connector = PsycopgConnector(conninfo=self._url, min_size=1, max_size=4, timeout=10)
-            app = App(connector=connector)
+        while not self._stopped.is_set():
+            app = App(connector=PsycopgConnector(conninfo=self._url, min_size=1, max_size=4, timeout=10))
             try:
-                async with app.open_async():
-                    await self._work(app, kinds, perform)
-            except exceptions.ConnectorException as error:
-                log.warning("the job engine waits: %s", type(error.__cause__).__name__)
-                await asyncio.sleep(PAUSE_SECONDS)
+                async with asyncio.timeout(OPENING_SECONDS):
+                    await app.open_async()
+                await self._work(app, kinds, perform)
+            except (exceptions.ConnectorException, psycopg.Error, TimeoutError) as error:
+                log.warning("the job engine waits: %s", type(error.__cause__ or error).__name__)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopped.wait(), PAUSE_SECONDS)
+            finally:
+                await app.close_async()
 
     def stop(self) -> None:
-        self._stopping = True
+        self._stopped.set()
         if self._deliveries and self._worker:
             self._deliveries.stop()
             self._worker.stop()  # type: ignore[no-untyped-call]
@@ -94,7 +99,7 @@ class ProcrastinateJobs:
             stalled_worker_timeout=self._lost_seconds,
         )
         self._deliveries, self._worker = deliveries, worker
-        if self._stopping:
+        if self._stopped.is_set():
             return
         tasks = [asyncio.create_task(self._listen(deliveries)), asyncio.create_task(self._tend(deliveries, worker))]
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from callvault.domain.access import Action, Caller, Thing
-from callvault.domain.errors import Malformed, Missing, TooLarge
+from callvault.domain.errors import Malformed, Missing, Refused, TooLarge
 from callvault.domain.event import Event
 from callvault.domain.ids import Json, token
 from callvault.domain.query import Query
@@ -127,6 +127,8 @@ class Endpoints:
         checked = self._checked(changes)
         if checked.get("url", endpoint.url) != endpoint.url:
             checked["verified_ms"] = None
+        if checked.get("enabled") and endpoint.disabled_reason == "unverified":
+            raise Refused(why="the webhook endpoint must be verified first")
         if "enabled" in checked:
             reason = None if checked["enabled"] else endpoint.disabled_reason or "manual"
             checked |= {"disabled_reason": reason, "failing_since_ms": None}

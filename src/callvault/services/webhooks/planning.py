@@ -18,6 +18,7 @@ from callvault.services.webhooks.dialects import MessageForms
 CURSOR = "webhooks"
 SEND = "webhooks.send"
 AT_ONCE = 100
+EVERY_SECONDS = 0.25
 
 
 class Planning:
@@ -25,7 +26,7 @@ class Planning:
         self._store, self._forms, self._clock, self._ids = store, forms, clock, ids
 
     def duties(self) -> list[Duty]:
-        return [Duty("webhooks", self.plan)]
+        return [Duty("webhooks", self.plan, EVERY_SECONDS)]
 
     async def plan(self) -> bool:
         """Whether there may be more. Nodes that come to the same events have the store's check of versions between

@@ -107,6 +107,8 @@ async def test_an_endpoint_that_must_verify_is_told_of_nothing_before_it_has() -
     async with receiving() as receiver, house.working():
         endpoint = (await house.endpoints.create(caller(), receiver.url(), verify=True)).endpoint
         assert (endpoint.enabled, endpoint.disabled_reason) == (False, "unverified")
+        with pytest.raises(Refused):
+            await house.endpoints.update(caller(), endpoint.id, {"enabled": True})
         await house.tell("recording.created")
         await house.settled()
         refused = await house.endpoints.verify(caller(), endpoint.id)
