@@ -129,6 +129,19 @@ def test_what_ffmpeg_made_is_heard(
         assert snr(samples[4800:-4800, channel], found[4800 + late :, channel]) > noise
 
 
+def test_eight_channels_of_a_planar_codec_are_heard(codecs: Codecs) -> None:
+    file, hertz = BytesIO(), [300, 400, 500, 60, 700, 800, 900, 1000]
+    with av.open(file, "w", format="matroska") as made:
+        stream = made.add_stream("aac", rate=48000, layout="7.1")
+        stream.bit_rate = 500_000
+        sound = np.stack([tone(48000, 1, each, 0.2) for each in hertz], 1)
+        frame = av.AudioFrame.from_ndarray(sound.reshape(1, -1), format="s16", layout="7.1")
+        frame.sample_rate, frame.pts = 48000, 0
+        made.mux([*stream.encode(frame), *stream.encode(None)])
+    found = decoded(codecs, file.getvalue())
+    assert [round(pitch(found[2048:, channel], 48000) / 20) * 20 for channel in range(8)] == hertz
+
+
 def test_vorbis_is_heard(codecs: Codecs, tmp_path: Path) -> None:
     (tmp_path / "in.wav").write_bytes(wav_file(two_tones(48000, 1.5), 48000))
     convert(tmp_path / "in.wav", tmp_path / "out", "ogg", "vorbis")

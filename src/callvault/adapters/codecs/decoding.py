@@ -6,6 +6,7 @@ from typing import BinaryIO, Final, Self
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
@@ -30,6 +31,8 @@ _END_SECONDS: Final = 0.25
 """How much of the end a lossy codec may owe."""
 
 _RATE_MIN: Final = 4000
+_PLANES_MAX: Final = 7
+"""PyAV looks for the end of a frame's planes behind the eighth, where there is none, and crashes."""
 
 
 def open_sound(source: BinaryIO) -> InputContainer:
@@ -51,7 +54,7 @@ def format_of(container: InputContainer, stream: AudioStream, frame: AudioFrame)
     check_rate(frame.sample_rate, SoundLimits().rate)
     name = container.format.name
     codec = stream.codec_context.codec.canonical_name
-    return SoundFormat(_NAMES.get(name, name), codec, frame.sample_rate, len(frame.layout.channels))
+    return SoundFormat(_NAMES.get(name, name), codec, frame.sample_rate, frame.layout.nb_channels)
 
 
 def check_rate(rate: int, most: int) -> None:
@@ -132,9 +135,9 @@ class _Placing:
         return self.out / self.rate if self.rate else 0.0
 
     def fits(self, frame: AudioFrame) -> bool:
-        form = (frame.sample_rate, len(frame.layout.channels), frame.format.name)
+        form = (frame.sample_rate, frame.layout.nb_channels, frame.format.name)
         if self._form is None:
-            self._begin(form)
+            self._begin(form, frame)
         return form == self._form
 
     def silence_before(self, frame: AudioFrame) -> Iterator[Samples]:
@@ -148,7 +151,8 @@ class _Placing:
 
     def take(self, frame: AudioFrame) -> Iterator[Samples]:
         self._count(frame.samples)
-        self._held.append(frame.to_ndarray())
+        parts = self._packer.resample(frame) if self._packer else [frame]
+        self._held += [part.to_ndarray() for part in parts]
         self._held_samples += frame.samples
         if self._held_samples >= _BLOCK:
             yield from self._flush()
@@ -168,10 +172,12 @@ class _Placing:
             return f"{self._frames.undecoded} of its packets do not decode"
         return None
 
-    def _begin(self, form: tuple[int, int, str]) -> None:
+    def _begin(self, form: tuple[int, int, str], frame: AudioFrame) -> None:
         self._form = form
         self.rate, self._channels, name = form
-        self._planar = name.endswith("p")
+        planar = name.endswith("p")
+        self._packer = _packer(frame) if planar and self._channels > _PLANES_MAX else None
+        self._planar = planar and not self._packer
         check_rate(self.rate, self._limits.rate)
         if self._channels > self._limits.channels:
             raise TooLarge(what="the number of channels", limit=f"{self._limits.channels} channels")
@@ -204,6 +210,10 @@ class _Placing:
         if self._held:
             yield joined(self._held, self._planar, self._channels)
         self._held, self._held_samples = [], 0
+
+
+def _packer(frame: AudioFrame) -> AudioResampler:
+    return AudioResampler(format=frame.format.packed, layout=frame.layout, rate=frame.sample_rate)
 
 
 def no_sound() -> Malformed:
