@@ -10,7 +10,6 @@ from typing import Final
 
 from callvault.bootstrap.adapters import Adapters, open_adapters, open_engine, open_store, prepare
 from callvault.bootstrap.assembly import assemble
-from callvault.bootstrap.work import worker
 from callvault.domain.access import OPERATOR
 from callvault.domain.errors import Fault
 from callvault.domain.query import Query
@@ -44,9 +43,10 @@ class House:
         if node:
             self._run("intake", self.services.intake.run())
         if workers:
-            self._worker = worker(
-                self.services, self.adapters, open_engine(self.settings, self.adapters), self.settings.public_url
-            )
+            from callvault.bootstrap.work import worker
+
+            engine = open_engine(self.settings, self.adapters)
+            self._worker = worker(self.services, self.adapters, engine, self.settings.public_url)
             self._run("worker", self._worker.run())
 
     async def drain(self) -> None:
@@ -72,12 +72,13 @@ class House:
             await self._ended("worker", "intake")
 
     async def _write_down(self) -> None:
-        audit, access = self.services.audit, self.services.access
+        audit = self.services.audit
         audit.stop()
         await self._ended("audit")
         try:
+            await self.services.delivery.downloads.flush()
             await audit.flush()
-            await access.write_uses()
+            await self.services.access.write_uses()
         except Fault as fault:
             log.error("%d audit entries could not be written: %s", audit.waiting, fault)
 
