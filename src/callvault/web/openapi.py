@@ -1,13 +1,14 @@
 """The OpenAPI document of every part, made of its FastAPI routes and of what its hot routes tell of themselves."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
 
 from callvault.domain.errors import Missing
+from callvault.web.apidocs import POLICY, page
 from callvault.web.auth import Rule, public, rule_of
 from callvault.web.parts import Claim, Hot, Part
 from callvault.web.responses import Answer, bytes_answer, json_answer
@@ -57,7 +58,15 @@ def _secure(operation: dict[str, Any], rule: Rule) -> None:
 
 def part(parts: Sequence[Part], version: str) -> Part:
     documented = {each.name: each for each in parts if each.documented}
-    made: dict[str, Mapping[str, Any]] = {}
+    made: dict[str, dict[str, Any]] = {}
+
+    def told(request: Request) -> dict[str, Any]:
+        name = request.path_params["name"]
+        if name not in documented:
+            raise Missing(what="document")
+        if name not in made:
+            made[name] = document(documented[name], version)
+        return made[name]
 
     @public("what the APIs look like is no secret")
     async def index(request: Request) -> Answer:
@@ -65,19 +74,13 @@ def part(parts: Sequence[Part], version: str) -> Part:
 
     @public("what the APIs look like is no secret")
     async def show(request: Request) -> Answer:
-        name = request.path_params["name"]
-        if name not in documented:
-            raise Missing(what="document")
-        if name not in made:
-            made[name] = document(documented[name], version)
-        return json_answer(made[name])
+        return json_answer(told(request))
 
     @public("what the APIs look like is no secret")
     async def read(request: Request) -> Answer:
-        name = request.path_params["name"]
-        if name not in documented:
-            raise Missing(what="document")
-        return bytes_answer(b"", b"text/html; charset=utf-8")
+        text = page(told(request), documented)
+        policy = [(b"content-security-policy", POLICY.encode())]
+        return bytes_answer(text.encode(), b"text/html; charset=utf-8", headers=policy)
 
     hot = (Hot("GET", "/openapi", index), Hot("GET", "/openapi/{name}.json", show), Hot("GET", "/docs/{name}", read))
     return Part(
