@@ -58,6 +58,7 @@ CALLS: dict[str, dict] = {
             ],
         },
         "tags": ["billing"],
+        "paused_after": 3,
         "turns": [
             ("assistant", 300, "Hello, this is Max from Northwind Energy. Am I speaking with Tom Reed?"),
             ("customer", 400, "Yes, speaking."),
@@ -121,7 +122,10 @@ def make(name: str, call: dict) -> None:
             if role == lane:
                 samples[start : start + len(sound)] = sound
         encode(samples, folder / f"{lane}.ogg")
-    facts = {"call": call["facts"], "tags": call["tags"], "turns": turns}
+    facts = {"call": call["facts"], "tags": call["tags"], "turns": turns, "pauses": []}
+    if (said := call.get("paused_after")) is not None:
+        between = {"startMs": turns[said]["endMs"], "endMs": turns[said + 1]["startMs"]}
+        facts["pauses"] = [{**between, "reason": "card number"}]
     (folder / "call.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 

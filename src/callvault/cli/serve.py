@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import socket
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,6 @@ import uvloop
 from callvault.bootstrap import House, opened, web_options
 from callvault.cli.running import as_json, data
 from callvault.domain.errors import Misconfigured
-from callvault.services.keys import NewKey
 from callvault.settings import Settings, load
 from callvault.web import logs
 from callvault.web.app import create_app
@@ -57,14 +57,14 @@ def serve(host: str | None, port: int | None, no_workers: bool, data: Path | Non
     settings = load(data=data, host=host, port=port, workers=False if no_workers else None)
     logs.configure(settings.log_format, settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, as_json))
+        runner.run(serving(settings, lambda house, address: _say(house, address, as_json)))
 
 
-async def _serve(settings: Settings, as_json: bool) -> None:
+async def serving(settings: Settings, ready: Callable[[House, str], Awaitable[None]]) -> None:
+    """Serves until it is told to stop; `ready` is called with the address when it can be reached."""
     listening = _listen(settings.host, settings.port)
     try:
         async with opened(settings, node=True) as house:
-            first = await house.first_key()
             options = web_options(settings)
             await house.start(workers=settings.workers)
             config = uvicorn.Config(
@@ -78,7 +78,7 @@ async def _serve(settings: Settings, as_json: bool) -> None:
                 ws_max_size=SOCKET_MESSAGE_BYTES,
                 ws_per_message_deflate=False,
             )
-            _say(_address(settings, listening), first, as_json)
+            await ready(house, _address(settings, listening))
             await Server(config, options, house).serve([listening])
     finally:
         listening.close()
@@ -121,10 +121,10 @@ def _address(settings: Settings, listening: socket.socket) -> str:
     return settings.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _say(address: str, first: NewKey | None, as_json: bool) -> None:
+async def _say(house: House, address: str, as_json: bool) -> None:
+    first = await house.first_key()
     if as_json:
-        told = {"url": address, "key": first.key if first else None}
-        click.echo(json.dumps(told))
+        click.echo(json.dumps({"url": address, "key": first.key if first else None}))
         return
     click.echo(f"callvault is at {address}")
     if first:
