@@ -14,7 +14,8 @@ nav{columns:18rem;font-size:.85rem}nav a{display:block}a{color:#0b57d0;text-deco
 section{border-top:1px solid #ddd;padding:.5rem 0}h2{font-size:1rem;margin:.5rem 0}
 code,h2{font-family:ui-monospace,monospace}b.m{display:inline-block;min-width:4.5rem}
 table{border-collapse:collapse;font-size:.9rem;width:100%}
-td,th{border-bottom:1px solid #eee;padding:.2rem .5rem .2rem 0;text-align:left;vertical-align:top}ul{margin:.2rem 0;padding-left:1.2rem}small{color:#555}
+td,th{border-bottom:1px solid #eee;padding:.2rem .5rem .2rem 0;text-align:left;vertical-align:top}
+ul{margin:.2rem 0;padding-left:1.2rem}small{color:#555}
 @media(prefers-color-scheme:dark){body{color:#eee;background:#161616}a{color:#8ab4f8}section,td,th{border-color:#333}
 small{color:#aaa}}
 """.strip()
