@@ -28,7 +28,7 @@ async def sound_answer(
     """What was found for the caller is handed out, written down and counted."""
     visit = visit_of(request)
     content = await visit.services.delivery.desk.open(recording, wanted)
-    if request.method == "GET":
+    if not visit.head:
         asked = request.headers.get("range")
         visit.services.delivery.downloads.began(visit.caller, recording, wanted.name, byte_range=asked, action=action)
     return content_answer(request, content, filename, attachment)

@@ -25,18 +25,21 @@ Do = Callable[[str], Awaitable[BaseModel]]
 
 async def once(request: Request, key: str | None, do: Do, status: int = 201) -> Response:
     """`do` is handed an id for what it makes."""
+    reply = await replied(request, key, do, status)
+    headers = {"idempotent-replayed": "true"} if reply.replayed else None
+    return Response(reply.body, reply.status, headers, media_type="application/json")
+
+
+async def replied(request: Request, key: str | None, do: Do, status: int = 201) -> Reply:
     visit = visit_of(request)
 
     async def run(reserved_id: str) -> Reply:
         return Reply(status, (await do(reserved_id)).model_dump_json(by_alias=True))
 
     if key is None:
-        reply = await run(visit.services.ids.uuid())
-    else:
-        principal = visit.caller.principal
-        if principal is None:
-            raise NotAuthenticated
-        asked = fingerprint(principal, request.method.encode(), request.url.path.encode(), await request.body())
-        reply = await visit.services.idempotency.once(principal.workspace_id, key, asked, run)
-    headers = {"idempotent-replayed": "true"} if reply.replayed else None
-    return Response(reply.body, reply.status, headers, media_type="application/json")
+        return await run(visit.services.ids.uuid())
+    principal = visit.caller.principal
+    if principal is None:
+        raise NotAuthenticated
+    asked = fingerprint(principal, request.method.encode(), request.url.path.encode(), await request.body())
+    return await visit.services.idempotency.once(principal.workspace_id, key, asked, run)

@@ -17,6 +17,7 @@ from callvault.web.native.describing import listed, told
 from callvault.web.native.once import IdempotencyKey, once
 from callvault.web.native.recordingschemas import STATUSES, CallRecording, RecordingChanges, RecordingRequest
 from callvault.web.native.spelling import Moment
+from callvault.web.visit import Visit
 
 router = APIRouter(prefix="/api/v1", tags=["recordings"])
 
@@ -28,14 +29,15 @@ async def create_recording(
 ) -> Response:
     """A recording begins, with a new call or for one that is there; sound may come in from now on."""
 
-    async def create(reserved_id: str) -> CallRecording:
-        call, call_id = await _call(visit.services, visit.caller, asked)
-        made = await visit.services.recordings.create(
-            visit.caller, call, asked.facts(), call_id=call_id, recording_id=reserved_id
-        )
-        return await told(visit, made.recording, made.call)
+    return await once(request, idempotency_key, lambda reserved_id: begun(visit, asked, reserved_id))
 
-    return await once(request, idempotency_key, create)
+
+async def begun(visit: Visit, asked: RecordingRequest, reserved_id: str) -> CallRecording:
+    call, call_id = await _call(visit.services, visit.caller, asked)
+    made = await visit.services.recordings.create(
+        visit.caller, call, asked.facts(), call_id=call_id, recording_id=reserved_id
+    )
+    return await told(visit, made.recording, made.call)
 
 
 @router.get("/recordings")

@@ -1,0 +1,49 @@
+"""What every .do answer is wrapped in."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from callvault.domain.errors import Fault
+from callvault.web.errors import Invalid
+from callvault.web.responses import Answer, json_answer
+from callvault.wire import isotime
+
+
+class Meta(BaseModel):
+    requestId: str  # noqa: N815
+    timestamp: str
+    duration: float
+    """In milliseconds."""
+
+
+class Success(BaseModel):
+    success: bool = True
+    data: Any
+    meta: Meta
+
+
+class Problem(BaseModel):
+    code: str
+    message: str
+    details: Any = None
+
+
+class Failure(BaseModel):
+    success: bool = False
+    error: Problem
+    meta: Meta
+
+
+def meta(request_id: str, now_ms: int, seconds: float) -> Meta:
+    return Meta(requestId=request_id, timestamp=isotime.serialize(now_ms), duration=round(seconds * 1000, 3))
+
+
+def render(fault: Fault, status: int, request_id: str) -> Answer:
+    now_ms = round(datetime.now(UTC).timestamp() * 1000)
+    details = fault.errors if isinstance(fault, Invalid) else None
+    failure = Failure(
+        error=Problem(code=fault.code, message=str(fault), details=details), meta=meta(request_id, now_ms, 0)
+    )
+    return json_answer(failure.model_dump(), status)

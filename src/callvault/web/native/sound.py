@@ -1,0 +1,146 @@
+"""Sound on its way out: any view in any format, its picture, and the files that belong to it."""
+
+from starlette.requests import Request
+
+from callvault.domain.access import Action
+from callvault.domain.errors import Malformed, Missing
+from callvault.domain.stored import ARTIFACT_KINDS
+from callvault.services.delivery.desk import Wanted
+from callvault.web.auth import needs
+from callvault.web.native import hotdocs
+from callvault.web.native.lanes import whole
+from callvault.web.parts import Hot
+from callvault.web.responses import Answer, bytes_answer, empty
+from callvault.web.sound import PRIVATE, sound_answer
+from callvault.web.visit import visit_of
+from callvault.wire import waveform
+from callvault.wire.mediatypes import OF_FORMAT
+
+PICTURES = {
+    "json": ("application/json", waveform.serialize_json),
+    "dat": ("application/octet-stream", waveform.serialize_dat),
+}
+ENDINGS = {"call-logs": ".jsonl.gz", "pcap": ".pcap"}
+
+
+@needs(Action.LISTEN)
+async def get_audio(request: Request) -> Answer:
+    visit, query, format = visit_of(request), request.query_params, request.path_params["format"]
+    if format not in OF_FORMAT:
+        raise Missing(what="format")
+    recording = await visit.services.recordings.heard(visit.caller, request.path_params["id"])
+    view = query.get("view", "mono")
+    wanted = Wanted(view=view, format=format, rate=_number(query.get("rate"), "rate"), live=asks(request, "live"))
+    side = "" if view == "mono" else f"-{view.replace(':', '-')}"
+    filename = f"recording-{recording.id}{side}.{format}"
+    return await sound_answer(request, recording, wanted, filename=filename, attachment=asks(request, "download"))
+
+
+@needs(Action.LISTEN)
+async def get_waveform(request: Request) -> Answer:
+    visit, query, format = visit_of(request), request.query_params, request.path_params["format"]
+    if format not in PICTURES:
+        raise Missing(what="format")
+    recording = await visit.services.recordings.heard(visit.caller, request.path_params["id"])
+    bits = _number(query.get("bits"), "bits") or 16
+    if bits not in (8, 16):
+        raise Malformed(what="bits", why="it is 8 or 16")
+    zoom = _number(query.get("samplesPerPixel"), "samplesPerPixel") or 256
+    drawn = await visit.services.delivery.waveforms.of(
+        recording, query.get("view", "mono"), zoom, live=asks(request, "live")
+    )
+    etag = f'{drawn.etag[:-1]}-{format}{bits}"'.encode()
+    if request.headers.get("if-none-match", "").encode() == etag:
+        return empty(304, [(b"etag", etag), PRIVATE])
+    media_type, serialize = PICTURES[format]
+    body = serialize(waveform.Waveform(drawn.rate, drawn.samples_per_pixel, drawn.peaks, bits))
+    return bytes_answer(body, media_type.encode(), headers=[(b"etag", etag), PRIVATE])
+
+
+@needs(Action.LISTEN)
+async def get_artifact(request: Request) -> Answer:
+    """Of the version that is heard: what was redacted in the sound is not had from the files beside it."""
+    visit, kind = visit_of(request), request.path_params["kind"]
+    if kind not in ARTIFACT_KINDS:
+        raise Missing(what="artifact")
+    recording = await visit.services.recordings.heard(visit.caller, request.path_params["id"])
+    filename = f"{kind}-{recording.id}{ENDINGS.get(kind, '')}"
+    return await sound_answer(request, recording, Wanted(artifact=kind), filename=filename)
+
+
+def asks(request: Request, name: str) -> bool:
+    return request.query_params.get(name, "").lower() in ("1", "true", "yes")
+
+
+def _number(text: str | None, what: str) -> int:
+    return whole(what, text) if text else 0
+
+
+_VIEW = hotdocs.query(
+    "view",
+    {"type": "string", "default": "mono", "pattern": "^(mono|stereo|customer|assistant|lane:[a-z0-9][a-z0-9_-]*)$"},
+    "`mono`, `stereo` (customer left, assistant right), `customer`, `assistant` or `lane:NAME`.",
+)
+_LIVE = hotdocs.query("live", {"type": "boolean", "default": False}, "What is there so far of a recording in progress.")
+_RANGED = {
+    "206": {"description": "The ranges that were asked for."},
+    "304": {"description": "It is what the client has."},
+    "409": {"description": "The recording is still in progress."},
+    "412": {"description": "It is not what the client thinks."},
+    "416": {"description": "No such range."},
+}
+
+HOT = (
+    Hot(
+        "GET",
+        "/api/v1/recordings/{id}/audio.{format}",
+        get_audio,
+        docs=hotdocs.operation(
+            "Get the sound",
+            "sound out",
+            "With Range, If-Range and ETag. The bytes of a WAV are the same whole and in any pieces; other formats are "
+            "made once, and sent while they are made to who asks first.",
+            parameters=[
+                hotdocs.path("format", {"enum": list(OF_FORMAT)}),
+                _VIEW,
+                hotdocs.query(
+                    "rate", {"type": "integer", "minimum": 4000, "maximum": 192_000}, "Else the best there is."
+                ),
+                hotdocs.query("download", {"type": "boolean", "default": False}, "As an attachment."),
+                _LIVE,
+                hotdocs.header("Range", "`bytes=0-99`"),
+            ],
+            responses={"200": hotdocs.content("The sound.", *OF_FORMAT.values()), **_RANGED},
+        ),
+    ),
+    Hot(
+        "GET",
+        "/api/v1/recordings/{id}/waveform.{format}",
+        get_waveform,
+        docs=hotdocs.operation(
+            "Get the waveform",
+            "sound out",
+            "BBC audiowaveform data, version 2, as wavesurfer and peaks.js read it.",
+            parameters=[
+                hotdocs.path("format", {"enum": list(PICTURES)}),
+                _VIEW,
+                hotdocs.query("samplesPerPixel", {"type": "integer", "minimum": 1, "default": 256}),
+                hotdocs.query("bits", {"enum": [8, 16], "default": 16}),
+                _LIVE,
+            ],
+            responses={"200": hotdocs.content("The waveform.", "application/json", "application/octet-stream")},
+        ),
+    ),
+    Hot(
+        "GET",
+        "/api/v1/recordings/{id}/artifacts/{kind}",
+        get_artifact,
+        docs=hotdocs.operation(
+            "Get an artifact",
+            "sound out",
+            "Call logs are gzipped JSONL, and never said to be encoded.",
+            parameters=[hotdocs.path("kind", {"enum": list(ARTIFACT_KINDS)})],
+            responses={"200": hotdocs.content("The file.", "application/octet-stream"), **_RANGED},
+        ),
+    ),
+)
