@@ -86,11 +86,12 @@ def pcm_of(codec: str, raw: bytes, bits: int, tag: int = 1) -> bytes:
         (pcm_of("u8", bytes([0, 1, 128, 255]), 8), [-32768, -32512, 0, 32512]),
         (pcm_of("s24", b"\x7f\0\0\x80\0\0\xff\xff\x7f\0\0\x80\x80\xff\xff", 24), [0, 1, 32767, -32768, 0]),
         (pcm_of("s32", b"\xff\x7f\0\0\0\x80\0\0\xff\xff\xff\x7f\0\0\0\x80", 32), [0, 1, 32767, -32768]),
+        (pcm_of("s64", np.array([0, 1 << 48, -(1 << 63)], "<i8").tobytes(), 64), [0, 1, -32768]),
         (pcm_of("f64", np.array([0.25, 2.0, -2.0], "<f8").tobytes(), 64, 3), [8192, 32767, -32768]),
         (pcm_of("ulaw", b"\x80\xff\x00", 8, 7), [32124, 0, -32124]),
         (pcm_of("alaw", b"\xaa\xd5\x2a", 8, 6), [32256, 8, -32256]),
     ],
-    ids=["u8", "s24", "s32", "f64", "ulaw", "alaw"],
+    ids=["u8", "s24", "s32", "s64", "f64", "ulaw", "alaw"],
 )
 def test_every_form_of_samples_is_rounded_and_clipped(codecs: Codecs, data: bytes, expected: list[int]) -> None:
     assert decoded(codecs, data).reshape(-1).tolist() == expected
@@ -240,13 +241,21 @@ def test_too_many_channels_and_too_high_rates_are_refused(codecs: Codecs) -> Non
         decoded(codecs, wav_file(np.zeros(100, np.int16), 96000), SoundLimits(rate=48000))
 
 
-def test_a_fault_of_the_file_object_itself_is_not_blamed_on_the_sound(codecs: Codecs) -> None:
+@pytest.mark.parametrize("after", [0, 30_000])
+def test_a_fault_of_the_file_object_itself_is_not_blamed_on_the_sound(codecs: Codecs, after: int) -> None:
     class Broken(BytesIO):
-        def read(self, size: int | None = -1) -> bytes:
-            raise ConnectionResetError
+        came = 0
 
+        def read(self, size: int | None = -1) -> bytes:
+            data = super().read(size)
+            self.came += len(data)
+            if self.came > after:
+                raise ConnectionResetError
+            return data
+
+    data = wav_file(np.random.default_rng(0).integers(-9000, 9000, 500_000, np.int16), 8000)
     with pytest.raises(ConnectionResetError):
-        codecs.probe(Broken(wav_file(tone(8000, 1), 8000)))
+        list(codecs.decode(Broken(data), LIMITS))
 
 
 SEEDS = [path.read_bytes()[:6000] for path in sorted(SOUND.iterdir())]

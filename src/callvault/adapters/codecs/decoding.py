@@ -14,6 +14,7 @@ from callvault.adapters.codecs.int16 import Raw, joined
 from callvault.adapters.codecs.promise import Promise, promise_of
 from callvault.domain.errors import Malformed, TooLarge
 from callvault.ports.codecs import Samples, SoundFormat, SoundLimits
+from callvault.wire.mediatypes import RATE_MIN
 
 _CONTAINERS: Final = "wav,w64,aiff,au,caf,ogg,mp3,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,flac,aac,amr"
 _OPTIONS: Final = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none"}
@@ -30,7 +31,6 @@ _GAP_SECONDS: Final = 0.05
 _END_SECONDS: Final = 0.25
 """How much of the end a lossy codec may owe."""
 
-_RATE_MIN: Final = 4000
 _PLANES_MAX: Final = 7
 """PyAV looks for the end of a frame's planes behind the eighth, where there is none, and crashes."""
 
@@ -58,7 +58,7 @@ def format_of(container: InputContainer, stream: AudioStream, frame: AudioFrame)
 
 
 def check_rate(rate: int, most: int) -> None:
-    if not _RATE_MIN <= rate <= most:
+    if not RATE_MIN <= rate <= most:
         raise _malformed(f"a rate of {rate} Hz is absurd")
 
 
@@ -175,9 +175,8 @@ class _Placing:
     def _begin(self, form: tuple[int, int, str], frame: AudioFrame) -> None:
         self._form = form
         self.rate, self._channels, name = form
-        planar = name.endswith("p")
-        self._packer = _packer(frame) if planar and self._channels > _PLANES_MAX else None
-        self._planar = planar and not self._packer
+        self._packer = _packer(frame)
+        self._planar = name.endswith("p") and not self._packer
         check_rate(self.rate, self._limits.rate)
         if self._channels > self._limits.channels:
             raise TooLarge(what="the number of channels", limit=f"{self._limits.channels} channels")
@@ -212,8 +211,12 @@ class _Placing:
         self._held, self._held_samples = [], 0
 
 
-def _packer(frame: AudioFrame) -> AudioResampler:
-    return AudioResampler(format=frame.format.packed, layout=frame.layout, rate=frame.sample_rate)
+def _packer(frame: AudioFrame) -> AudioResampler | None:
+    """For frames that PyAV cannot hand over as they are."""
+    wide = frame.format.name.startswith("s64")
+    if not wide and (frame.format.is_packed or frame.layout.nb_channels <= _PLANES_MAX):
+        return None
+    return AudioResampler("s32" if wide else frame.format.packed, frame.layout, frame.sample_rate)
 
 
 def no_sound() -> Malformed:
