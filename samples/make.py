@@ -124,7 +124,7 @@ def make(name: str, call: dict) -> None:
         encode(samples, folder / f"{lane}.ogg")
     facts = {"call": call["facts"], "tags": call["tags"], "turns": turns, "pauses": []}
     if (said := call.get("paused_after")) is not None:
-        between = {"startMs": turns[said]["endMs"], "endMs": turns[said + 1]["startMs"]}
+        between = {"startMs": turns[said]["endMs"] + 250, "endMs": turns[said + 1]["startMs"] - 250}
         facts["pauses"] = [{**between, "reason": "card number"}]
     (folder / "call.json").write_text(json.dumps(facts, indent=1) + "\n")
 

@@ -44,9 +44,10 @@ async def _ready(house: House, address: str) -> None:
     expires_ms = services.clock.now_ms() + KEY_SECONDS * 1000
     key = await services.keys.create(OPERATOR, workspace.id, label="demo", expires_ms=expires_ms)
     caller = Caller(await services.access.authenticate(key.key))
-    calls = [await _call(house, caller, hours, sample) for hours, sample in enumerate(Sample.all(), 1)]
-    recording = await services.recordings.of_call(caller, calls[0].id)
-    click.echo("\n".join(_lines(address, key.key, calls[0], recording.id)))
+    oldest_first = list(enumerate(Sample.all(), 1))[::-1]
+    calls = [await _call(house, caller, hours, sample) for hours, sample in oldest_first]
+    recording = await services.recordings.of_call(caller, calls[-1].id)
+    click.echo("\n".join(_lines(address, key.key, calls[-1], recording.id)))
 
 
 async def _call(house: House, caller: Caller, hours_ago: int, sample: Sample) -> Call:

@@ -25,7 +25,16 @@ async function ask(method, path, body) {
 
 const query = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value)).toString();
 
-export const recordings = (search, cursor) => ask("GET", `/recordings?${query({ search, cursor, limit: 30 })}`);
+export const recordings = (cursor) => ask("GET", `/recordings?${query({ cursor, limit: 30 })}`);
+
+export async function found(search) {
+  const calls = await ask("GET", `/calls?${query({ search, limit: 20 })}`);
+  const tagged = ask("GET", `/recordings?${query({ tag: search, limit: 20 })}`);
+  const pages = await Promise.all([tagged, ...calls.data.map((call) => ask("GET", `/recordings?callId=${call.id}`))]);
+  const unique = new Map(pages.flatMap((page) => page.data).map((recording) => [recording.id, recording]));
+  return { data: [...unique.values()], nextCursor: null };
+}
+
 export const recording = (id) => ask("GET", `/recordings/${id}`);
 export const timeline = (id) => ask("GET", `/recordings/${id}/timeline`);
 export const transcript = (id) => ask("GET", `/recordings/${id}/transcript`);

@@ -33,7 +33,7 @@ async function enter() {
 
 async function fill(more = false) {
   const search = at("search").value.trim();
-  const page = await api.recordings(search, more ? cursor : null);
+  const page = search ? await api.found(search) : await api.recordings(more ? cursor : null);
   cursor = page.nextCursor;
   if (!more) at("rows").replaceChildren();
   at("rows").append(...page.data.map(row));

@@ -49,6 +49,7 @@ export class Player {
     const wave = element("div", { className: "wave" });
     const names = ["customer", "assistant"].map((role) =>
       element("span", { className: role, textContent: person(this.recording.call, role) }));
+    wave.append(...this.timeline.pauses.map((pause) => this.shade(pause)));
     const lanes = element("div", { className: "lanes" }, element("div", { className: "lane-names" }, ...names), wave);
     this.root.append(element("div", { className: "card" }, lanes, this.controls(), this.spans()), this.transcript());
     this.surfer = WaveSurfer.create({
@@ -62,6 +63,14 @@ export class Player {
     });
     this.surfer.on("timeupdate", (seconds) => this.follow(seconds));
     this.listen();
+  }
+
+  shade({ start, end, reason }) {
+    const { duration } = this.recording;
+    const mark = element("span", { className: "paused", title: `Paused: ${reason || "no reason given"}` });
+    mark.style.left = `${(start / duration) * 100}%`;
+    mark.style.width = `${(((end ?? duration) - start) / duration) * 100}%`;
+    return mark;
   }
 
   listen() {
@@ -113,12 +122,11 @@ export class Player {
   }
 
   spans() {
-    const told = (this.timeline.spans || []).filter((span) => ["pause", "mask", "loss"].includes(span.kind));
-    if (!told.length) return null;
-    const items = told.slice(0, 50).map((span) => element("li", {
-      textContent: `${clock(span.start)} – ${clock(span.end)}: ${span.kind}${span.lane ? ` in ${span.lane}` : ""}${span.reason ? ` (${span.reason})` : ""}`,
-    }));
-    return element("ul", { className: "spans" }, ...items);
+    const pauses = this.timeline.pauses.map(({ start, end, reason }) =>
+      `${clock(start)} – ${clock(end ?? this.recording.duration)}: paused${reason ? ` (${reason})` : ""}, nothing was stored`);
+    const losses = this.timeline.lanes.filter((lane) => lane.lost > 0).map((lane) => `${lane.name}: ${lane.lost.toFixed(2)} s were lost on the way`);
+    const told = [...pauses, ...losses].map((textContent) => element("li", { textContent }));
+    return told.length ? element("ul", { className: "spans" }, ...told) : null;
   }
 
   transcript() {
