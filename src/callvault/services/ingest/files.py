@@ -1,7 +1,6 @@
 """Whole files: decoded in constant memory, each channel a lane, the file itself kept as it was received."""
 
 import asyncio
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -10,22 +9,18 @@ import numpy as np
 
 from callvault.audio.pcm import Samples
 from callvault.domain.access import Caller
-from callvault.domain.errors import AlreadyThere, Malformed
+from callvault.domain.errors import Malformed
 from callvault.domain.ids import Json
 from callvault.domain.lane import Lane
-from callvault.domain.stored import Artifact, StoredObject
 from callvault.ports.codecs import Codecs, Decoding, SoundFormat, SoundLimits
 from callvault.ports.spool import Piece
-from callvault.ports.store import Store
-from callvault.ports.system import Clock
 from callvault.services.ingest.admission import Admission
-from callvault.services.ingest.filing import FILED_TAKE, Filed, Filing, fresh_lanes
+from callvault.services.ingest.filing import FILED_TAKE, Filed, Filing, Source, fresh_lanes
 from callvault.services.ingest.openrecordings import RATES, OpenRecording, OpenRecordings
 from callvault.services.ingest.packing import SEGMENT_SECONDS
 
 MIXED = "mixed"
 SOURCE = "source"
-CHUNK = 1 << 20
 LIMITS = SoundLimits(rate=RATES[-1])
 
 
@@ -40,18 +35,8 @@ class FiledSound:
 
 
 class Files:
-    def __init__(
-        self,
-        store: Store,
-        filing: Filing,
-        open_recordings: OpenRecordings,
-        codecs: Codecs,
-        *,
-        admission: Admission,
-        clock: Clock,
-    ) -> None:
-        self._store, self._filing, self._open, self._codecs = store, filing, open_recordings, codecs
-        self._admission, self._clock = admission, clock
+    def __init__(self, filing: Filing, open_recordings: OpenRecordings, codecs: Codecs, admission: Admission) -> None:
+        self._filing, self._open, self._codecs, self._admission = filing, open_recordings, codecs, admission
 
     async def put(
         self,
@@ -71,9 +56,10 @@ class Files:
         try:
             await self._open.hold(known)
             found = await asyncio.to_thread(self._codecs.probe, source)
-            if again := await self._again(known, source, channels, found):
-                return again
-            lanes = await fresh_lanes(self._open, known, _named(channels, found.channels), found.rate)
+            names = _named(channels, found.channels)
+            if await self._filing.is_there(known, Source(SOURCE, source, media_type, {"channels": [*names]})):
+                return FiledSound(tuple(names), found.rate, 0, created=False)
+            lanes = await fresh_lanes(self._open, known, [(name, found.rate) for name in names])
             return await self._file(known, source, lanes, found, media_type=media_type, damaged_too=damaged_too)
         finally:
             known.users -= 1
@@ -90,10 +76,12 @@ class Files:
     ) -> FiledSound:
         sound = _Channels(self._codecs.decode(source, LIMITS), lanes, found)
 
+        cutters = {lane.name: self._filing.cutter(known, lane) for lane in lanes}
+
         def fill(filed: Filed) -> None:
             filed.lanes.extend(lanes)
             for lane, piece in sound.pieces():
-                self._filing.put(known, lane, [piece], filed)
+                self._filing.put(known, lane, cutters[lane.name](piece), filed)
             if sound.damage and not damaged_too:
                 raise Malformed(what="the sound file", why=sound.damage)
             facts: dict[str, Json] = {
@@ -103,35 +91,11 @@ class Files:
                 "channels": [lane.name for lane in lanes],
                 "damage": sound.damage,
             }
-            self._filing.keep(known, self._artifact(known, media_type, facts), _chunks(source), filed)
+            self._filing.keep(known, Source(SOURCE, source, media_type, facts), filed)
 
         await self._filing.make_known(known, fill)
         names = tuple(lane.name for lane in lanes)
         return FiledSound(names, found.rate, sound.at, created=True, damage=sound.damage)
-
-    async def _again(
-        self, known: OpenRecording, source: BinaryIO, channels: Sequence[str], found: SoundFormat
-    ) -> FiledSound | None:
-        there = await self._store.get(Artifact, known.id, SOURCE)
-        stored = await self._store.get(StoredObject, there.object_key) if there else None
-        if there is None or stored is None:
-            return None
-        names = [*channels] if channels else [MIXED]
-        if there.metadata.get("channels") == names and await asyncio.to_thread(_digest, source) == stored.sha256:
-            return FiledSound(tuple(names), found.rate, 0, created=False)
-        raise AlreadyThere(what="file of this recording")
-
-    def _artifact(self, known: OpenRecording, media_type: str, facts: dict[str, Json]) -> Artifact:
-        return Artifact(
-            recording_id=known.id,
-            kind=SOURCE,
-            workspace_id=known.recording.workspace_id,
-            object_key="",
-            media_type=media_type,
-            size=0,
-            created_ms=self._clock.now_ms(),
-            metadata=facts,
-        )
 
 
 class _Channels:
@@ -172,16 +136,3 @@ def _named(channels: Sequence[str], count: int) -> list[str]:
     if names != [MIXED] and len(names) != count:
         raise Malformed(what="channels", why=f"the file has {count} and {len(names)} are named")
     return names
-
-
-def _chunks(source: BinaryIO) -> Iterator[bytes]:
-    source.seek(0)
-    while chunk := source.read(CHUNK):
-        yield chunk
-
-
-def _digest(source: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    for chunk in _chunks(source):
-        digest.update(chunk)
-    return digest.hexdigest()

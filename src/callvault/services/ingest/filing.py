@@ -1,10 +1,13 @@
 """Filing: whole lanes go straight to storage and become known all at once, or not at all."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import BinaryIO
 
 from callvault.domain.errors import AlreadyThere, Missing, RecordingEnded, StaleWrite
+from callvault.domain.ids import Json
 from callvault.domain.lane import Lane
 from callvault.domain.recording import Recording
 from callvault.domain.stored import Artifact, StoredObject
@@ -21,6 +24,18 @@ from callvault.services.ingest.sound import Decode
 FILED_TAKE = -(1 << 41)
 """Under this number lies what was filed: it has none of its own, and takes that have one lie over it."""
 ATTEMPTS = 20
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What sound was made of, as it was received."""
+
+    kind: str
+    """As of an `Artifact`."""
+    bytes: BinaryIO
+    media_type: str
+    facts: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -31,6 +46,8 @@ class Filed:
     segments: list[StoredSegment] = field(default_factory=list)
     artifact: Artifact | None = None
     others: list[StoredObject] = field(default_factory=list)
+    started_ms: int | None = None
+    """When the call started, if nobody has said so before."""
 
     @property
     def objects(self) -> list[StoredObject]:
@@ -45,18 +62,40 @@ class Filing:
         self._decode, self._clock = decode, clock
 
     def put(self, known: OpenRecording, lane: Lane, pieces: Iterable[Piece], filed: Filed) -> None:
-        """Blocks; the pieces are of bounded size, in order of place."""
-        cut = PauseCutter(known.pauses, lane, self._decode)
-        for group in grouped(part for piece in pieces for part in cut(piece)):
+        """Blocks; the pieces are of bounded size, in order of place, and nothing of a pause is in them."""
+        for group in grouped(pieces):
             filed.segments.append(self._segments.put(known.recording, lane.name, pack(group, self._decode)))
 
-    def keep(self, known: OpenRecording, artifact: Artifact, chunks: Iterable[bytes], filed: Filed) -> None:
-        """Blocks: the artifact's bytes into storage. What was said during a pause is in them: then it is not kept."""
+    def cutter(self, known: OpenRecording, lane: Lane) -> PauseCutter:
+        return PauseCutter(known.pauses, lane, self._decode)
+
+    def keep(self, known: OpenRecording, source: Source, filed: Filed) -> None:
+        """Blocks. What was said during a pause is in a source: then it is not kept."""
         if known.pauses:
             return
-        stored = self._segments.keep(known.recording, artifact.kind, chunks)
+        stored = self._segments.keep(known.recording, source.kind, chunks_of(source.bytes))
         filed.others.append(stored)
-        filed.artifact = replace(artifact, object_key=stored.key, size=stored.size)
+        filed.artifact = Artifact(
+            recording_id=known.id,
+            kind=source.kind,
+            workspace_id=known.recording.workspace_id,
+            object_key=stored.key,
+            media_type=source.media_type,
+            size=stored.size,
+            created_ms=self._clock.now_ms(),
+            metadata=dict(source.facts),
+        )
+
+    async def is_there(self, known: OpenRecording, source: Source) -> bool:
+        """Whether this very source was kept already; `AlreadyThere` when another one was."""
+        artifact = await self._store.get(Artifact, known.id, source.kind)
+        stored = await self._store.get(StoredObject, artifact.object_key) if artifact else None
+        if artifact is None or stored is None:
+            return False
+        same_lanes = artifact.metadata.get("channels") == source.facts.get("channels")
+        if same_lanes and await asyncio.to_thread(_digest, source.bytes) == stored.sha256:
+            return True
+        raise AlreadyThere(what=f"{source.kind} of this recording")
 
     async def make_known(self, known: OpenRecording, fill: Callable[[Filed], None]) -> Filed:
         """`fill` puts things into storage, in a thread; what it put is taken away again when it fails."""
@@ -97,6 +136,7 @@ class Filing:
             replace(
                 recording,
                 sound_version=recording.sound_version + 1,
+                started_ms=filed.started_ms if recording.started_ms is None else recording.started_ms,
                 last_heard_ms=now,
                 updated_ms=now,
                 version=recording.version + 1,
@@ -113,10 +153,23 @@ class Filing:
 
 
 async def fresh_lanes(
-    open_recordings: OpenRecordings, known: OpenRecording, names: Sequence[str], rate: int
+    open_recordings: OpenRecordings, known: OpenRecording, wanted: Sequence[tuple[str, int]]
 ) -> list[Lane]:
-    """Lanes that are not there yet, in this order; `AlreadyThere` when one is."""
-    if taken := sorted(set(names) & known.lanes.keys()):
+    """Lanes of these names and rates that are not there yet, in this order; `AlreadyThere` when one is."""
+    if taken := sorted({name for name, _ in wanted} & known.lanes.keys()):
         raise AlreadyThere(what=f"lane {taken[0]}")
-    lanes = [await open_recordings.new_lane(known, name, rate) for name in names]
+    lanes = [await open_recordings.new_lane(known, name, rate) for name, rate in wanted]
     return [replace(lane, position=lane.position + n) for n, lane in enumerate(lanes)]
+
+
+def chunks_of(source: BinaryIO) -> Iterator[bytes]:
+    source.seek(0)
+    while chunk := source.read(CHUNK):
+        yield chunk
+
+
+def _digest(source: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    for chunk in chunks_of(source):
+        digest.update(chunk)
+    return digest.hexdigest()

@@ -13,6 +13,7 @@ from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
 from callvault.services.delivery.views import Views
 from callvault.services.ingest.admission import Admission
+from callvault.services.ingest.captures import Captures
 from callvault.services.ingest.compaction import Compaction
 from callvault.services.ingest.completion import Completion
 from callvault.services.ingest.files import Files
@@ -55,7 +56,8 @@ class Intake:
         self.admission = Admission(self.open, access)
         self.takes = Takes(spool, self.open, codecs, admission=self.admission, decode=decode, clock=clock)
         filing = Filing(store, segments, self.open, decode=decode, clock=clock)
-        self.files = Files(store, filing, self.open, codecs, admission=self.admission, clock=clock)
+        self.files = Files(filing, self.open, codecs, self.admission)
+        self.captures = Captures(store, filing, self.open, codecs, admission=self.admission)
         self.pauses = Pauses(store, self.open, admission=self.admission, witness=witness, clock=clock, ids=ids)
         self.mover = Mover(store, spool, segments, self.open, decode=decode, clock=clock)
         self.completion = Completion(
