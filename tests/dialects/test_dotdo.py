@@ -92,7 +92,7 @@ async def test_what_is_no_operation_is_a_mistake(house: WebHouse) -> None:
     assert (status, told["error"]["code"]) == (422, "invalid_request")
     assert told["error"]["details"][0]["loc"] == ["parameters", "tags", 0]
     assert (await do(house, "retrieve"))[1]["error"]["code"] == "malformed"
-    answer = await house.client.post("/CallRecording", content=b"{", headers={"content-type": "application/json"})
+    answer = await house.client.post("/CallRecording", content=b"{")
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_request")
 
 
@@ -107,3 +107,9 @@ async def test_who_has_no_key_or_not_the_scope_is_refused_in_the_same_form(house
 async def test_the_same_command_with_the_same_key_is_done_once(house: WebHouse) -> None:
     first = (await do(house, "create", options={"idempotencyKey": "k"}))[1]["data"]
     assert (await do(house, "create", options={"idempotencyKey": "k"}))[1]["data"] == first
+
+
+async def test_a_body_that_curl_calls_a_form_is_read_as_the_json_it_is(house: WebHouse) -> None:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    answer = await house.client.post("/CallRecording", content=b'{"operation":"create"}', headers=headers)
+    assert (answer.status_code, answer.json()["success"]) == (200, True)

@@ -1,7 +1,7 @@
 """.do: one address for every action of CallRecording, by name."""
 
 from callvault.web.dialects.dotdo.envelope import render
-from callvault.web.dialects.dotdo.routes import router
+from callvault.web.dialects.dotdo.routes import COMMAND
 from callvault.web.parts import Claim, Part
 
 PART = Part(
@@ -9,6 +9,6 @@ PART = Part(
     title=".do CallRecording",
     about="`POST /CallRecording` with an operation, its parameters and options; the native API has the same verbs.",
     claims=(Claim("/CallRecording"),),
-    routers=(router,),
+    hot=(COMMAND,),
     render=render,
 )

@@ -108,14 +108,16 @@ OPERATIONS: Mapping[str, Operation] = {
 }
 
 
-def read(model: type[M], parameters: Parameters) -> M:
+def read(model: type[M], told: Parameters | bytes) -> M:
+    """From a whole body, or from its parameters."""
     try:
-        return model.model_validate(parameters)
+        return model.model_validate_json(told) if isinstance(told, bytes) else model.model_validate(told)
     except ValidationError as error:
-        found = error.errors()
-        raise Invalid(
-            errors=[{"loc": ["parameters", *e["loc"]], "msg": e["msg"], "type": e["type"]} for e in found]
-        ) from None
+        within = [] if isinstance(told, bytes) else ["parameters"]
+        found: list[dict[str, object]] = [
+            {"loc": [*within, *e["loc"]], "msg": e["msg"], "type": e["type"]} for e in error.errors()
+        ]
+        raise Invalid(errors=found) from None
 
 
 def _without_id(parameters: Parameters) -> dict[str, Any]:

@@ -1,19 +1,18 @@
 """The one route of the .do form."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Header
 from pydantic import BaseModel, Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 
-from callvault.web.auth import Visiting, keyed
+from callvault.web.auth import keyed
 from callvault.web.dialects.dotdo.envelope import Failure, Success, meta
-from callvault.web.dialects.dotdo.operations import ACTIONS, MAKING, operation
+from callvault.web.dialects.dotdo.operations import ACTIONS, MAKING, operation, read
 from callvault.web.native.once import replied
-
-router = APIRouter()
+from callvault.web.parts import Hot
+from callvault.web.responses import Answer, json_answer
+from callvault.web.visit import visit_of
 
 
 class Command(BaseModel):
@@ -22,26 +21,42 @@ class Command(BaseModel):
     options: dict[str, Any] = Field(default_factory=dict, description="`idempotencyKey`.")
 
 
-@router.post(
-    "/CallRecording",
-    response_model=Success,
-    responses={status: {"model": Failure} for status in (400, 401, 403, 404, 409, 422, 501)},
-)
 @keyed("each operation asks for what it needs")
-async def call_recording(
-    request: Request,
-    visit: Visiting,
-    command: Command,
-    idempotency_key: Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)] = None,
-) -> JSONResponse:
+async def call_recording(request: Request) -> Answer:
+    """The body is JSON, whatever its Content-Type says: `curl -d` says that it is a form."""
+    visit = visit_of(request)
     clock = visit.services.clock
-    began, run = clock.monotonic(), operation(command.operation)
-    key = idempotency_key or command.options.get("idempotencyKey")
+    began, command = clock.monotonic(), read(Command, await request.body())
+    run = operation(command.operation)
     reply = await replied(
-        request,
-        str(key) if key is not None and command.operation in MAKING else None,
-        lambda reserved_id: run(visit, command.parameters, reserved_id),
-        status=200,
+        request, _key(request, command), lambda reserved_id: run(visit, command.parameters, reserved_id), status=200
     )
     told = meta(visit.request_id, clock.now_ms(), clock.monotonic() - began)
-    return JSONResponse(Success(data=json.loads(reply.body), meta=told).model_dump(), reply.status)
+    return json_answer(Success(data=json.loads(reply.body), meta=told).model_dump(), reply.status)
+
+
+def _key(request: Request, command: Command) -> str | None:
+    key = request.headers.get("idempotency-key") or command.options.get("idempotencyKey")
+    return str(key) if key is not None and command.operation in MAKING else None
+
+
+def _json(model: type[BaseModel]) -> dict[str, Any]:
+    return {"content": {"application/json": {"schema": model.model_json_schema()}}}
+
+
+COMMAND: Final = Hot(
+    "POST",
+    "/CallRecording",
+    call_recording,
+    docs={
+        "summary": "Do one of the actions of CallRecording",
+        "requestBody": {"required": True, **_json(Command)},
+        "responses": {
+            "200": {"description": "Done.", **_json(Success)},
+            **{
+                str(status): {"description": "Not done.", **_json(Failure)}
+                for status in (400, 401, 403, 404, 409, 413, 422, 501)
+            },
+        },
+    },
+)
