@@ -7,6 +7,8 @@ from callvault.domain.ids import Json
 DIRECTIONS = ("inbound", "outbound", "web")
 PRIVATE_KINDS = ("manager", "direct")
 """Calls of these kinds are for their participants alone, whatever the scope."""
+UNRECORDED = "recordingDisabled"
+"""In a call's metadata: true when no sound of it may be stored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,11 @@ class Call:
     metadata: dict[str, Json] = field(default_factory=dict)
     deleted_ms: int | None = None
     version: int = 1
+
+    @property
+    def unrecorded(self) -> bool:
+        """Whether it was announced as one of which no sound may be stored."""
+        return self.metadata.get(UNRECORDED) is True
 
 
 def readers(kind: str, participants: tuple[Participant, ...]) -> tuple[str, ...] | None:

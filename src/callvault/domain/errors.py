@@ -75,6 +75,10 @@ class RecordingDisabled(CallerFault):
     code = "recording_disabled"
 
 
+class CallUnrecorded(RecordingDisabled):
+    """no sound of this call is stored: it was announced so"""
+
+
 class RecordingInProgress(CallerFault):
     """the recording is still in progress: ask with live=1 for what is there so far"""
 

@@ -38,6 +38,11 @@ class Workspace:
     deleted_ms: int | None = None
     version: int = 1
 
+    @property
+    def opens_recordings(self) -> bool:
+        """Whether a call's public id is enough to hear it."""
+        return self.public_recordings and not self.hipaa and self.deleted_ms is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceKey:

@@ -86,11 +86,16 @@ class Calls:
     async def by_capability(self, public_id: str) -> Call:
         """For those who show no key: the public id is the permission, in workspaces that want it so."""
         call = await self._of_public_id(public_id)
-        workspace = await self._store.get(Workspace, call.workspace_id) if call else None
-        open_to_all = workspace and workspace.public_recordings and not workspace.hipaa and not workspace.deleted_ms
-        if call is None or call.deleted_ms is not None or call.readers is not None or not open_to_all:
+        if call is None or call.deleted_ms is not None or call.readers is not None:
+            raise Missing(what="call")
+        if not await self._opens_recordings(call.workspace_id):
             raise Missing(what="call")
         return call
+
+    async def capabilities_open(self, caller: Caller) -> bool:
+        """Whether `by_capability` finds the calls of the caller's workspace, those for everybody in it."""
+        principal = self._access.permit(caller, Action.READ_CALL)
+        return await self._opens_recordings(principal.workspace_id)
 
     async def find(
         self, caller: Caller, wanted: CallFilter, place: Place, action: Action = Action.READ_CALL
@@ -165,6 +170,10 @@ class Calls:
             raise Missing(what="call")
         self._access.require(caller, action, Thing.of_call(call), f"call:{call.id}")
         return call
+
+    async def _opens_recordings(self, workspace_id: str) -> bool:
+        workspace = await self._store.get(Workspace, workspace_id)
+        return workspace is not None and workspace.opens_recordings
 
     async def _of_public_id(self, public_id: str) -> Call | None:
         found = await self._store.find(Query(Call).where("public_id", "=", public_id).by("id").page(1))

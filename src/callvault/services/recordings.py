@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from callvault.domain.access import Action, Caller, Principal, Thing, Verdict, decide
 from callvault.domain.call import Call
-from callvault.domain.errors import AlreadyThere, Malformed, Missing, RecordingDisabled, TooLarge
+from callvault.domain.errors import AlreadyThere, CallUnrecorded, Malformed, Missing, RecordingDisabled, TooLarge
 from callvault.domain.filters import RecordingFilter
 from callvault.domain.ids import Json
 from callvault.domain.query import Query
@@ -79,6 +79,8 @@ class Recordings:
         unit = Unit()
         known = await self._calls.by_id(caller, call, Action.CREATE_RECORDING) if isinstance(call, str) else None
         begun = known or self._calls.begin(unit, caller, call, call_id)  # type: ignore[arg-type]
+        if begun.unrecorded:
+            raise CallUnrecorded
         recording = self._begun(workspace, begun, checked(facts or {}), recording_id or self._ids.uuid())
         unit.add(recording)
         self._witness.of_recording(
@@ -133,6 +135,15 @@ class Recordings:
         """All living versions of a call's sound, the newest first."""
         call = await self._calls.by_id(caller, call_id, action)
         return await versions_of(self._store, call.id)
+
+    async def complete_for(self, call_ids: Sequence[str]) -> set[str]:
+        """Of which of the calls the sound is there to the end: that of their newest originals."""
+        if not call_ids:
+            return set()
+        query = Query(Recording).where("call_id", "in", tuple(call_ids)).where("operation", "=", None)
+        originals = await self._store.find(query.where("deleted_ms", "is null").by("created_ms", "id"))
+        newest = {recording.call_id: recording for recording in originals}
+        return {call_id for call_id, recording in newest.items() if recording.status == "completed"}
 
     async def with_calls(self, recordings: Sequence[Recording]) -> list[CallRecording]:
         """Each with its call, without asking about access again."""

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from callvault.domain.access import Action, Caller
 from callvault.domain.call import Call, Turn
-from callvault.domain.errors import AlreadyThere, Missing, StaleWrite, TooLarge
+from callvault.domain.errors import AlreadyThere, Missing, Refused, StaleWrite, TooLarge
 from callvault.domain.lane import Span
 from callvault.domain.query import Query
 from callvault.domain.recording import Recording
@@ -59,7 +60,7 @@ class Transcripts:
     async def append(self, caller: Caller, call_id: str, said: Sequence[Said]) -> list[Turn]:
         """Behind what is there, in the order given. This tells no event: a live call has a turn every few seconds."""
         call = await self._calls.by_id(caller, call_id, Action.CHANGE_CALL)
-        last = await self._store.find(Query(Turn).where("call_id", "=", call.id).by("-seq").page(1))
+        last = await self._newest(call)
         turns = await self._turns(call, said, last[0].seq + 1 if last else 0)
         unit = Unit()
         unit.add(*turns)
@@ -88,7 +89,20 @@ class Transcripts:
 
     async def of(self, caller: Caller | None, call: Call, after: int = -1) -> list[Turn]:
         """Of a call that was looked up already, as this caller may read it; None is somebody without any scope."""
-        turns = list(await self._stored(call, after))
+        return await self._readable(caller, call, list(await self._stored(call, after)))
+
+    async def last(self, caller: Caller, calls: Sequence[Call]) -> dict[str, Turn]:
+        """What was said last in each of the calls, by their ids, as this caller may read it."""
+        spoken = await self.exist_for([call.id for call in calls])
+        found: dict[str, Turn] = {}
+        for call in calls:
+            if call.id in spoken:
+                with suppress(Refused):
+                    said = await self._readable(caller, call, list(await self._newest(call)))
+                    found |= {turn.call_id: turn for turn in said}
+        return found
+
+    async def _readable(self, caller: Caller | None, call: Call, turns: list[Turn]) -> list[Turn]:
         heard = await self._heard(caller, call) if turns else None
         if heard is None or not heard.redacted:
             return turns
@@ -139,6 +153,9 @@ class Transcripts:
 
     async def _stored(self, call: Call, after: int) -> Sequence[Turn]:
         return await self._store.find(Query(Turn).where("call_id", "=", call.id).where("seq", ">", after).by("seq"))
+
+    async def _newest(self, call: Call) -> Sequence[Turn]:
+        return await self._store.find(Query(Turn).where("call_id", "=", call.id).by("-seq").page(1))
 
     async def _originals(self, call: Call) -> list[Recording]:
         return [recording for recording in await versions_of(self._store, call.id) if recording.operation is None]

@@ -197,6 +197,8 @@ async def test_a_public_id_opens_a_call_only_where_the_workspace_wants_it(house:
         await house.calls.by_capability(call.public_id)
     await house.workspace(public_recordings=True)
     assert await house.calls.by_capability(call.public_id) == call
+    assert await house.calls.capabilities_open(ME)
+    assert not await house.calls.capabilities_open(caller(workspace="other"))
     with pytest.raises(Missing):
         await house.calls.by_capability(private.public_id)
     await house.workspace(public_recordings=True, hipaa=True)

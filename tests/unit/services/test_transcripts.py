@@ -69,6 +69,24 @@ def pause(recording_id: str, start_us: int, end_us: int, mode: str = "skip") -> 
     )
 
 
+async def redact(desk: Desk, made: CallRecording, mask: Mask) -> None:
+    whole = Clip(recording_id=made.recording.id, start_us=0, end_us=9_000_000)
+    redacted = replace(
+        made.recording,
+        id="red",
+        status="completed",
+        operation="redactPII",
+        redacted=True,
+        derived_from=(made.recording.id,),
+        in_progress=False,
+        edits=EditList(clips=(whole,), masks=(mask,)),
+    )
+    unit = Unit()
+    unit.add(redacted, Derivation(parent_id=made.recording.id, child_id="red", workspace_id="w"))
+    unit.add(pause(made.recording.id, 0, 9_000_000, mode="silence"))
+    await desk.house.store.commit(unit)
+
+
 async def test_turns_are_appended_in_order(desk: Desk, made: CallRecording) -> None:
     await desk.transcripts.append(ME, made.call.id, [said("hello"), said("hi", 900, role="assistant")])
     await desk.transcripts.append(ME, made.call.id, [said("bye", 2_000)])
@@ -107,21 +125,7 @@ async def test_words_said_in_a_pause_are_not_stored(desk: Desk, made: CallRecord
 
 async def test_who_hears_the_redacted_version_reads_it_too(desk: Desk, made: CallRecording) -> None:
     await desk.transcripts.append(ME, made.call.id, [said("my number is", 0, 2_000), said("4111 1111", 2_500, 4_000)])
-    whole = Clip(recording_id=made.recording.id, start_us=0, end_us=9_000_000)
-    redacted = replace(
-        made.recording,
-        id="red",
-        status="completed",
-        operation="redactPII",
-        redacted=True,
-        derived_from=(made.recording.id,),
-        in_progress=False,
-        edits=EditList(clips=(whole,), masks=(Mask(start_us=2_500_000, end_us=4_000_000),)),
-    )
-    unit = Unit()
-    unit.add(redacted, Derivation(parent_id=made.recording.id, child_id="red", workspace_id="w"))
-    unit.add(pause(made.recording.id, 0, 9_000_000, mode="silence"))
-    await desk.house.store.commit(unit)
+    await redact(desk, made, Mask(start_us=2_500_000, end_us=4_000_000))
     assert [t.content for t in await desk.transcripts.of_call(ME, made.call.id)] == ["my number is", "[redacted]"]
     assert [t.content for t in await desk.transcripts.of_call(ORIGINALS, made.call.id)][1] == "4111 1111"
 
@@ -158,3 +162,15 @@ async def test_a_transcript_beyond_measure_is_refused(desk: Desk, made: CallReco
         await desk.transcripts.append(ME, made.call.id, [said("x" * (TURN_MAX + 1))])
     with pytest.raises(Refused):
         await desk.transcripts.append(caller("recordings:read"), made.call.id, [said("x")])
+
+
+async def test_what_was_said_last_in_each_call_is_read_as_the_reader_may_hear_it(desk: Desk) -> None:
+    spoken, hidden, silent = [await desk.house.recordings.create(ME, {}) for _ in range(3)]
+    for made in (spoken, hidden):
+        await desk.transcripts.append(ME, made.call.id, [said("hello"), said("my card is 4111", 900, 1_900)])
+    await redact(desk, hidden, Mask(start_us=800_000, end_us=2_000_000))
+    last = await desk.transcripts.last(ME, [spoken.call, hidden.call, silent.call])
+    told = {call_id: turn.content for call_id, turn in last.items()}
+    assert told == {spoken.call.id: "my card is 4111", hidden.call.id: "[redacted]"}
+    assert (await desk.transcripts.last(ORIGINALS, [hidden.call]))[hidden.call.id].content == "my card is 4111"
+    assert await desk.transcripts.last(ME, []) == {}
