@@ -7,6 +7,7 @@ from dataclasses import replace
 from callvault.domain.access import Action, Caller, Thing
 from callvault.domain.errors import Malformed, Missing, Refused, StaleWrite
 from callvault.domain.event import Event
+from callvault.domain.filters import EVER, Between
 from callvault.domain.ids import Json
 from callvault.domain.job import Job
 from callvault.domain.query import Query
@@ -55,14 +56,15 @@ class Deliveries:
         self._access.require(caller, Action.MANAGE_WEBHOOKS, thing, f"delivery:{delivery.id}")
         return delivery
 
-    async def find(self, caller: Caller, endpoint_id: str, place: Place, state: str | None = None) -> Page[Delivery]:
+    async def find(
+        self, caller: Caller, endpoint_id: str, place: Place, state: str | None = None, made: Between = EVER
+    ) -> Page[Delivery]:
         """The newest first."""
-        if state is not None and state not in STATES:
-            raise Malformed(what="state", why=f"it is one of {', '.join(STATES)}")
-        endpoint = await self._endpoints.get(caller, endpoint_id)
-        query = Query(Delivery).where("endpoint_id", "=", endpoint.id)
-        query = query.where("state", "=", state) if state else query
+        query = await self._query(caller, endpoint_id, state, made)
         return await page_of(self._store, query.by("-created_ms", "-id"), place)
+
+    async def count(self, caller: Caller, endpoint_id: str, state: str | None = None, made: Between = EVER) -> int:
+        return await self._store.count(await self._query(caller, endpoint_id, state, made))
 
     @again_when_stale
     async def replay(self, caller: Caller, delivery_id: str) -> Delivery:
@@ -102,6 +104,13 @@ class Deliveries:
 
     def schedules(self) -> list[Schedule]:
         return [Schedule(name=SWEEP, kind=SWEEP, every_seconds=3600)]
+
+    async def _query(self, caller: Caller, endpoint_id: str, state: str | None, made: Between) -> Query[Delivery]:
+        if state is not None and state not in STATES:
+            raise Malformed(what="state", why=f"it is one of {', '.join(STATES)}")
+        endpoint = await self._endpoints.get(caller, endpoint_id)
+        query = made.narrow(Query(Delivery).where("endpoint_id", "=", endpoint.id), "created_ms")
+        return query.where("state", "=", state) if state else query
 
     async def _enabled(self, caller: Caller, endpoint_id: str) -> WebhookEndpoint:
         endpoint = await self._endpoints.get(caller, endpoint_id)

@@ -160,6 +160,23 @@ class Endpoints:
         await self._secrets.destroy(doomed)
         return Made(changed, signed_with.public or signed_with.text)
 
+    async def secret(self, caller: Caller, endpoint_id: str) -> str:
+        """The newest secret once more, for an API whose clients ask for it; the audit says who did."""
+        endpoint = await self.get(caller, endpoint_id)
+        secret = await self._secrets.open(endpoint.workspace_id, endpoint.secrets[0])
+        entry = self._audit.entry(caller, "webhooks.read_secret", endpoint.workspace_id, _name(endpoint))
+        self._audit.later(entry)
+        return secret.public or secret.text
+
+    async def send(self, caller: Caller, endpoint_id: str, body: bytes) -> Answer:
+        """Sends one message outside of all schedules, signed like the others, and says how it was answered."""
+        endpoint = await self.get(caller, endpoint_id)
+        message_id = f"msg_{token(self._ids.secret(16))}"
+        answer = await self._sender.send(endpoint.url, await self.headers(endpoint, message_id, body), body)
+        unit = Unit()
+        await self._commit(unit, caller, "webhooks.try", endpoint, status=answer.status)
+        return answer
+
     async def verify(self, caller: Caller, endpoint_id: str) -> Verified:
         """Sends a challenge; who answers it with its text, as such or as `{"challenge": …}`, has verified."""
         endpoint = await self.get(caller, endpoint_id)

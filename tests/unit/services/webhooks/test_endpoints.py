@@ -234,3 +234,28 @@ async def test_a_secret_that_could_not_be_written_down_is_destroyed_again() -> N
     with pytest.raises(StaleWrite):
         await house.endpoints.rotate(caller(), endpoint.id)
     assert list(house.blobs.objects) == [endpoint.secrets[0].object_key]
+
+
+async def test_a_secret_can_be_told_again_to_who_manages_webhooks_and_the_audit_says_so() -> None:
+    house = HookHouse()
+    made = await house.endpoints.create(caller(), URL)
+    assert await house.endpoints.secret(caller(), made.endpoint.id) == made.secret
+    newer = await house.endpoints.rotate(caller(), made.endpoint.id)
+    assert await house.endpoints.secret(caller(), made.endpoint.id) == newer.secret
+    await house.audit.flush()
+    entries = await house.store.find(Query(AuditEntry).where("action", "=", "webhooks.read_secret").by("seq"))
+    assert [entry.thing for entry in entries] == [f"webhook_endpoint:{made.endpoint.id}"] * 2
+    with pytest.raises(Refused):
+        await house.endpoints.secret(caller("recordings:read"), made.endpoint.id)
+    with pytest.raises(Missing):
+        await house.endpoints.secret(caller(workspace="other"), made.endpoint.id)
+
+
+async def test_a_message_can_be_tried_out_at_once_and_its_answer_is_told() -> None:
+    house = HookHouse()
+    async with receiving(reply=lambda received: Reply(418, b"short and stout")) as receiver:
+        made = await house.endpoints.create(caller(), receiver.url())
+        answer = await house.endpoints.send(caller(), made.endpoint.id, b'{"test":true}')
+    assert (answer.status, answer.body) == (418, b"short and stout")
+    (received,) = receiver.received
+    assert received.body == b'{"test":true}' and valid(made.secret, received)
