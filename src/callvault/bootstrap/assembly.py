@@ -27,6 +27,7 @@ from callvault.services.purges import Purges
 from callvault.services.recordings import Recordings
 from callvault.services.removal import Removal
 from callvault.services.sealing import Sealing
+from callvault.services.streampasses import StreamPasses
 from callvault.services.timelines import Timelines
 from callvault.services.transcripts import Transcripts
 from callvault.services.uploads import Uploads
@@ -71,6 +72,9 @@ def assemble(adapters: Adapters, settings: Settings) -> Services:
         uploads=uploads,
         events=events,
         webhooks=_webhooks(floor, adapters),
+        stream_passes=StreamPasses(
+            store, clock=clock, access=floor.access, audit=floor.audit, secrets=adapters.link_secrets
+        ),
         assembly=Assembly(store, uploads, intake.files, intake.completion),
         scratch=str(settings.data),
         storage=_storage_facts(settings.storage_url),

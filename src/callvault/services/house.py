@@ -21,6 +21,7 @@ from callvault.services.keys import Keys
 from callvault.services.purges import Purges
 from callvault.services.recordings import Recordings
 from callvault.services.sealing import Sealing
+from callvault.services.streampasses import StreamPasses
 from callvault.services.timelines import Timelines
 from callvault.services.transcripts import Transcripts
 from callvault.services.uploads import Uploads
@@ -66,6 +67,7 @@ class Services(Floor):
     uploads: Uploads
     events: Events
     webhooks: Webhooks
+    stream_passes: StreamPasses
     assembly: Assembly
     scratch: str | None = None
     """The folder for bodies on their way in; None for the system's own."""

@@ -1,7 +1,7 @@
 """What a live stream's first message tells of its call, and which recording its sound belongs to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -42,6 +42,10 @@ class StreamFacts:
     call: CallFacts
     recording: RecordingFacts
     lanes: Mapping[str, str]
+
+    def of_call(self, call_id: str) -> "StreamFacts":
+        """Of this call, whatever else was told."""
+        return replace(self, recording_id=None, call_id=call_id, external_id=None, call=CallFacts())
 
 
 def key_of(start: Start) -> str | None:

@@ -3,13 +3,15 @@
 import asyncio
 from base64 import b64decode
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from callvault.domain.access import Caller
 from callvault.domain.errors import Malformed
+from callvault.services.house import Services
 from callvault.services.ingest.livecall import LiveCall
+from callvault.services.streampasses import is_pass
 from callvault.web.auth import public
 from callvault.web.errors import Stalled
 from callvault.web.native.streamfacts import facts_of, key_of, recording_of
@@ -26,11 +28,27 @@ JAMBONZ = "audio.jambonz.org"
 ROOTS = ("/streams", "/api/v1/streams")
 
 
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    caller: Caller
+    only_call: str | None = None
+    """With a pass instead of a key: the one call whose sound it may send."""
+
+
+async def admitted(services: Services, caller: Caller, presented: str | None) -> Visitor:
+    """Who shows this key or this pass."""
+    if presented is not None and is_pass(presented):
+        leave = await services.stream_passes.admit(presented, caller)
+        return Visitor(leave.caller, leave.call_id)
+    principal = await services.access.authenticate(presented, address=caller.address, request_id=caller.request_id)
+    return Visitor(replace(caller, principal=principal))
+
+
 class Session:
     """One connection, from its first message to its end."""
 
-    def __init__(self, socket: WebSocket, caller: Caller) -> None:
-        self._socket, self._caller = socket, caller
+    def __init__(self, socket: WebSocket, visitor: Visitor) -> None:
+        self._socket, self._visitor = socket, visitor
         self._services = visit_of(socket).services
         self._live: LiveCall | None = None
         self._messages = 0
@@ -47,7 +65,7 @@ class Session:
         finally:
             if self._live is not None:
                 # What came in is kept, whatever ended the connection.
-                await asyncio.shield(self._services.intake.live.end(self._caller, self._live, complete=stopped))
+                await asyncio.shield(self._services.intake.live.end(self._visitor.caller, self._live, complete=stopped))
 
     async def _started(self) -> Start:
         for _ in range(BEFORE_START_MOST):
@@ -65,14 +83,13 @@ class Session:
         raise Malformed(what="the stream", why="its first message is start")
 
     async def _begun(self, start: Start) -> LiveCall:
-        if self._caller.principal is None:
-            principal = await self._services.access.authenticate(
-                key_of(start), address=self._caller.address, request_id=self._caller.request_id
-            )
-            self._caller = replace(self._caller, principal=principal)
-        facts = facts_of(start)
-        recording = await recording_of(self._services, self._caller, facts)
-        return await self._services.intake.live.begin(self._caller, recording.id, start.media, facts.lanes)
+        if self._visitor.caller.principal is None:
+            self._visitor = await admitted(self._services, self._visitor.caller, key_of(start))
+        facts, caller = facts_of(start), self._visitor.caller
+        if self._visitor.only_call is not None:
+            facts = facts.of_call(self._visitor.only_call)
+        recording = await recording_of(self._services, caller, facts)
+        return await self._services.intake.live.begin(caller, recording.id, start.media, facts.lanes)
 
     async def _listened(self, live: LiveCall, start: Start) -> bool:
         """Whether the sender said that it was done; else its connection was lost, and more may come."""
@@ -110,14 +127,11 @@ class Session:
 @public("the key may come in the first message: senders such as Twilio send no header of ours")
 async def stream(socket: WebSocket) -> None:
     visit = visit_of(socket)
-    caller = visit.caller
+    visitor = Visitor(visit.caller)
     if presented := _presented(socket):
-        principal = await visit.services.access.authenticate(
-            presented, address=caller.address, request_id=caller.request_id
-        )
-        caller = replace(caller, principal=principal)
+        visitor = await admitted(visit.services, visit.caller, presented)
     await socket.accept(subprotocol=JAMBONZ if JAMBONZ in socket.scope.get("subprotocols", ()) else None)
-    await Session(socket, caller).run()
+    await Session(socket, visitor).run()
     with suppress(RuntimeError):
         await socket.close()
 
