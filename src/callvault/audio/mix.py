@@ -21,16 +21,27 @@ def mono(lanes: Sequence[Samples], out: Samples) -> None:
     if len(lanes) < 2:
         out[:] = lanes[0] if lanes else 0
         return
-    wide = np.empty(min(_BLOCK, len(out)), np.int32)
+    add = _two if len(lanes) == 2 else _many
     for at in range(0, len(out), _BLOCK):
-        block = out[at : at + _BLOCK]
-        total = wide[: len(block)]
-        np.add(lanes[0][at : at + _BLOCK], lanes[1][at : at + _BLOCK], out=total, dtype=np.int32)
-        for lane in lanes[2:]:
-            np.add(total, lane[at : at + _BLOCK], out=total)
-        np.minimum(total, _HIGHEST, out=total)
-        np.maximum(total, _LOWEST, out=total)
-        block[:] = total
+        out[at : at + _BLOCK] = add([lane[at : at + _BLOCK] for lane in lanes])
+
+
+def _two(lanes: Sequence[Samples]) -> Samples:
+    """Without widening: where a sum has another sign than both of its parts, it has wrapped."""
+    one, other = lanes
+    total = one + other
+    wrapped = (one ^ total) & (other ^ total)
+    if wrapped.min() < 0:
+        at = wrapped < 0
+        total[at] = np.where(one[at] < 0, _LOWEST, _HIGHEST)
+    return total
+
+
+def _many(lanes: Sequence[Samples]) -> Samples:
+    total = np.add(lanes[0], lanes[1], dtype=np.int32)
+    for lane in lanes[2:]:
+        total += lane
+    return np.clip(total, _LOWEST, _HIGHEST).astype(np.int16)
 
 
 def interleaved(lanes: Sequence[Samples], sides: Sequence[frozenset[int]], frames: int) -> Samples:

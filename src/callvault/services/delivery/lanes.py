@@ -43,13 +43,22 @@ class LaneReader:
         self._ahead_start, self._ahead = start, self._read(start, end)
 
     def _read(self, start: int, end: int) -> Samples:
-        out = np.zeros(end - start, np.int16)
         pieces = self._lane.layout.under(start, end)
+        if len(pieces) == 1 and (whole := self._whole(pieces, end - start)) is not None:
+            return whole
+        out = np.zeros(end - start, np.int16)
         for source in np.unique(pieces["source"]).tolist():
             of_it = pieces[pieces["source"] == source]
             for codec in np.unique(of_it["codec"]).tolist():
                 self._lay(self._lane.sources[source], CODECS[codec], of_it[of_it["codec"] == codec], out, start)
         return out
+
+    def _whole(self, pieces: Table, samples: int) -> Samples | None:
+        """A stretch that is all of one piece needs no copy."""
+        ((_, found, _, offset, length, source, codec),) = rows(pieces)
+        if found < samples or codec not in DECODERS:
+            return None
+        return DECODERS[codec](self._bytes(self._lane.sources[source], offset, length))
 
     def _lay(self, source: Source, codec: str, pieces: Table, out: Samples, first: int) -> None:
         if codec not in DECODERS:
