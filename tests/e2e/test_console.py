@@ -1,0 +1,98 @@
+"""The console in a real browser."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.conftest import Demo
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("demo")]
+WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(params=["light", "dark"])
+def page(request: pytest.FixtureRequest, browser: Any, demo: Demo) -> Iterator[Any]:
+    """The console with nobody signed in; nothing may be written to the browser's console but nothing."""
+    context = browser.new_context(color_scheme=request.param, viewport=WIDE)
+    opened, said = context.new_page(), []
+    opened.on("console", lambda message: said.append(message.text))
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.goto(f"{demo.address}/")
+    opened.set_default_timeout(10_000)
+    yield opened
+    context.close()
+    assert [line for line in said if "401" not in line] == []
+
+
+def sign_in(page: Any, demo: Demo) -> None:
+    page.fill("#key", demo.key)
+    page.click("#key-form button")
+    page.wait_for_selector(".row")
+
+
+def open_call(page: Any, name: str) -> None:
+    page.click(f".row:has-text('{name}')")
+    page.wait_for_selector(".turn")
+
+
+def test_a_wrong_key_opens_nothing(page: Any) -> None:
+    page.fill("#key", "cvk_12345678_thisIsNoKeyOfAnybodyAtAll")
+    page.click("#key-form button")
+    page.wait_for_selector("#key-error:not([hidden])")
+    assert page.is_hidden("#list")
+
+
+def test_recordings_are_listed_with_who_spoke_and_how_long(page: Any, demo: Demo) -> None:
+    sign_in(page, demo)
+    rows = [" ".join(text.split()) for text in page.locator(".row").all_inner_texts()]
+    assert len(rows) == 3
+    assert "Jane Miller" in rows[0]
+    assert "00:39" in rows[0]
+
+
+def test_search_finds_by_name_and_by_tag(page: Any, demo: Demo) -> None:
+    sign_in(page, demo)
+    page.fill("#search", "billing")
+    expect(page.locator(".row")).to_have_count(1)
+    assert "Tom Reed" in page.inner_text(".row")
+    page.fill("#search", "nobody of this name")
+    page.wait_for_selector("#empty:not([hidden])")
+
+
+def test_it_plays_and_the_words_keep_step_with_the_sound(page: Any, demo: Demo) -> None:
+    sign_in(page, demo)
+    open_call(page, "Jane Miller")
+    page.click(".turn >> nth=3")
+    expect(page.locator(".turn").nth(3)).to_have_attribute("aria-current", "true")
+    before = page.inner_text(".clock")
+    expect(page.locator(".clock")).not_to_have_text(before)
+
+
+def test_the_waveform_has_a_lane_for_each_side_and_shows_the_pause(page: Any, demo: Demo) -> None:
+    sign_in(page, demo)
+    open_call(page, "Tom Reed")
+    assert page.locator(".lane-names span").all_inner_texts() == ["Tom Reed", "Max"]
+    mark = page.locator(".paused").bounding_box()
+    wave = page.locator(".wave").bounding_box()
+    assert (mark["x"] - wave["x"]) / wave["width"] == pytest.approx(15.7 / 28.1, abs=0.03)
+    assert "card number" in page.inner_text(".spans")
+
+
+def test_on_a_phone_one_thing_is_shown_at_a_time_and_nothing_runs_over_the_edge(page: Any, demo: Demo) -> None:
+    page.set_viewport_size(NARROW)
+    sign_in(page, demo)
+    open_call(page, "Jane Miller")
+    assert page.is_hidden("#list")
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    page.click(".back")
+    page.wait_for_selector("#list", state="visible")
+
+
+def test_the_key_is_forgotten_when_one_signs_out(page: Any, demo: Demo) -> None:
+    sign_in(page, demo)
+    page.click("#sign-out")
+    page.reload()
+    page.wait_for_selector("#key")
+    assert page.is_hidden("#list")
