@@ -27,14 +27,12 @@ def heard(wanted: Recording, family: Iterable[Recording], originals_too: bool) -
     raise Refused(why="a redacted version of this call exists: this one needs the scope recordings:original")
 
 
-def heard_of_call(family: Iterable[Recording], originals_too: bool) -> Recording:
-    """What is heard by somebody who asks for a call's recording without naming a version: its newest original,
-    or what stands in for it."""
-    kin = [recording for recording in family if recording.deleted_ms is None]
-    originals = [recording for recording in kin if recording.operation is None]
+def newest_original(versions: Iterable[Recording]) -> Recording:
+    """Of the living versions of one call's sound: what somebody means who asks for a call's recording."""
+    originals = [recording for recording in versions if recording.operation is None]
     if not originals:
         raise Missing(what="recording")
-    return heard(max(originals, key=_age), kin, originals_too)
+    return max(originals, key=_age)
 
 
 def originals_of(recording: Recording, kin: Mapping[str, Recording]) -> set[str]:

@@ -1,18 +1,26 @@
 """Recordings: begun with a call or for one, retrieved, listed, changed, deleted; and which version is heard."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from callvault.domain.access import Action, Caller, Principal, Thing, Verdict, decide
 from callvault.domain.call import Call
-from callvault.domain.errors import AlreadyThere, CallUnrecorded, Malformed, Missing, RecordingDisabled, TooLarge
+from callvault.domain.errors import (
+    AlreadyThere,
+    CallUnrecorded,
+    Malformed,
+    Missing,
+    RecordingDisabled,
+    Refused,
+    TooLarge,
+)
 from callvault.domain.filters import RecordingFilter
 from callvault.domain.ids import Json
 from callvault.domain.query import Query
 from callvault.domain.recording import Recording
 from callvault.domain.unit import Unit
-from callvault.domain.versions import heard, heard_of_call
+from callvault.domain.versions import heard, newest_original
 from callvault.domain.workspace import Workspace
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
@@ -125,9 +133,24 @@ class Recordings:
     async def heard_of(self, caller: Caller | None, call: Call) -> Recording:
         """The same of a call that was looked up already; without a caller, as somebody without any scope."""
         versions = await versions_of(self._store, call.id)
-        if caller is not None and versions and self.hears_originals(caller, versions[0]):
-            return heard_of_call(versions, originals_too=True)
-        return heard_of_call(await family_of(self._store, versions), originals_too=False)
+        wanted = newest_original(versions)
+        if caller is not None and self.hears_originals(caller, wanted):
+            return wanted
+        return heard(wanted, await family_of(self._store, versions), originals_too=False)
+
+    async def heard_of_each(self, caller: Caller, calls: Sequence[Call]) -> dict[str, Recording | None]:
+        """The same of many at once, by the calls' ids: None where the caller may hear nothing of what there is."""
+        ids = tuple(call.id for call in calls)
+        query = Query(Recording).where("call_id", "in", ids).where("deleted_ms", "is null").by("call_id", "id")
+        versions = await self._store.find(query) if ids else ()
+        wanted = [newest_original(of_one) for of_one in _by_call(versions) if any(r.operation is None for r in of_one)]
+        hearers = [recording for recording in wanted if self.hears_originals(caller, recording)]
+        kin = await family_of(self._store, versions) if len(hearers) < len(wanted) else []
+        found: dict[str, Recording | None] = {recording.call_id: recording for recording in hearers}
+        for recording in wanted:
+            if recording.call_id not in found:
+                found[recording.call_id] = _heard(recording, kin)
+        return found
 
     async def versions(
         self, caller: Caller, call_id: str, action: Action = Action.READ_RECORDING
@@ -236,6 +259,20 @@ def checked(facts: RecordingFacts) -> RecordingFacts:
     if days is not None and not 0 < days <= RETENTION_DAYS_MAX:
         raise Malformed(what="retentionPeriod", why=f"it is 1 to {RETENTION_DAYS_MAX} days")
     return facts
+
+
+def _by_call(recordings: Iterable[Recording]) -> Iterable[Sequence[Recording]]:
+    found: dict[str, list[Recording]] = {}
+    for recording in recordings:
+        found.setdefault(recording.call_id, []).append(recording)
+    return found.values()
+
+
+def _heard(wanted: Recording, kin: Iterable[Recording]) -> Recording | None:
+    try:
+        return heard(wanted, kin, originals_too=False)
+    except Refused:
+        return None
 
 
 def _deletion(from_ms: int, days: int | None) -> int | None:

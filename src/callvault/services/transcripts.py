@@ -1,6 +1,7 @@
 """Transcripts: what was said, turn by turn; written by whoever hears it, read and followed by whoever may."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -90,6 +91,20 @@ class Transcripts:
     async def of(self, caller: Caller | None, call: Call, after: int = -1) -> list[Turn]:
         """Of a call that was looked up already, as this caller may read it; None is somebody without any scope."""
         return await self._readable(caller, call, list(await self._stored(call, after)))
+
+    async def of_each(self, caller: Caller, calls: Sequence[Call]) -> dict[str, list[Turn]]:
+        """The same of many at once, by the ids of the calls of which there is something to read."""
+        ids, said = tuple(call.id for call in calls), defaultdict[str, list[Turn]](list)
+        for turn in await self._store.find(Query(Turn).where("call_id", "in", ids).by("call_id", "seq")) if ids else ():
+            said[turn.call_id].append(turn)
+        spoken = [call for call in calls if call.id in said]
+        for call_id, heard in (await self._recordings.heard_of_each(caller, spoken)).items():
+            if heard is None:
+                del said[call_id]
+            elif heard.redacted:
+                call = next(call for call in spoken if call.id == call_id)
+                said[call_id] = without(said[call_id], await self._hidden(call, heard), REDACTED)
+        return dict(said)
 
     async def last(self, caller: Caller, calls: Sequence[Call]) -> dict[str, Turn]:
         """What was said last in each of the calls, by their ids, as this caller may read it."""

@@ -6,7 +6,7 @@ import pytest
 
 from callvault.domain.errors import Missing, Refused
 from callvault.domain.recording import Recording
-from callvault.domain.versions import descendants_of, heard, heard_of_call, originals_of
+from callvault.domain.versions import descendants_of, heard, newest_original, originals_of
 
 
 def version(name: str, *parents: str, operation: str | None = None, redacted: bool = False, at: int = 0) -> Recording:
@@ -39,12 +39,10 @@ def test_without_a_redacted_version_everybody_hears_what_they_ask_for() -> None:
 
 def test_once_redacted_the_redacted_version_stands_in_for_the_original() -> None:
     assert heard(O, [T, R, TR], originals_too=False) is R
-    assert heard_of_call([O, T, R, TR], originals_too=False) is R
 
 
 def test_who_may_hear_originals_hears_what_was_asked_for() -> None:
     assert heard(O, [R], originals_too=True) is O
-    assert heard_of_call([O, R], originals_too=True) is O
 
 
 def test_the_newest_version_made_of_the_redacted_one_as_a_whole_stands_in() -> None:
@@ -76,12 +74,12 @@ def test_a_redaction_that_failed_or_was_deleted_hides_nothing() -> None:
 
 def test_a_call_with_nothing_left_has_no_recording() -> None:
     with pytest.raises(Missing):
-        heard_of_call([replace(O, deleted_ms=9)], originals_too=False)
+        newest_original([R])
 
 
 def test_a_call_s_newest_original_is_heard() -> None:
     second = version("second", at=9)
-    assert heard_of_call([O, R, second], originals_too=False) is second
+    assert newest_original([O, second, R]) is second
 
 
 def test_lineage_is_followed_over_any_number_of_steps() -> None:

@@ -134,6 +134,7 @@ async def test_once_a_redacted_version_exists_it_is_what_is_heard(house: CallHou
     assert await house.recordings.of_call(ME, made.call.id) == redacted
     assert await house.recordings.heard(ME, made.recording.id) == redacted
     assert await house.recordings.heard_of(None, made.call) == redacted
+    assert await house.recordings.heard_of_each(ME, [made.call]) == {made.call.id: redacted}
     assert (await house.recordings.of_call(ORIGINALS, made.call.id)).id == made.recording.id
     assert (await house.recordings.heard(ORIGINALS, made.recording.id)).id == made.recording.id
 
@@ -145,6 +146,17 @@ async def test_sound_redacted_in_another_call_s_merge_is_not_heard_in_its_origin
     assert await house.recordings.heard(ME, merged.id) == redacted
     with pytest.raises(Refused):
         await house.recordings.of_call(ME, second.call.id)
+    found = await house.recordings.heard_of_each(ME, [first.call, second.call])
+    assert found[second.call.id] is None
+
+
+async def test_a_merge_does_not_lend_one_call_the_sound_of_another(house: CallHouse) -> None:
+    first = await house.recordings.create(ME, {})
+    house.clock.advance(1)
+    second = await house.recordings.create(ME, {})
+    await derived(house, first, "merge", first.recording.id, second.recording.id, redacted=False)
+    assert await house.recordings.of_call(ME, first.call.id) == first.recording
+    assert await house.recordings.of_call(ORIGINALS, second.call.id) == second.recording
 
 
 async def test_a_changed_recording_is_told(house: CallHouse) -> None:
