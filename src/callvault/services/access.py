@@ -73,6 +73,10 @@ class Access:
             raise Missing(what=name.partition(":")[0])
         raise Refused(why=_why(caller.principal, action, thing))
 
+    def may(self, caller: Caller, action: Action, thing: Thing) -> bool:
+        """The same question, of somebody who did not ask for just this: a no is nobody's refusal."""
+        return decide(caller.principal, action, thing) is Verdict.ALLOWED
+
     def permit(self, caller: Caller, *actions: Action) -> Principal:
         """The question before anything is looked up: may this key do any of these in its own workspace at all?"""
         principal = caller.principal

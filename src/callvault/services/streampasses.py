@@ -32,12 +32,12 @@ class StreamPasses:
         """Of the secrets, by their ids, the first signs and all are believed."""
         self._store, self._clock, self._access, self._audit, self._secrets = store, clock, access, audit, secrets
 
-    def issue(self, caller: Caller, call: Call) -> str:
+    def issue(self, caller: Caller, call: Call, seconds: int = SECONDS) -> str:
         self._access.require(caller, Action.WRITE_SOUND, Thing.of_call(call), f"call:{call.id}")
         if caller.principal is None:
             raise NotAuthenticated
         secret_id, secret = next(iter(self._secrets.items()))
-        expires_s = self._clock.now_ms() // 1000 + SECONDS
+        expires_s = self._clock.now_ms() // 1000 + seconds
         self._audit.later(
             self._audit.entry(
                 caller, "streams.issue_pass", call.workspace_id, f"call:{call.id}", "done", expires_s=expires_s

@@ -1,6 +1,9 @@
 """Artifacts on their way out: video, call logs, pcap and the source, as they were put in."""
 
+from collections.abc import Sequence
+
 from callvault.domain.errors import Missing
+from callvault.domain.query import Query
 from callvault.domain.recording import Recording
 from callvault.domain.stored import Artifact, StoredObject
 from callvault.ports.blobs import Blobs
@@ -19,6 +22,12 @@ class Artifacts:
         if artifact is None or recording.deleted_ms is not None:
             raise Missing(what="artifact")
         return artifact
+
+    async def of_each(self, recordings: Sequence[Recording]) -> Sequence[Artifact]:
+        """All that these recordings have, whatever it is."""
+        names = tuple(recording.id for recording in recordings)
+        query = Query(Artifact).where("recording_id", "in", names).by("recording_id", "kind")
+        return await self._store.find(query) if names else ()
 
     async def open(self, recording: Recording, kind: str) -> StoredContent:
         artifact = await self.of(recording, kind)

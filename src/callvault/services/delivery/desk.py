@@ -1,9 +1,11 @@
 """The desk: whatever a recording has is asked for here by what it is, and comes as content that can be sent."""
 
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from callvault.domain.errors import Malformed
+from callvault.domain.errors import Malformed, Missing, RecordingInProgress
 from callvault.domain.lane import Lane
 from callvault.domain.query import Query
 from callvault.domain.recording import Recording
@@ -69,13 +71,47 @@ class Desk:
         if wanted.artifact:
             await self._artifacts.of(recording, wanted.artifact)
             return
-        check_name(wanted.view)
-        if wanted.format not in OF_FORMAT:
-            raise Malformed(what="format", why=f"it is {', '.join(OF_FORMAT)}")
-        if wanted.rate and wanted.rate not in RATES:
-            raise Malformed(what="rate", why=f"it is {RATES.start} to {RATES.stop - 1}")
+        _check(wanted)
         check_open(recording, wanted.live)
         if wanted.view not in OF_ALL_LANES and not wanted.live:
-            originals = tuple({clip.recording_id for clip in recording.edits.clips}) or (recording.id,)
-            query = Query(Lane).where("recording_id", "in", originals).by("recording_id", "name")
-            check_lanes(wanted.view, await self._store.find(query))
+            check_lanes(wanted.view, await self._lanes(_originals(recording)))
+
+    async def there(self, asked: Iterable[tuple[Recording, Sequence[Wanted]]]) -> list[tuple[Recording, list[Wanted]]]:
+        """What there is of all that is wanted of each recording, at the price of two looks."""
+        asked = [(recording, wanted) for recording, wanted in asked if recording.deleted_ms is None]
+        lanes: defaultdict[str, list[Lane]] = defaultdict(list)
+        for lane in await self._lanes({name for recording, _ in asked for name in _originals(recording)}):
+            lanes[lane.recording_id].append(lane)
+        kept = {(a.recording_id, a.kind) for a in await self._artifacts.of_each([recording for recording, _ in asked])}
+        return [(recording, [w for w in wanted if _is_there(recording, w, lanes, kept)]) for recording, wanted in asked]
+
+    async def _lanes(self, recording_ids: Iterable[str]) -> Sequence[Lane]:
+        query = Query(Lane).where("recording_id", "in", tuple(recording_ids)).by("recording_id", "name")
+        return await self._store.find(query) if query.terms[0].value else ()
+
+
+def _originals(recording: Recording) -> set[str]:
+    """Whose lanes are heard in it."""
+    return {clip.recording_id for clip in recording.edits.clips} or {recording.id}
+
+
+def _check(wanted: Wanted) -> None:
+    check_name(wanted.view)
+    if wanted.format not in OF_FORMAT:
+        raise Malformed(what="format", why=f"it is {', '.join(OF_FORMAT)}")
+    if wanted.rate and wanted.rate not in RATES:
+        raise Malformed(what="rate", why=f"it is {RATES.start} to {RATES.stop - 1}")
+
+
+def _is_there(
+    recording: Recording, wanted: Wanted, lanes: Mapping[str, Sequence[Lane]], kept: Container[tuple[str, str]]
+) -> bool:
+    if wanted.artifact:
+        return (recording.id, wanted.artifact) in kept
+    _check(wanted)
+    try:
+        check_open(recording, wanted.live)
+        check_lanes(wanted.view, [lane for name in _originals(recording) for lane in lanes.get(name, ())])
+    except (Missing, RecordingInProgress):
+        return False
+    return True

@@ -1,11 +1,12 @@
 """Links: URLs that open one thing for a while, ours or the bucket's own; and what is behind ours."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from callvault.domain.access import Action, Caller, Thing
 from callvault.domain.errors import LinkInvalid, Missing
+from callvault.domain.ids import Json
 from callvault.domain.recording import Recording
 from callvault.domain.unit import Unit
 from callvault.domain.workspace import Workspace
@@ -25,7 +26,7 @@ SECONDS: Final = 3600
 """How long a link lives when nobody says."""
 FILENAME_MAX: Final = 200
 BUCKET: Final = "bucket"
-_ENDINGS: Final = {"call-logs": ".jsonl.gz", "pcap": ".pcap"}
+_ENDINGS: Final = {"call-logs": ".jsonl.gz", "pcap": ".pcap", "video": ".mp4"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +95,35 @@ class Links:
             raise Missing(what="workspace")
         wanted = Wanted(view=view, format=format, rate=rate, live=live, artifact=artifact)
         await self._desk.check(recording, wanted)
-        claims = replace(
-            self._claims(caller, recording, wanted, min(seconds, workspace.link_seconds_max)),
-            attachment=attachment,
-            filename=filename[:FILENAME_MAX] or _filename(recording, wanted),
-        )
+        most = min(seconds, workspace.link_seconds_max)
+        claims = self._claims(caller, recording, wanted, most, attachment=attachment, filename=filename)
         url = await self._bucket_url(recording, wanted, claims) if workspace.delivery == BUCKET else None
         self._note(caller, claims, wanted, "bucket" if url else "vault")
-        return Link(url or self._vault_url(claims, base_url), claims.expires_s * 1000)
+        return Link(url, claims.expires_s * 1000) if url else self._vault_link(claims, base_url)
+
+    async def secure_urls(
+        self,
+        caller: Caller,
+        asked: Iterable[tuple[Recording, Sequence[Wanted]]],
+        *,
+        seconds: int = SECONDS,
+        attachment: bool = False,
+        action: Action = Action.MINT_LINK,
+        base_url: str = "",
+    ) -> dict[str, dict[Wanted, Link]]:
+        """Vault links to what there is of all that is wanted, by the recordings' ids: for lists, where no look is had
+        at each. All are of one workspace, and what the caller has no right to is left out."""
+        allowed = [pair for pair in asked if self._access.may(caller, action, Thing.of_recording(pair[0]))]
+        workspace = await self._store.get(Workspace, allowed[0][0].workspace_id) if allowed else None
+        if workspace is None:
+            return {}
+        most = min(seconds, workspace.link_seconds_max)
+        minted: dict[str, dict[Wanted, Link]] = {}
+        for recording, there in await self._desk.there(allowed):
+            claims = {wanted: self._claims(caller, recording, wanted, most, attachment=attachment) for wanted in there}
+            minted[recording.id] = {w: self._vault_link(claim, base_url) for w, claim in claims.items()}
+            self._note_all(caller, recording, claims)
+        return minted
 
     async def follow(
         self,
@@ -147,7 +169,16 @@ class Links:
         await self._store.commit(unit)
         return changed
 
-    def _claims(self, caller: Caller, recording: Recording, wanted: Wanted, seconds: int) -> LinkClaims:
+    def _claims(
+        self,
+        caller: Caller,
+        recording: Recording,
+        wanted: Wanted,
+        seconds: int,
+        *,
+        attachment: bool = False,
+        filename: str = "",
+    ) -> LinkClaims:
         kind = "artifact" if wanted.artifact else "view" if wanted.format == WAV else "rendition"
         return LinkClaims(
             workspace_id=recording.workspace_id,
@@ -159,13 +190,16 @@ class Links:
             format=wanted.format,
             rate=wanted.rate,
             live=wanted.live,
+            attachment=attachment,
+            filename=filename[:FILENAME_MAX] or _filename(recording, wanted),
             expires_s=self._clock.now_ms() // 1000 + max(seconds, 1),
             link_epoch=recording.link_epoch,
         )
 
-    def _vault_url(self, claims: LinkClaims, base_url: str) -> str:
+    def _vault_link(self, claims: LinkClaims, base_url: str) -> Link:
         key_id, secret = next(iter(self._secrets.items()))
-        return f"{self._public_url or base_url}/link/{sign(claims, key_id, secret)}"
+        url = f"{self._public_url or base_url}/link/{sign(claims, key_id, secret)}"
+        return Link(url, claims.expires_s * 1000)
 
     async def _bucket_url(self, recording: Recording, wanted: Wanted, claims: LinkClaims) -> str | None:
         """The storage's own URL of the whole thing; None where the storage cannot, or holds it sealed."""
@@ -194,6 +228,15 @@ class Links:
             door=door,
         )
         self._audit.later(entry)
+
+    def _note_all(self, caller: Caller, recording: Recording, claims: Mapping[Wanted, LinkClaims]) -> None:
+        """One entry for what was minted together."""
+        links: dict[str, Json] = {wanted.name: claim.link_id for wanted, claim in claims.items()}
+        if claims:
+            expires_s = next(iter(claims.values())).expires_s
+            thing, workspace_id = f"recording:{recording.id}", recording.workspace_id
+            facts: dict[str, Json] = {"links": links, "expires_s": expires_s, "door": "vault"}
+            self._audit.later(self._audit.entry(caller, Action.MINT_LINK, workspace_id, thing, "done", **facts))
 
 
 def _wanted(claims: LinkClaims) -> Wanted:

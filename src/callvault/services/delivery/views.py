@@ -133,7 +133,7 @@ class Views:
 
 def check_open(recording: Recording, live: bool) -> None:
     """Whether the recording can be heard at all yet, or still."""
-    if recording.deleted_ms is not None:
+    if recording.deleted_ms is not None or (recording.status == "failed" and not live):
         raise Missing(what="recording")
     if (recording.in_progress or recording.status == "processing") and not live:
         raise RecordingInProgress
