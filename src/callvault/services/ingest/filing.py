@@ -99,13 +99,14 @@ class Filing:
 
     async def make_known(self, known: OpenRecording, fill: Callable[[Filed], None]) -> Filed:
         """`fill` puts things into storage, in a thread; what it put is taken away again when it fails."""
-        filed = Filed()
+        filed, is_known = Filed(), False
         try:
             await asyncio.to_thread(fill, filed)
             await self._commit(known, filed)
-        except BaseException:
-            await asyncio.shield(asyncio.to_thread(self._segments.delete, filed.objects))
-            raise
+            is_known = True
+        finally:
+            if not is_known:
+                await asyncio.shield(asyncio.to_thread(self._segments.delete, filed.objects))
         await self._open.learn_lanes(known)
         return filed
 

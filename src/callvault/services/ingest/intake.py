@@ -61,15 +61,7 @@ class Intake:
         self.pauses = Pauses(store, self.open, admission=self.admission, witness=witness, clock=clock, ids=ids)
         self.mover = Mover(store, spool, segments, self.open, decode=decode, clock=clock)
         self.completion = Completion(
-            store,
-            spool,
-            self.mover,
-            self.open,
-            views,
-            admission=self.admission,
-            witness=witness,
-            clock=clock,
-            ids=ids,
+            store, spool, self.mover, self.open, views, admission=self.admission, witness=witness, clock=clock, ids=ids
         )
         self.live = LiveCalls(
             store, spool, self.open, codecs, admission=self.admission, completion=self.completion, clock=clock
