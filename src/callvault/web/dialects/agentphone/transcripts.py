@@ -1,0 +1,64 @@
+"""AgentPhone's transcripts: read whole, or followed while the call is on."""
+
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+
+from callvault.domain.access import Action
+from callvault.domain.call import Call
+from callvault.web import sse
+from callvault.web.auth import Visiting, needs
+from callvault.web.dialects.agentphone import schemas
+from callvault.web.dialects.agentphone.schemas import FAILURES, Transcript
+from callvault.web.parts import Hot
+from callvault.web.responses import Answer
+from callvault.web.visit import Visit, visit_of
+
+router = APIRouter(responses=FAILURES)
+
+
+@router.get("/v1/calls/{call_id}/transcript")
+@needs(Action.READ_CALL)
+async def get_transcript(call_id: str, visit: Visiting) -> Transcript:
+    call = await visit.services.calls.by_public_id(visit.caller, call_id)
+    return schemas.transcript_of(call, await visit.services.transcripts.of(visit.caller, call))
+
+
+@needs(Action.READ_CALL)
+async def stream_transcript(request: Request) -> Answer:
+    visit = visit_of(request)
+    call = await visit.services.calls.by_public_id(visit.caller, request.path_params["call_id"])
+    return sse.answer(visit.options, _events(visit, call))
+
+
+async def _events(visit: Visit, call: Call) -> AsyncGenerator[bytes, None]:
+    services = visit.services
+    yield sse.event("connected", schemas.connected_of(call).model_dump_json())
+    silent_since = services.clock.monotonic()
+    async for turn in services.transcripts.follow(visit.caller, call.id):
+        if turn is not None:
+            silent_since = services.clock.monotonic()
+            yield sse.event("turn", schemas.turn_of(call, turn).model_dump_json())
+        elif services.clock.monotonic() - silent_since >= sse.HEARTBEAT_SECONDS:
+            silent_since = services.clock.monotonic()
+            yield sse.HEARTBEAT
+    ended = await services.calls.by_id(visit.caller, call.id)
+    yield sse.event("ended", schemas.ended_of(ended).model_dump_json())
+
+
+STREAM: Final = Hot(
+    "GET",
+    "/v1/calls/{call_id}/transcript/stream",
+    stream_transcript,
+    docs={
+        "summary": "Stream call transcript",
+        "description": "Server-sent events: `connected`, then a `turn` for each that was said and is being said, and "
+        "`ended` with the call. A comment every 15 seconds without any keeps proxies awake.",
+        "responses": {
+            "200": {"description": "Events", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+            **schemas.HOT_FAILURES,
+        },
+    },
+)

@@ -1,0 +1,77 @@
+"""What AgentPhone's webhooks are told: that a call has ended, with all that was said in it."""
+
+import json
+from typing import Any, Final
+
+from callvault.domain.access import SYSTEM
+from callvault.domain.call import Call, Turn
+from callvault.domain.errors import Missing, Refused
+from callvault.domain.event import Event
+from callvault.domain.webhook import BODY_LIMIT, WebhookEndpoint
+from callvault.services.house import Services
+from callvault.services.webhooks.dialects import MessageForm, Rendering
+from callvault.web.dialects.agentphone import schemas
+from callvault.web.dialects.agentphone.webhooks.schemas import CALL_ENDED, VOICE, TestIn
+from callvault.wire import isotime
+
+NAME: Final = "agentphone"
+
+
+def form(services: Services, public_url: str) -> MessageForm:
+    async def render(event: Event, endpoint: WebhookEndpoint) -> Rendering | None:
+        try:
+            call = await services.calls.by_id(SYSTEM, event.call_id or "")
+            turns = await services.transcripts.of(None, call)
+        except Missing:
+            return None
+        except Refused:
+            # Some of it was redacted in a version that does not stand for the whole.
+            turns = []
+        return Rendering(call_ended(event, call, turns), {"X-Webhook-Event": CALL_ENDED})
+
+    return MessageForm(NAME, (NAME,), lambda event: event.type == "call.ended", render)
+
+
+def call_ended(event: Event, call: Call, turns: list[Turn]) -> bytes:
+    """A transcript that is too long for a message is cut at its end, and says so."""
+    ended = schemas.ended_of(call).model_dump()
+    data = {
+        **ended,
+        "numberId": call.phone_number_id,
+        "from": call.from_number or "",
+        "to": call.to_number or "",
+        "direction": call.direction,
+        "startedAt": isotime.serialize(schemas.began_ms(call)),
+        "disconnectionReason": call.ended_reason,
+        "transcript": [schemas.turn_of(call, turn).model_dump() for turn in turns],
+    }
+    while len(body := _message(CALL_ENDED, VOICE, event.created_ms, call.assistant_id, data)) >= BODY_LIMIT:
+        said = data["transcript"]
+        data |= {"transcript": said[: len(said) * 3 // 4], "transcriptTruncated": True}
+    return body
+
+
+def trial(asked: TestIn, agent_id: str | None, now_ms: int) -> bytes:
+    at = isotime.serialize(now_ms)
+    data = {
+        "from": asked.from_ or "+15555550100",
+        "to": asked.to or "+15555550101",
+        "message": asked.message or "This is a test message",
+        "direction": "inbound",
+        "receivedAt": at,
+    }
+    return _message("agent.message", asked.channel or "sms", now_ms, agent_id, data, test=True)
+
+
+def _message(event: str, channel: str, at_ms: int, agent_id: str | None, data: Any, **more: bool) -> bytes:
+    told = {
+        "event": event,
+        "channel": channel,
+        "timestamp": isotime.serialize(at_ms),
+        "agentId": agent_id,
+        "data": data,
+        "recentHistory": [],
+        "conversationState": None,
+        **more,
+    }
+    return json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()
