@@ -76,7 +76,7 @@ class House:
         audit.stop()
         await self._ended("audit")
         try:
-            await self.services.delivery.downloads.flush()
+            await self.services.delivery.close()
             await audit.flush()
             await self.services.access.write_uses()
         except Fault as fault:

@@ -61,3 +61,8 @@ class Delivery:
 
     def kinds(self) -> list[JobKind]:
         return self.renditions.kinds()
+
+    async def close(self) -> None:
+        """What is being made is given up, and what was downloaded is written down."""
+        await self.renditions.close()
+        await self.downloads.flush()

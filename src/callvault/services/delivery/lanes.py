@@ -21,6 +21,8 @@ Indices = NDArray[np.int64]
 
 _FEW: Final = 32
 """Up to so many pieces are copied one by one; more are gathered by index."""
+_AHEAD_SAMPLES: Final = 1 << 20
+"""Of a lane's own rate, that are held at once to be brought to another one."""
 _CONTEXT_SECONDS: Final = 1
 """What a resampled or warped stretch may need of the lane on either side of it."""
 
@@ -97,10 +99,16 @@ class LaneFrames:
         self._fetch = self._made_of(self._reader.samples)
 
     def frames(self, start: int, end: int) -> Samples:
-        if not self._exact:
-            near = np.array([start // self._rate - _CONTEXT_SECONDS, end // self._rate + 1 + _CONTEXT_SECONDS])
-            low, high = self._lane.clock.positions(near * self._rate, self._rate).tolist()
-            self._reader.ahead(int(low // 1), int(high // 1) + 1)
+        if self._exact:
+            return self._fetch(start, end)
+        step = max(_AHEAD_SAMPLES // self._lane.lane.rate, 1) * self._rate
+        parts = [self._made(at, min(at + step, end)) for at in range(start, end, step)]
+        return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.int16), *parts])
+
+    def _made(self, start: int, end: int) -> Samples:
+        near = np.array([start // self._rate - _CONTEXT_SECONDS, end // self._rate + 1 + _CONTEXT_SECONDS])
+        low, high = self._lane.clock.positions(near * self._rate, self._rate).tolist()
+        self._reader.ahead(int(low // 1), int(high // 1) + 1)
         return self._fetch(start, end)
 
     def _made_of(self, lane: Fetch) -> Fetch:

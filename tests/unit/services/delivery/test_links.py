@@ -19,6 +19,7 @@ from callvault.domain.recording import Clip, EditList, Recording
 from callvault.domain.stored import Artifact
 from callvault.domain.unit import Unit
 from callvault.services.delivery.content import StoredContent
+from callvault.services.delivery.desk import Wanted
 from callvault.services.delivery.growing import Growing
 from callvault.services.delivery.links import Link
 from callvault.services.delivery.views import View
@@ -172,6 +173,21 @@ async def test_a_recording_in_progress_has_a_link_for_those_who_take_what_is_the
         await house.links.secure_url(ME, recording, base_url=BASE)
     link = await house.links.secure_url(ME, recording, live=True, base_url=BASE)
     assert isinstance((await house.links.follow(token(link))).content, View)
+
+
+async def test_links_to_what_there_is_of_many_are_made_together(house: House) -> None:
+    recordings = [await house.spoken(), await house.spoken(readers=("boss",)), await house.spoken(status="failed")]
+    await artifact(house, recordings[0], "pcap", b"x")
+    wanted = [Wanted(), Wanted(view="assistant"), Wanted(artifact="pcap"), Wanted(artifact="video")]
+    asked = [(recording, wanted) for recording in recordings]
+    made = await house.links.secure_urls(ME, asked, seconds=10**6, base_url=BASE)
+    assert {name: set(links) for name, links in made.items()} == {
+        recordings[0].id: {wanted[0], wanted[2]},
+        recordings[2].id: set(),
+    }
+    link = made[recordings[0].id][wanted[2]]
+    assert link.expires_ms == house.clock.now_ms() + 7200 * 1000
+    assert (await house.links.follow(token(link))).filename == f"pcap-{recordings[0].id}.pcap"
 
 
 async def test_the_operators_address_beats_the_one_that_the_client_used(house: House) -> None:

@@ -198,6 +198,22 @@ async def test_a_long_view_is_streamed_in_constant_memory(house: House) -> None:
     assert peak < 12 << 20
 
 
+async def test_a_lane_of_a_far_higher_rate_takes_no_more_memory(house: House) -> None:
+    recording = await house.recorder.recording()
+    second = noise(192_000)
+    for name in ("customer", "assistant"):
+        takes = [[Take(n * len(second), second, n)] for n in range(40)]
+        await house.recorder.lane(recording, name, takes, 192_000)
+    view = await house.view(recording, rate=8000)
+    whole = view.pcm(0, view.frames)
+    tracemalloc.start()
+    assert sum(map(len, view.pieces())) == view.length
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 24 << 20
+    assert np.array_equal(np.frombuffer(view.read(44, view.length), "<i2"), whole[:, 0])
+
+
 async def test_takes_in_pieces_of_one_sample_are_heard(house: House) -> None:
     recording = await house.recorder.recording()
     sound = noise(5000, 3)
@@ -252,6 +268,8 @@ async def test_what_is_not_there_is_missing_and_what_makes_no_sense_is_malformed
             await house.view(recording, rate=rate)
     with pytest.raises(Missing):
         await house.view(replace(recording, deleted_ms=5))
+    with pytest.raises(Missing):
+        await house.view(replace(recording, status="failed"))
 
 
 # -- live -----------------------------------------------------------------------------------------
