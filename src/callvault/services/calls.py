@@ -23,6 +23,7 @@ from callvault.services.stale import again_when_stale
 from callvault.services.witness import Witness
 
 PUBLIC_ID_BYTES = 18
+AHEAD = ("scheduled", "queued", "ringing")
 OVER = ("ended", "failed")
 
 
@@ -121,6 +122,15 @@ class Calls:
         self._witness.of_call(unit, caller, Action.CHANGE_CALL, changed, "call.updated", changed=fields)
         await self._store.commit(unit)
         return changed
+
+    def answer(self, unit: Unit, caller: Caller, call: Call) -> Call:
+        """A call of which sound comes in is not ahead any more: as part of the unit."""
+        if call.status not in AHEAD:
+            return call
+        answered = self._changed(call, CallFacts(status="in-progress"))
+        unit.change(answered)
+        self._witness.of_call(unit, caller, Action.CHANGE_CALL, answered, "call.updated", changed=["status"])
+        return answered
 
     @again_when_stale
     async def end(self, caller: Caller, call_id: str, reason: str | None = None, status: str = "ended") -> Call:

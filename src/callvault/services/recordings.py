@@ -69,6 +69,7 @@ class Recordings:
         self._store, self._clock, self._ids = store, clock, ids
         self._access, self._witness, self._removal, self._calls = access, witness, removal, calls
 
+    @again_when_stale
     async def create(
         self,
         caller: Caller,
@@ -86,6 +87,7 @@ class Recordings:
         workspace = await self.enabled(principal)
         unit = Unit()
         known = await self._calls.by_id(caller, call, Action.CREATE_RECORDING) if isinstance(call, str) else None
+        known = known and self._calls.answer(unit, caller, known)
         begun = known or self._calls.begin(unit, caller, call, call_id)  # type: ignore[arg-type]
         if begun.unrecorded:
             raise CallUnrecorded

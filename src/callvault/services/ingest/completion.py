@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TypedDict
 
 from callvault.domain.access import SYSTEM, Action, Caller
+from callvault.domain.call import Call
 from callvault.domain.errors import Missing, PassingFault
 from callvault.domain.job import Job
 from callvault.domain.lane import OpenSpool, Segment, Span
@@ -16,6 +17,7 @@ from callvault.domain.workspace import Workspace
 from callvault.ports.spool import Spool
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
+from callvault.services.calls import OVER
 from callvault.services.delivery.views import Views
 from callvault.services.ingest.admission import Admission
 from callvault.services.ingest.compaction import COMPACT, is_worth_it
@@ -171,11 +173,30 @@ class Completion:
         unit = Unit()
         unit.change(changed)
         self._witness.of_recording(unit, SYSTEM, Action.WRITE_SOUND, changed, f"recording.{event}")
+        if recording.status == "processing":
+            await self._end_call(unit, changed)
         segments = await self._store.find(Query(Segment).where("recording_id", "=", changed.id).by("lane", "seq"))
         if is_worth_it(segments):
             unit.enqueue(self._compaction(changed))
         await self._store.commit(unit)
         return changed
+
+    async def _end_call(self, unit: Unit, recording: Recording) -> None:
+        """With the last of its sound a call is over, if nobody has said so before."""
+        call = await self._store.get(Call, recording.call_id)
+        others = Query(Recording).where("call_id", "=", recording.call_id).where("in_progress", "=", True)
+        if call is None or call.status in OVER or await self._store.count(others):
+            return
+        ended = replace(
+            call,
+            status="ended",
+            started_ms=recording.started_ms if call.started_ms is None else call.started_ms,
+            ended_ms=call.ended_ms or recording.ended_ms or self._clock.now_ms(),
+            updated_ms=self._clock.now_ms(),
+            version=call.version + 1,
+        )
+        unit.change(ended)
+        self._witness.of_call(unit, SYSTEM, Action.CHANGE_CALL, ended, "call.ended", status="ended")
 
     def _compaction(self, recording: Recording) -> Job:
         now = self._clock.now_ms()
