@@ -16,12 +16,14 @@ from callvault.services.calls import Calls
 from callvault.services.delivery.delivery import Delivery
 from callvault.services.delivery.takes import CodedTakes
 from callvault.services.delivery.views import Views
+from callvault.services.erasures import Erasures
 from callvault.services.events import Events
 from callvault.services.holds import Holds
 from callvault.services.house import Check, Floor, Services
 from callvault.services.idempotency import Idempotency
 from callvault.services.ingest.intake import Intake
 from callvault.services.jobs import Jobs
+from callvault.services.keeping import Keeping
 from callvault.services.keys import Keys
 from callvault.services.purges import Purges
 from callvault.services.recordings import Recordings
@@ -67,9 +69,11 @@ def assemble(adapters: Adapters, settings: Settings) -> Services:
         jobs=Jobs(store, clock, floor.audit, floor.access),
         idempotency=Idempotency(store, clock, floor.ids),
         purges=Purges(store, floor.blobs),
+        erasures=_erasures(floor, calls),
         intake=intake,
         delivery=_delivery(floor, adapters, views, settings),
         uploads=uploads,
+        keeping=_keeping(floor, recordings),
         events=events,
         webhooks=_webhooks(floor, adapters),
         stream_passes=StreamPasses(
@@ -107,6 +111,18 @@ def _calls(floor: Floor) -> tuple[Calls, Recordings]:
     return calls, recordings
 
 
+def _erasures(floor: Floor, calls: Calls) -> Erasures:
+    return Erasures(
+        floor.store,
+        floor.blobs,
+        clock=floor.clock,
+        ids=floor.ids,
+        access=floor.access,
+        witness=floor.witness,
+        calls=calls,
+    )
+
+
 def _transcripts(floor: Floor, calls: Calls, recordings: Recordings, timelines: Timelines) -> Transcripts:
     return Transcripts(
         floor.store,
@@ -131,6 +147,19 @@ def _intake(floor: Floor, adapters: Adapters, timelines: Timelines, views: Views
         witness=floor.witness,
         timelines=timelines,
         views=views,
+        unlock=floor.sealing.ensure,
+    )
+
+
+def _keeping(floor: Floor, recordings: Recordings) -> Keeping:
+    return Keeping(
+        floor.store,
+        floor.blobs,
+        clock=floor.clock,
+        ids=floor.ids,
+        access=floor.access,
+        witness=floor.witness,
+        recordings=recordings,
         unlock=floor.sealing.ensure,
     )
 

@@ -12,11 +12,13 @@ from callvault.services.assembly import Assembly
 from callvault.services.audit import Audit, AuditTrail
 from callvault.services.calls import Calls
 from callvault.services.delivery.delivery import Delivery
+from callvault.services.erasures import Erasures
 from callvault.services.events import Events
 from callvault.services.holds import Holds
 from callvault.services.idempotency import Idempotency
 from callvault.services.ingest.intake import Intake
 from callvault.services.jobs import Jobs
+from callvault.services.keeping import Keeping
 from callvault.services.keys import Keys
 from callvault.services.purges import Purges
 from callvault.services.recordings import Recordings
@@ -62,9 +64,11 @@ class Services(Floor):
     jobs: Jobs
     idempotency: Idempotency
     purges: Purges
+    erasures: Erasures
     intake: Intake
     delivery: Delivery
     uploads: Uploads
+    keeping: Keeping
     events: Events
     webhooks: Webhooks
     stream_passes: StreamPasses
