@@ -22,8 +22,12 @@ def kept(data: bytes, size: int = 1000) -> bytes:
     return b"".join(folded(chunked(data, size)))
 
 
+GZIPPED = gzip.compress(LOGS, mtime=0)
+TWICE = gzip.compress(LOGS[:38], mtime=0) + gzip.compress(LOGS[38:], mtime=0)
+
+
 @pytest.mark.parametrize("size", [1, 7, 1000])
-@pytest.mark.parametrize("given_as", [LOGS, gzip.compress(LOGS), gzip.compress(LOGS[:38]) + gzip.compress(LOGS[38:])])
+@pytest.mark.parametrize("given_as", [LOGS, GZIPPED, TWICE], ids=["plain", "gzipped", "in two members"])
 def test_logs_are_kept_gzipped_however_they_come(given_as: bytes, size: int) -> None:
     assert gzip.decompress(kept(given_as, size)) == LOGS
 
