@@ -4,7 +4,7 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -38,15 +38,24 @@ class _Wish:
 class DiskSpool:
     """A folder belongs to one process at a time."""
 
-    def __init__(self, folder: Path, keyring: Keyring | None, file_bytes: int = FILE_BYTES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        keyring: Keyring | None,
+        file_bytes: int = FILE_BYTES,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock_fd = _locked(folder)
         self.id = _identity(folder)
         self._keys = JournalKeys(self.id, keyring)
         self._ledger = Ledger(folder, bytes.fromhex(self.id), self._keys)
         self._file_bytes = file_bytes
+        self._now = monotonic
         self._file_keys: dict[str, tuple[int, float]] = {}
         """The workspaces' data keys in the newest file, and when they were made."""
+        self._owed: dict[str, int] = {}
+        """Drops that are not on the disk yet."""
         self._wishes: list[_Wish] = []
         self._waiting = threading.Condition()
         self._closing = False
@@ -64,11 +73,18 @@ class DiskSpool:
         raise BlobMissing(key=f"spool of {recording_id}")
 
     def drop(self, recording_id: str, through: int) -> None:
+        through = max(through, self._owed.get(recording_id, 0))
+        # Until it is written, a restart would bring back what is dropped: so it is held, in name, until then.
+        self._owed[recording_id] = through
         self._ledger.drop(recording_id, through)
         self._wish(_Wish(Record(Kind.DROP, through, 0, recording_id, b""))).result()
+        if self._owed.get(recording_id) == through:
+            del self._owed[recording_id]
 
     def holdings(self) -> Sequence[Holding]:
-        return self._ledger.holdings()
+        held = self._ledger.holdings()
+        owed = self._owed.keys() - {one.recording_id for one in held}
+        return [*held, *(Holding(recording_id, "", 0) for recording_id in owed)]
 
     def close(self) -> None:
         with self._waiting:
@@ -131,7 +147,7 @@ class DiskSpool:
             places.append((size, len(parts[-1])))
             size += len(parts[-1])
         at = head.append(b"".join(parts))
-        self._file_keys |= {workspace: (key, time.monotonic()) for workspace, key in keys.items()}
+        self._file_keys |= {workspace: (key, self._now()) for workspace, key in keys.items()}
         head.keys |= set(keys.values())
         for (wish, record), (offset, length) in zip(written, places, strict=True):
             if record.kind is Kind.PIECES:
@@ -154,7 +170,7 @@ class DiskSpool:
 
     def _file_key(self, workspace_id: str) -> int | None:
         key, made = self._file_keys.get(workspace_id, (None, 0.0))
-        return key if time.monotonic() - made < KEY_SECONDS else None
+        return key if self._now() - made < KEY_SECONDS else None
 
     def _carry_over(self, head: JournalHead) -> None:
         """When most of the journal is unwanted: what is wanted of the oldest file moves on, so that files can go.

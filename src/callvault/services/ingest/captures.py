@@ -66,31 +66,28 @@ class Captures:
             surveyor = Surveyor(
                 sides or {}, types or {}, caller_is_customer=call is None or call.direction != "outbound"
             )
-            return await self._file(known, source, media_type, surveyor if rebuild else None)
+            return await self._file(caller, known, Source(PCAP, source, media_type), surveyor if rebuild else None)
         finally:
             known.users -= 1
 
-    async def _file(
-        self, known: OpenRecording, source: BinaryIO, media_type: str, surveyor: Surveyor | None
-    ) -> Captured:
+    async def _file(self, caller: Caller, known: OpenRecording, source: Source, surveyor: Surveyor | None) -> Captured:
         rebuilding = None
         if surveyor:
-            drawn = await asyncio.to_thread(surveyor.survey, pcap.datagrams(chunks_of(source)))
-            rates = _rates(drawn)
-            lanes = await fresh_lanes(self._open, known, list(rates.items()))
+            drawn = await asyncio.to_thread(surveyor.survey, pcap.datagrams(chunks_of(source.bytes)))
+            lanes = await fresh_lanes(self._open, known, list(_rates(drawn).items()))
             rebuilding = _Rebuilding(drawn, lanes, self._codecs, known)
         else:
-            await asyncio.to_thread(_checked, source)
+            await asyncio.to_thread(_checked, source.bytes)
 
         def fill(filed: Filed) -> None:
             if rebuilding:
                 filed.started_ms = rebuilding.started_ms
-                for lane, pieces in rebuilding.pieces(source):
+                for lane, pieces in rebuilding.pieces(source.bytes):
                     self._filing.put(known, lane, pieces, filed)
                 filed.lanes.extend(rebuilding.fitted())
-            self._filing.keep(known, Source(PCAP, source, media_type), filed)
+            self._filing.keep(known, source, filed)
 
-        await self._filing.make_known(known, fill)
+        await self._filing.make_known(caller, known, fill)
         return Captured({name: lane.figures for name, lane in rebuilding.lanes.items()} if rebuilding else {})
 
 

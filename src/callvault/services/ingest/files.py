@@ -60,12 +60,13 @@ class Files:
             if await self._filing.is_there(known, Source(SOURCE, source, media_type, {"channels": [*names]})):
                 return FiledSound(tuple(names), found.rate, 0, created=False)
             lanes = await fresh_lanes(self._open, known, [(name, found.rate) for name in names])
-            return await self._file(known, source, lanes, found, media_type=media_type, damaged_too=damaged_too)
+            return await self._file(caller, known, source, lanes, found, media_type=media_type, damaged_too=damaged_too)
         finally:
             known.users -= 1
 
     async def _file(
         self,
+        caller: Caller,
         known: OpenRecording,
         source: BinaryIO,
         lanes: Sequence[Lane],
@@ -75,7 +76,6 @@ class Files:
         damaged_too: bool,
     ) -> FiledSound:
         sound = _Channels(self._codecs.decode(source, LIMITS), lanes, found)
-
         cutters = {lane.name: self._filing.cutter(known, lane) for lane in lanes}
 
         def fill(filed: Filed) -> None:
@@ -93,7 +93,7 @@ class Files:
             }
             self._filing.keep(known, Source(SOURCE, source, media_type, facts), filed)
 
-        await self._filing.make_known(known, fill)
+        await self._filing.make_known(caller, known, fill)
         names = tuple(lane.name for lane in lanes)
         return FiledSound(names, found.rate, sound.at, created=True, damage=sound.damage)
 

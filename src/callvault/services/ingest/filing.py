@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
+from callvault.domain.access import Action, Caller
 from callvault.domain.errors import AlreadyThere, Missing, RecordingEnded, StaleWrite
 from callvault.domain.ids import Json
 from callvault.domain.lane import Lane
@@ -20,6 +21,7 @@ from callvault.services.ingest.openrecordings import OpenRecording, OpenRecordin
 from callvault.services.ingest.packing import grouped, pack
 from callvault.services.ingest.segments import Segments, StoredSegment
 from callvault.services.ingest.sound import Decode
+from callvault.services.witness import Witness
 
 FILED_TAKE = -(1 << 41)
 """Under this number lies what was filed: it has none of its own, and takes that have one lie over it."""
@@ -56,10 +58,17 @@ class Filed:
 
 class Filing:
     def __init__(
-        self, store: Store, segments: Segments, open_recordings: OpenRecordings, *, decode: Decode, clock: Clock
+        self,
+        store: Store,
+        segments: Segments,
+        open_recordings: OpenRecordings,
+        *,
+        decode: Decode,
+        clock: Clock,
+        witness: Witness,
     ) -> None:
         self._store, self._segments, self._open = store, segments, open_recordings
-        self._decode, self._clock = decode, clock
+        self._decode, self._clock, self._witness = decode, clock, witness
 
     def put(self, known: OpenRecording, lane: Lane, pieces: Iterable[Piece], filed: Filed) -> None:
         """Blocks; the pieces are of bounded size, in order of place, and nothing of a pause is in them."""
@@ -97,12 +106,12 @@ class Filing:
             return True
         raise AlreadyThere(what=f"{source.kind} of this recording")
 
-    async def make_known(self, known: OpenRecording, fill: Callable[[Filed], None]) -> Filed:
+    async def make_known(self, caller: Caller, known: OpenRecording, fill: Callable[[Filed], None]) -> Filed:
         """`fill` puts things into storage, in a thread; what it put is taken away again when it fails."""
         filed, is_known = Filed(), False
         try:
             await asyncio.to_thread(fill, filed)
-            await self._commit(known, filed)
+            await self._commit(caller, known, filed)
             is_known = True
         finally:
             if not is_known:
@@ -110,10 +119,10 @@ class Filing:
         await self._open.learn_lanes(known)
         return filed
 
-    async def _commit(self, known: OpenRecording, filed: Filed) -> None:
+    async def _commit(self, caller: Caller, known: OpenRecording, filed: Filed) -> None:
         for _ in range(ATTEMPTS):
             try:
-                await self._store.commit(self._unit(await self._recording(known), filed))
+                await self._store.commit(self._unit(caller, await self._recording(known), filed))
             except StaleWrite:
                 continue
             except AlreadyThere:
@@ -130,7 +139,7 @@ class Filing:
             raise RecordingEnded
         return recording
 
-    def _unit(self, recording: Recording, filed: Filed) -> Unit:
+    def _unit(self, caller: Caller, recording: Recording, filed: Filed) -> Unit:
         now = self._clock.now_ms()
         unit = Unit()
         unit.change(
@@ -150,6 +159,9 @@ class Filing:
             numbers[segment.lane] += 1
         if filed.artifact:
             unit.put(filed.artifact)
+        lanes: list[Json] = [lane.name for lane in filed.lanes]
+        kept = filed.artifact.kind if filed.artifact else None
+        self._witness.of_recording(unit, caller, Action.WRITE_SOUND, recording, lanes=lanes, kept=kept)
         return unit
 
 

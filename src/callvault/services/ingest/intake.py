@@ -52,10 +52,10 @@ class Intake:
         unlock: Unlock,
     ) -> None:
         segments, decode = Segments(blobs, clock, ids), decoder(codecs)
-        self.open = OpenRecordings(store, spool, clock, unlock)
+        self.open = OpenRecordings(store, spool, clock=clock, witness=witness, unlock=unlock)
         self.admission = Admission(self.open, access)
         self.takes = Takes(spool, self.open, codecs, admission=self.admission, decode=decode, clock=clock)
-        filing = Filing(store, segments, self.open, decode=decode, clock=clock)
+        filing = Filing(store, segments, self.open, decode=decode, clock=clock, witness=witness)
         self.files = Files(filing, self.open, codecs, self.admission)
         self.captures = Captures(store, filing, self.open, codecs, admission=self.admission)
         self.pauses = Pauses(store, self.open, admission=self.admission, witness=witness, clock=clock, ids=ids)

@@ -27,7 +27,7 @@ class KnownTakes:
 
     def add(self, mark: TakeMark) -> None:
         self._fresh[mark.take] = mark
-        if len(self._fresh) > _FRESH_MOST:
+        if len(self._fresh) > max(_FRESH_MOST, len(self._rows) // 4):
             rows = np.array([(m.take, m.start, m.samples, m.digest) for m in self._fresh.values()], TAKE)
             self._fresh.clear()
             self._merge(rows)

@@ -71,7 +71,9 @@ class LiveCalls:
             known.streams -= 1
             raise
         offset_us = position_us(known.recording, now_ms)
-        place = StreamPlace(began, offset_us if offset_us <= LATEST_START_US else 0, STREAM_TAKES + now_ms, lanes)
+        place = StreamPlace(
+            caller, began, offset_us if offset_us <= LATEST_START_US else 0, STREAM_TAKES + now_ms, lanes
+        )
         call = LiveCall(known, form, place, self._clock, self._codecs)
         self._calls[call] = None
         known.flushers[call] = lambda: self.flush(call)
@@ -136,7 +138,7 @@ class LiveCalls:
     async def _save(self, call: LiveCall) -> None:
         for track in call.homeless:
             try:
-                await self._open.lane(call.known, track.lane, track.rate)
+                await self._open.lane(call.known, track.lane, track.rate, call.place.caller)
             except PassingFault as fault:
                 log.warning("a stream waits for the database: %s", fault)
             except Fault as fault:

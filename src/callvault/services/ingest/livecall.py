@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from callvault.domain.access import Caller
 from callvault.domain.errors import Fault, Malformed, ShuttingDown, TooManyRequests
 from callvault.domain.ids import LANE_NAME
 from callvault.ports.codecs import Codecs
@@ -27,8 +28,9 @@ SECOND_US = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class StreamPlace:
-    """Where a stream lies on its call's clock, and how its tracks are called."""
+    """Whose stream it is, where it lies on its call's clock, and how its tracks are called."""
 
+    caller: Caller
     began: float
     """On this machine's monotonic clock."""
     offset_us: int

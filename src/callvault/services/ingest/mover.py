@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from callvault.domain.access import SYSTEM
 from callvault.domain.errors import AlreadyThere, Missing, StaleWrite
 from callvault.domain.lane import Lane, OpenSpool, Segment
 from callvault.domain.query import Query
@@ -65,6 +66,7 @@ class Mover:
     async def _step(self, known: OpenRecording) -> bool:
         spooled = await asyncio.to_thread(self._spool.read, known.id, READ_BYTES)
         if not spooled:
+            await self._drop_again(known.id)
             return False
         row = await self._store.get(OpenSpool, known.id, self._spool.id)
         row = row or self._open.open_spool(known)
@@ -74,6 +76,11 @@ class Mover:
         await asyncio.to_thread(self._spool.drop, known.id, spooled[-1].serial)
         return True
 
+    async def _drop_again(self, recording_id: str) -> None:
+        """A drop that could not be written when the disk was full."""
+        if any(held.recording_id == recording_id for held in self._spool.holdings()):
+            await asyncio.to_thread(self._spool.drop, recording_id, 0)
+
     async def _store_away(self, known: OpenRecording, fresh: Sequence[Spooled], moved: OpenSpool) -> None:
         by_lane: dict[str, list[Piece]] = defaultdict(list)
         for spooled in fresh:
@@ -82,7 +89,7 @@ class Mover:
         stored: list[StoredSegment] = []
         pauses = known.pauses
         for name, pieces in by_lane.items():
-            lane = await self._open.lane(known, name, pieces[0].rate)
+            lane = await self._open.lane(known, name, pieces[0].rate, SYSTEM)
             new = await self._new(known, lane, pieces)
             lane.drift.heard(new)
             stored += await asyncio.to_thread(self._put, known.recording, lane.lane, new, pauses)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from callvault.domain.access import Action, Caller
 from callvault.domain.call import Call
 from callvault.domain.errors import AlreadyThere, Malformed, Missing, RecordingEnded, TooLarge
 from callvault.domain.ids import LANE_NAME
@@ -19,6 +20,7 @@ from callvault.ports.store import Store
 from callvault.ports.system import Clock
 from callvault.services.ingest.drifting import LaneDrift
 from callvault.services.ingest.known import KnownTakes
+from callvault.services.witness import Witness
 from callvault.wire.runs import TakeMark
 
 FACTS_SECONDS = 1.0
@@ -72,9 +74,16 @@ class OpenRecording:
 
 class OpenRecordings:
     def __init__(
-        self, store: Store, spool: Spool, clock: Clock, unlock: Unlock, remember_most: int = REMEMBER_MOST
+        self,
+        store: Store,
+        spool: Spool,
+        *,
+        clock: Clock,
+        witness: Witness,
+        unlock: Unlock,
+        remember_most: int = REMEMBER_MOST,
     ) -> None:
-        self._store, self._spool, self._clock, self._unlock = store, spool, clock, unlock
+        self._store, self._spool, self._clock, self._witness, self._unlock = store, spool, clock, witness, unlock
         self._remember_most = remember_most
         self._open: OrderedDict[str, OpenRecording] = OrderedDict()
         self.holding: set[str] = set()
@@ -146,12 +155,12 @@ class OpenRecordings:
             self.holding.discard(known.id)
             return True
 
-    async def lane(self, known: OpenRecording, name: str, rate: int) -> OpenLane:
+    async def lane(self, known: OpenRecording, name: str, rate: int, caller: Caller) -> OpenLane:
         """The lane, which comes into being with its first sound. Its rate is that of its first sound for ever."""
         if name not in known.lanes:
             async with known.changing:
                 if name not in known.lanes:
-                    await self._add_lane(known, name, rate)
+                    await self._add_lane(known, await self.new_lane(known, name, rate), caller)
         lane = known.lanes[name]
         if lane.lane.rate != rate:
             why = f"lane {name} began with {lane.lane.rate} samples a second and this has {rate}"
@@ -228,9 +237,10 @@ class OpenRecordings:
             raise TooLarge(what="the recording", limit=f"{LANES_MOST} lanes")
         return _lane(known, name, rate, await self._store.get(Call, known.recording.call_id))
 
-    async def _add_lane(self, known: OpenRecording, name: str, rate: int) -> None:
+    async def _add_lane(self, known: OpenRecording, lane: Lane, caller: Caller) -> None:
         unit = Unit()
-        unit.add(await self.new_lane(known, name, rate))
+        unit.add(lane)
+        self._witness.of_recording(unit, caller, Action.WRITE_SOUND, known.recording, lane=lane.name, rate=lane.rate)
         with suppress(AlreadyThere):  # Another node was quicker; what it wrote holds here too.
             await self._store.commit(unit)
         await self.learn_lanes(known)

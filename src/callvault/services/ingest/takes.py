@@ -103,7 +103,7 @@ class Takes:
             digest, sound = await self._examined(form, body, promised or {})
             at = start.on(sound.rate)
             await self._open.hold(known)
-            held = await self._open.lane(known, lane, sound.rate)
+            held = await self._open.lane(known, lane, sound.rate, caller)
             mark = TakeMark(take, at, sound.samples, digest)
             pieces = await self._pieces(known, held.lane, mark, sound)
             created = await self._keep(known, held, mark, pieces)

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.contract.test_spool import keyring, piece, takes
+from tests.contract.test_spool import MASTER, keyring, piece, takes
 
-from callvault.adapters.spool.disk import DiskSpool
+from callvault.adapters.spool.disk import KEY_SECONDS, DiskSpool
 from callvault.domain.errors import BlobCorrupt, DiskFull, KeyUnavailable, Misconfigured
+from callvault.domain.workspace import WorkspaceKey
 from callvault.ports.spool import Piece, Spool
 
 
@@ -246,4 +247,41 @@ def test_on_a_full_disk_files_that_nobody_wants_are_removed_all_the_same(
         assert len(files(tmp_path)) <= before - 5
     spool = reopened(spool, tmp_path)
     assert set(takes(spool, "r1")) >= set(range(41, 60))
+    spool.close()
+
+
+def test_what_a_restart_would_bring_back_is_held_until_its_drop_is_on_the_disk(
+    make: Callable[..., DiskSpool], tmp_path: Path
+) -> None:
+    spool = make()
+    spool.append("r1", "w1", [piece(1)]).result()
+    with no_file_over(1), pytest.raises(DiskFull):
+        spool.drop("r1", spool.read("r1")[0].serial)
+    assert takes(spool, "r1") == []
+    assert [held.recording_id for held in spool.holdings()] == ["r1"]
+    spool.drop("r1", 0)
+    assert list(spool.holdings()) == []
+    spool = reopened(spool, tmp_path)
+    assert takes(spool, "r1") == []
+    spool.close()
+
+
+def test_soon_after_a_workspaces_key_was_exchanged_nothing_hangs_on_the_old_one(
+    tmp_path: Path,
+) -> None:
+    ring = keyring("w1")
+    now = [0.0]
+    spool = DiskSpool(tmp_path, ring, monotonic=lambda: now[0])
+    spool.append("old", "w1", [piece(1)]).result()
+    newer = WorkspaceKey(
+        id="newer", workspace_id="w1", created_ms=2, wrapped=MASTER.wrap(b"n" * 32, "w1"), master_key_id=MASTER.id
+    )
+    ring.learn("w1", [newer], None)
+    now[0] = KEY_SECONDS + 1
+    spool.append("new", "w1", [piece(2)]).result()
+    spool.close()
+    spool = DiskSpool(tmp_path, ring)
+    assert takes(spool, "new") == [2]
+    with pytest.raises(KeyUnavailable):
+        spool.read("old")
     spool.close()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tests.unit.services.ingest.intakehouse import CALLER, FlakyBlobs, IntakeHouse, speech
 
+from callvault.domain.audit import AuditEntry
 from callvault.domain.errors import AlreadyThere, Malformed, RecordingDisabled, RecordingEnded
 from callvault.domain.lane import Lane, Segment
 from callvault.domain.stored import Artifact, StoredObject
@@ -59,6 +60,13 @@ async def test_the_file_is_kept_as_it_was_received(house: IntakeHouse) -> None:
     assert house.blobs.read(stored) == data
     assert (artifact.media_type, artifact.size) == ("audio/wav", len(data))
     assert artifact.metadata["container"] == "wav"
+
+
+async def test_who_brought_a_file_is_audited(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await put(house, recording, wav_of(noise(1000, 2)), channels=("customer", "assistant"))
+    (entry,) = [entry for entry in await house.all(AuditEntry) if "lanes" in entry.detail]
+    assert (entry.actor, entry.detail) == ("key:k", {"lanes": ["customer", "assistant"], "kept": "source"})
 
 
 async def test_the_same_file_again_is_no_change_and_another_is_refused(house: IntakeHouse) -> None:

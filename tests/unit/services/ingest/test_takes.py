@@ -12,6 +12,7 @@ from tests.unit.services.ingest.intakehouse import CALLER, PCMU, IntakeHouse, sp
 
 from callvault.adapters.spool.memory import MemorySpool
 from callvault.audio.pcm import DECODERS
+from callvault.domain.audit import AuditEntry
 from callvault.domain.call import Participant
 from callvault.domain.errors import (
     DigestMismatch,
@@ -386,6 +387,25 @@ async def test_a_lane_with_too_many_takes_is_full_and_keeps_what_it_has(house: I
     with pytest.raises(TooLarge):
         await house.put(recording, 5, b"\xff", sample=5)
     assert not (await house.put(recording, 4, b"\xff", sample=4)).created
+
+
+async def test_who_brought_the_first_sound_of_a_lane_is_audited(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    for n in range(3):
+        await house.put(recording, n, speech(160, n), ms=20 * n)
+    entries = [entry for entry in await house.all(AuditEntry) if "lane" in entry.detail]
+    assert [(e.actor, e.action, e.detail["lane"]) for e in entries] == [("key:k", "recordings.write", "customer")]
+
+
+async def test_a_lane_of_thousands_of_tiny_takes_in_the_worst_order_is_kept(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    for n in range(6000):
+        await house.put(recording, n, bytes([n % 256]), sample=6000 - n)
+    await house.intake.mover.drain(recording)
+    assert np.array_equal(
+        await house.heard(recording), ulaw(bytes([(6000 - at) % 256 for at in range(6001)])) * (np.arange(6001) > 0)
+    )
+    assert not (await house.put(recording, 17, bytes([17]), sample=5983)).created
 
 
 async def test_pcmu_at_another_rate_is_taken_at_that_rate(house: IntakeHouse) -> None:
