@@ -2,14 +2,13 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from callvault.domain.access import Action, Caller
 from callvault.domain.call import Call, Turn
-from callvault.domain.errors import AlreadyThere, Missing, Refused, StaleWrite, TooLarge
+from callvault.domain.errors import AlreadyThere, Missing, StaleWrite, TooLarge
 from callvault.domain.lane import Span
 from callvault.domain.query import Query
 from callvault.domain.recording import Recording
@@ -97,25 +96,26 @@ class Transcripts:
         ids, said = tuple(call.id for call in calls), defaultdict[str, list[Turn]](list)
         for turn in await self._store.find(Query(Turn).where("call_id", "in", ids).by("call_id", "seq")) if ids else ():
             said[turn.call_id].append(turn)
-        spoken = [call for call in calls if call.id in said]
-        for call_id, heard in (await self._recordings.heard_of_each(caller, spoken)).items():
-            if heard is None:
-                del said[call_id]
-            elif heard.redacted:
-                call = next(call for call in spoken if call.id == call_id)
-                said[call_id] = without(said[call_id], await self._hidden(call, heard), REDACTED)
-        return dict(said)
+        return await self._each_readable(caller, calls, said)
 
     async def last(self, caller: Caller, calls: Sequence[Call]) -> dict[str, Turn]:
         """What was said last in each of the calls, by their ids, as this caller may read it."""
         spoken = await self.exist_for([call.id for call in calls])
-        found: dict[str, Turn] = {}
-        for call in calls:
-            if call.id in spoken:
-                with suppress(Refused):
-                    said = await self._readable(caller, call, list(await self._newest(call)))
-                    found |= {turn.call_id: turn for turn in said}
-        return found
+        said = {call.id: list(await self._newest(call)) for call in calls if call.id in spoken}
+        readable = await self._each_readable(caller, calls, said)
+        return {call_id: turns[-1] for call_id, turns in readable.items() if turns}
+
+    async def _each_readable(
+        self, caller: Caller, calls: Sequence[Call], said: Mapping[str, list[Turn]]
+    ) -> dict[str, list[Turn]]:
+        spoken = {call.id: call for call in calls if call.id in said}
+        readable = dict(said)
+        for call_id, heard in (await self._recordings.heard_of_each(caller, [*spoken.values()])).items():
+            if heard is None:
+                del readable[call_id]
+            elif heard.redacted:
+                readable[call_id] = without(said[call_id], await self._hidden(spoken[call_id], heard), REDACTED)
+        return readable
 
     async def _readable(self, caller: Caller | None, call: Call, turns: list[Turn]) -> list[Turn]:
         heard = await self._heard(caller, call) if turns else None
