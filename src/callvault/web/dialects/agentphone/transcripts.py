@@ -1,9 +1,11 @@
 """AgentPhone's transcripts: read whole, or followed while the call is on."""
 
+import json
 from collections.abc import AsyncGenerator
 from typing import Final
 
 from fastapi import APIRouter
+from pydantic import BaseModel
 from starlette.requests import Request
 
 from callvault.domain.access import Action
@@ -35,17 +37,22 @@ async def stream_transcript(request: Request) -> Answer:
 
 async def _events(visit: Visit, call: Call) -> AsyncGenerator[bytes, None]:
     services = visit.services
-    yield sse.event("connected", schemas.connected_of(call).model_dump_json())
+    yield _event("connected", schemas.connected_of(call))
     silent_since = services.clock.monotonic()
     async for turn in services.transcripts.follow(visit.caller, call.id):
         if turn is not None:
             silent_since = services.clock.monotonic()
-            yield sse.event("turn", schemas.turn_of(call, turn).model_dump_json())
+            yield _event("turn", schemas.turn_of(call, turn))
         elif services.clock.monotonic() - silent_since >= sse.HEARTBEAT_SECONDS:
             silent_since = services.clock.monotonic()
             yield sse.HEARTBEAT
     ended = await services.calls.by_id(visit.caller, call.id)
-    yield sse.event("ended", schemas.ended_of(ended).model_dump_json())
+    yield _event("ended", schemas.ended_of(ended))
+
+
+def _event(name: str, told: BaseModel) -> bytes:
+    """In ASCII: AgentPhone's client takes a stream for Latin-1, and every line end of Unicode for the end of a line."""
+    return sse.event(name, json.dumps(told.model_dump(), separators=(",", ":"), ensure_ascii=True))
 
 
 STREAM: Final = Hot(
