@@ -2,6 +2,7 @@
 
 from callvault.web.dialects.vapi.artifacts import HOT
 from callvault.web.dialects.vapi.errors import render
+from callvault.web.dialects.vapi.messages import form
 from callvault.web.dialects.vapi.routes import router
 from callvault.web.parts import Claim, Part
 
@@ -13,4 +14,5 @@ PART = Part(
     routers=(router,),
     hot=HOT,
     render=render,
+    messages=form,
 )

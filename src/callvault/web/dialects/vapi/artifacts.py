@@ -15,29 +15,31 @@ from callvault.web.visit import visit_of
 
 SECONDS: Final = 300
 """A link is meant to be followed at once."""
+NOT_KEPT: Final = [(b"cache-control", b"no-store")]
 
 DOCS: Final[dict[str, Any]] = {
     "responses": {
         "302": {"description": "Redirect to a short-lived presigned URL for the recording."},
         "401": {"description": "Unauthorized — missing or invalid API token."},
+        "403": {"description": "A public key, or one that may not listen."},
         "404": {"description": "Artifact not found."},
     }
 }
 
 
-def _redirecting(what: str) -> Handler:
-    asked = wanted(what)
-
+def _redirecting(endpoint: str) -> Handler:
     @needs(Action.LISTEN)
     async def artifact(request: Request) -> Answer:
         visit = visit_of(request)
         services, caller = visit.services, visit.caller
         try:
-            recording = await services.recordings.of_call(caller, request.path_params["id"])
+            call = await services.calls.by_id(caller, request.path_params["id"], Action.LISTEN)
+            asked = wanted(call, endpoint)
             link = await services.delivery.links.secure_url(
                 caller,
-                recording,
+                await services.recordings.heard_of(caller, call),
                 view=asked.view,
+                format=asked.format,
                 artifact=asked.artifact,
                 seconds=SECONDS,
                 attachment=True,
@@ -46,12 +48,13 @@ def _redirecting(what: str) -> Handler:
             )
         except Missing:
             raise Missing(what="artifact") from None
-        return redirect(link.url, headers=[(b"cache-control", b"no-store")])
+        return redirect(link.url, headers=NOT_KEPT)
 
+    artifact.__name__ = endpoint.replace("-", "_")
     return artifact
 
 
 HOT: Final = tuple(
-    Hot("GET", f"/call/{{id}}/{name}", _redirecting(what), {"summary": name.replace("-", " ").capitalize(), **DOCS})
-    for name, what in ARTIFACTS.items()
+    Hot("GET", f"/call/{{id}}/{name}", _redirecting(name), {"summary": name.replace("-", " ").capitalize(), **DOCS})
+    for name in ARTIFACTS
 )

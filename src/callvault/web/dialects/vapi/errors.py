@@ -7,6 +7,10 @@ from callvault.web.errors import Invalid
 from callvault.web.responses import Answer, json_answer
 
 
+class NotErased(BlobsUnavailable):
+    """Failed to erase call recordings; the call was not deleted. Retry the request."""
+
+
 def render(fault: Fault, status: int, request_id: str) -> Answer:
     if isinstance(fault, RecordingInProgress):
         return _body("Artifact not found.", 404)
@@ -20,7 +24,7 @@ def _message(fault: Fault, status: int) -> str:
         return "Unauthorized — missing or invalid API token."
     if status == 404:
         return f"{str(fault.facts.get('what', 'resource')).capitalize()} not found."
-    if isinstance(fault, BlobsUnavailable):
+    if isinstance(fault, BlobsUnavailable) and not isinstance(fault, NotErased):
         return "The storage does not answer. Retry the request."
     return str(fault)
 

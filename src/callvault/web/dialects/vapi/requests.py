@@ -5,11 +5,10 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from callvault.domain.call import Participant
+from callvault.domain.call import UNRECORDED, Participant
 from callvault.domain.filters import Between
-from callvault.domain.ids import Json
 from callvault.services.callfacts import CallFacts
-from callvault.web.dialects.vapi.schemas import direction_of, kept_of
+from callvault.web.dialects.vapi.schemas import direction_of, kept_of, wants_recording
 from callvault.wire import isotime
 
 CREATED_BY_REQUEST: Final = "queued"
@@ -39,7 +38,7 @@ class CreateCall(BaseModel):
         number = self.customer.number if self.customer else None
         ours = self._text(self.phoneNumber, "twilioPhoneNumber", "number")
         direction = "web" if number is None and self.type is None else direction_of(self.type)
-        kept = kept_of(self.model_dump(exclude_none=True))
+        told = self.model_dump(exclude_none=True)
         facts = CallFacts(
             direction=direction,
             kind="web" if direction == "web" else "phone",
@@ -52,8 +51,9 @@ class CreateCall(BaseModel):
             participants=self._participants(),
         )
         facts["from_number"], facts["to_number"] = (number, ours) if direction == "inbound" else (ours, number)
-        if kept:
-            facts["metadata"] = {"vapi": kept}
+        facts["metadata"] = {"vapi": kept} if (kept := kept_of(told)) else {}
+        if not wants_recording(told):
+            facts["metadata"] |= {UNRECORDED: True}
         return facts
 
     def _participants(self) -> tuple[Participant, ...]:
@@ -81,6 +81,3 @@ def between(texts: Mapping[str, str | None]) -> Between:
     """The four bounds of one time, by their operators' names."""
     bounds: dict[str, Any] = {name: None if text is None else isotime.parse(text) for name, text in texts.items()}
     return Between(**bounds)
-
-
-Body = dict[str, Json]

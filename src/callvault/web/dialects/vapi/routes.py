@@ -6,11 +6,15 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse
 
-from callvault.domain.access import Action
+from callvault.domain import call as domain
+from callvault.domain.access import Action, Thing
+from callvault.domain.errors import BlobsUnavailable
 from callvault.domain.filters import CallFilter
+from callvault.domain.ids import Json
 from callvault.services.callfacts import CallFacts
 from callvault.services.pages import Place
 from callvault.web.auth import Visiting, needs
+from callvault.web.dialects.vapi.errors import NotErased
 from callvault.web.dialects.vapi.requests import CreateCall, DeleteCall, UpdateCall, between
 from callvault.web.dialects.vapi.schemas import CallParts, call_json
 from callvault.web.dialects.vapi.writing import written
@@ -33,6 +37,8 @@ class Failure(BaseModel):
     statusCode: int  # noqa: N815
 
 
+LISTEN_SECONDS: Final = 86_400
+"""So long after its creation may a call's stream begin."""
 FAILURES: Final[dict[int | str, dict[str, Any]]] = {code: {"model": Failure} for code in (400, 401, 403, 404)}
 router = APIRouter(responses=FAILURES)
 Time = Annotated[str | None, Query(max_length=64)]
@@ -64,7 +70,7 @@ async def list_calls(
         updated=between({"gt": updated_gt, "lt": updated_lt, "ge": updated_ge, "le": updated_le}),
     )
     found = await visit.services.calls.find(visit.caller, wanted, Place(limit=limit)) if limit else None
-    return JSONResponse([await written(visit, call) for call in (found.items if found else ())])
+    return JSONResponse(await _written(visit, *(found.items if found else ())))
 
 
 @router.post("/call", status_code=201, responses={201: {"model": Call}}, response_model=None)
@@ -72,30 +78,45 @@ async def list_calls(
 async def create_call(asked: CreateCall, visit: Visiting) -> JSONResponse:
     """The call is registered, and the address of its live stream is told; nobody is dialled."""
     call = await visit.services.calls.create(visit.caller, asked.facts())
-    return JSONResponse(call_json(CallParts(call, listen_url=_listen_url(visit))), 201)
+    return JSONResponse(call_json(CallParts(call, listen_url=_listen_url(visit, call))), 201)
 
 
 @router.get("/call/{id}", responses={200: {"model": Call}}, response_model=None)
 @needs(Action.READ_CALL)
 async def get_call(id: str, visit: Visiting) -> JSONResponse:
-    return JSONResponse(await written(visit, await visit.services.calls.by_id(visit.caller, id)))
+    [call] = await _written(visit, await visit.services.calls.by_id(visit.caller, id))
+    return JSONResponse(call)
 
 
 @router.patch("/call/{id}", responses={200: {"model": Call}}, response_model=None)
 @needs(Action.CHANGE_CALL)
 async def update_call(id: str, changes: UpdateCall, visit: Visiting) -> JSONResponse:
     facts = CallFacts(name=changes.name) if "name" in changes.model_fields_set else CallFacts()
-    return JSONResponse(await written(visit, await visit.services.calls.update(visit.caller, id, facts)))
+    [call] = await _written(visit, await visit.services.calls.update(visit.caller, id, facts))
+    return JSONResponse(call)
 
 
 @router.delete("/call/{id}", responses={200: {"model": Call}, 503: {"model": Failure}}, response_model=None)
 @needs(Action.DELETE_CALL)
 async def delete_call_data(id: str, visit: Visiting, asked: DeleteCall | None = None) -> JSONResponse:
-    """Of this call, or of all that are named in `ids`: then the path's id does not matter."""
-    doomed = asked.ids if asked and asked.ids else [id]
-    gone = [await visit.services.calls.delete(visit.caller, each) for each in doomed]
-    return JSONResponse(call_json(CallParts(gone[0])))
+    """Of this call at once; or of all that are named in `ids`, later: then the path's id does not matter."""
+    erasures = visit.services.erasures
+    if asked and asked.ids:
+        return JSONResponse(call_json(CallParts(await erasures.later(visit.caller, asked.ids))))
+    try:
+        return JSONResponse(call_json(CallParts(await erasures.now(visit.caller, id))))
+    except BlobsUnavailable as fault:
+        raise NotErased from fault
 
 
-def _listen_url(visit: Visit) -> str:
-    return "ws" + visit.base_url.removeprefix("http") + "/streams"
+async def _written(visit: Visit, *calls: domain.Call) -> list[dict[str, Json]]:
+    return await written(visit.services, visit.caller, calls, visit.base_url)
+
+
+def _listen_url(visit: Visit, call: domain.Call) -> str | None:
+    """Where the call's sound goes in, for whoever has this address; None for a key that may write no sound."""
+    services = visit.services
+    if call.unrecorded or not services.access.may(visit.caller, Action.WRITE_SOUND, Thing.of_call(call)):
+        return None
+    leave = services.stream_passes.issue(visit.caller, call, LISTEN_SECONDS)
+    return f"ws{visit.base_url.removeprefix('http')}/streams?token={leave}"

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from callvault.domain.call import Call, Participant, Turn
 from callvault.domain.ids import Json
+from callvault.services.delivery.desk import WAV
 from callvault.wire import isotime
 
 ARTIFACTS = {
@@ -17,6 +19,8 @@ ARTIFACTS = {
     "call-logs": "call-logs",
 }
 """Vapi's artifact endpoints, and the view or the artifact that each of them hands out."""
+
+MP3: Final = "mp3"
 
 _PRESIGNED = {
     "mono-recording": "presignedMonoUrl",
@@ -41,6 +45,7 @@ _PLAN: dict[str, Json] = {
     "transcriptPlan": {"enabled": True, "assistantName": "AI", "userName": "User"},
 }
 _OPAQUE = (
+    "type",
     "artifactPlan",
     "assistantOverrides",
     "customer",
@@ -127,9 +132,22 @@ def direction_of(type_name: str | None) -> str:
     return _DIRECTIONS.get(type_name or "", "outbound")
 
 
+def sound_format(call: Call) -> str:
+    """In which file format the call's plan wants its recordings: `wav;l16`, or `mp3`."""
+    return MP3 if _plan(_kept(call)).get("recordingFormat") == MP3 else WAV
+
+
+def wants_recording(request: Mapping[str, Json]) -> bool:
+    plan = request.get("artifactPlan")
+    return not (isinstance(plan, dict) and plan.get("recordingEnabled") is False)
+
+
 def kept_of(request: Mapping[str, Json]) -> dict[str, Json]:
     """What of a request to create a call is kept as it came."""
-    return {name: request[name] for name in _OPAQUE if request.get(name) is not None}
+    kept = {name: request[name] for name in _OPAQUE if request.get(name) is not None}
+    if kept.get("type") not in _DIRECTIONS:
+        kept.pop("type", None)
+    return kept
 
 
 def _kept(call: Call) -> dict[str, Json]:

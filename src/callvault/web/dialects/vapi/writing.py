@@ -1,57 +1,48 @@
-"""Gathers what a Vapi Call is written from: its turns, and the URLs of the artifacts that exist."""
+"""Gathers what Vapi's Calls are written from: their turns, and the URLs of the artifacts that exist."""
 
+from collections.abc import Sequence
 from typing import Final
 
-from callvault.domain.access import Action, Thing
+from callvault.domain.access import Action, Caller
 from callvault.domain.call import Call
-from callvault.domain.errors import Missing, RecordingInProgress, Refused
 from callvault.domain.ids import Json
-from callvault.domain.recording import Recording
 from callvault.services.delivery.desk import Wanted
-from callvault.web.dialects.vapi.schemas import ARTIFACTS, CallParts, call_json
-from callvault.web.visit import Visit
+from callvault.services.house import Services
+from callvault.web.dialects.vapi.schemas import ARTIFACTS, CallParts, call_json, sound_format
 
 PRESIGNED_SECONDS: Final = 3600
 SOUND: Final = frozenset({"mono", "stereo", "customer", "assistant"})
-NOT_TO_HEAR: Final = (Missing, Refused, RecordingInProgress)
 
 
-def wanted(what: str) -> Wanted:
-    """A view in the format of the call's plan, or an artifact."""
-    return Wanted(view=what) if what in SOUND else Wanted(artifact=what)
+def wanted(call: Call, endpoint: str) -> Wanted:
+    """What an artifact's endpoint hands out: a view, in the format of the call's plan, or an artifact."""
+    what = ARTIFACTS[endpoint]
+    return Wanted(view=what, format=sound_format(call)) if what in SOUND else Wanted(artifact=what)
 
 
-async def written(visit: Visit, call: Call) -> dict[str, Json]:
-    """The whole Call, with URLs minted for this very answer."""
-    services, caller = visit.services, visit.caller
-    turns = await services.transcripts.of(caller, call)
-    try:
-        services.access.require(caller, Action.LISTEN, Thing.of_call(call), f"call:{call.id}")
-        recording = await services.recordings.heard_of(caller, call)
-    except NOT_TO_HEAR:
-        return call_json(CallParts(call, turns))
-    plain, presigned, until = {}, {}, None
-    for name, what in ARTIFACTS.items():
-        url = await _presigned(visit, recording, what)
-        if url:
-            plain[name] = f"{visit.base_url}/call/{call.id}/{name}"
-            presigned[name], until = url
-    return call_json(CallParts(call, turns, plain, presigned, until))
+async def parts_of(services: Services, caller: Caller, calls: Sequence[Call], base_url: str) -> list[CallParts]:
+    """All that is told of each, with URLs minted for this very answer; what the caller may not hear is not told.
+
+    A handful of looks at the database, however many the calls are.
+    """
+    heard = await services.recordings.heard_of_each(caller, calls)
+    said = await services.transcripts.of_each(caller, calls)
+    asked = {call.id: {name: wanted(call, name) for name in ARTIFACTS} for call in calls}
+    listening = [(version, [*asked[call_id].values()]) for call_id, version in heard.items() if version]
+    links = await services.delivery.links.secure_urls(
+        caller, listening, seconds=PRESIGNED_SECONDS, attachment=True, action=Action.LISTEN, base_url=base_url
+    )
+    parts = []
+    for call in calls:
+        version = heard.get(call.id)
+        minted = links.get(version.id, {}) if version else {}
+        presigned = {name: minted[what] for name, what in asked[call.id].items() if what in minted}
+        plain = {name: f"{base_url}/call/{call.id}/{name}" for name in presigned}
+        urls = {name: link.url for name, link in presigned.items()}
+        until = next((link.expires_ms for link in presigned.values()), None)
+        parts.append(CallParts(call, said.get(call.id, ()), plain, urls, until))
+    return parts
 
 
-async def _presigned(visit: Visit, recording: Recording, what: str) -> tuple[str, int] | None:
-    asked = wanted(what)
-    try:
-        link = await visit.services.delivery.links.secure_url(
-            visit.caller,
-            recording,
-            view=asked.view,
-            artifact=asked.artifact,
-            seconds=PRESIGNED_SECONDS,
-            attachment=True,
-            action=Action.LISTEN,
-            base_url=visit.base_url,
-        )
-    except NOT_TO_HEAR:
-        return None
-    return link.url, link.expires_ms
+async def written(services: Services, caller: Caller, calls: Sequence[Call], base_url: str) -> list[dict[str, Json]]:
+    return [call_json(parts) for parts in await parts_of(services, caller, calls, base_url)]

@@ -1,0 +1,135 @@
+"""What Vapi's servers are told: the end of a call, its artifacts, and what became of a deletion."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from callvault.domain.access import Caller
+from callvault.domain.call import Call
+from callvault.domain.errors import PassingFault
+from callvault.domain.event import Event
+from callvault.domain.ids import Json
+from callvault.domain.query import Query
+from callvault.domain.recording import Recording
+from callvault.domain.webhook import BODY_LIMIT, WebhookEndpoint
+from callvault.services.house import Services
+from callvault.services.webhooks.dialects import MessageForm, Rendering
+from callvault.web.dialects.vapi.schemas import CallParts, artifact_json, call_json
+from callvault.web.dialects.vapi.writing import parts_of
+
+REPORT: Final = "end-of-call-report"
+UPLOAD: Final = "call.artifact.upload"
+MESSAGES: Final = {
+    "call.ended": REPORT,
+    "recording.completed": UPLOAD,
+    "recording.failed": UPLOAD,
+    "call.deleted": "call.deleted",
+    "call.deleteFailed": "call.delete.failed",
+}
+"""Our events, and which message each of them is."""
+UPLOADS: Final = {
+    "mono-recording": "recording-mono",
+    "stereo-recording": "recording-stereo",
+    "assistant-recording": "recording-assistant",
+    "customer-recording": "recording-customer",
+    "call-logs": "log",
+    "pcap": "pcap",
+}
+SOUND: Final = ("recording-mono", "recording-stereo")
+BULKY: Final = ("messagesOpenAIFormatted", "messages")
+"""What a report that would be too long goes without, in this order, before its transcript is cut."""
+
+
+class SoundStillComing(PassingFault):
+    """the call is over and the last of its sound is not there yet"""
+
+    code = "sound_still_coming"
+
+
+def form(services: Services, public_url: str) -> MessageForm:
+    async def render(event: Event, endpoint: WebhookEndpoint) -> Rendering | None:
+        message = await Message(services, public_url, event, endpoint).facts()
+        return None if message is None else Rendering(fitting(message))
+
+    return MessageForm("vapi", ("vapi",), lambda event: event.type in MESSAGES, render)
+
+
+class Message:
+    """Of one event to one endpoint, which is told what its owner may read."""
+
+    def __init__(self, services: Services, public_url: str, event: Event, endpoint: WebhookEndpoint) -> None:
+        self._services, self._public_url, self._event, self._endpoint = services, public_url, event, endpoint
+
+    async def facts(self) -> dict[str, Json] | None:
+        kind = MESSAGES[self._event.type]
+        call = await self._services.store.get(Call, self._event.call_id) if self._event.call_id else None
+        if kind in (REPORT, UPLOAD):
+            if call is None or call.deleted_ms is not None:
+                return None
+            return await (self._report(call) if kind == REPORT else self._upload(call))
+        about = call_json(CallParts(call)) if call else {"id": self._event.call_id}
+        reason = self._event.data.get("reason")
+        return {**self._head(kind), "call": about, **({"reason": reason} if reason else {})}
+
+    async def _report(self, call: Call) -> dict[str, Json]:
+        query = Query(Recording).where("call_id", "=", call.id).where("deleted_ms", "is null").by("created_ms", "id")
+        originals = [version for version in await self._services.store.find(query) if version.operation is None]
+        if any(version.in_progress or version.status == "processing" for version in originals):
+            raise SoundStillComing
+        parts = await self._parts(call)
+        whole = call_json(parts)
+        shared = {name: whole[name] for name in ("endedReason", "startedAt", "endedAt", "analysis") if name in whole}
+        about = {name: value for name, value in whole.items() if name not in ("artifact", "messages", "analysis")}
+        return {**self._head(REPORT), **shared, "artifact": artifact_json(parts), "call": about}
+
+    async def _upload(self, call: Call) -> dict[str, Json] | None:
+        recording = await self._services.store.get(Recording, self._event.recording_id)
+        if recording is None or recording.operation is not None:
+            return None
+        there = {UPLOADS[name] for name in (await self._parts(call)).presigned if name in UPLOADS}
+        kinds = [kind for kind in UPLOADS.values() if kind in there or (kind in SOUND and not there)]
+        told: list[Json] = [{"type": kind, "success": kind in there} for kind in kinds]
+        return {**self._head(UPLOAD), "artifacts": told, "call": call_json(CallParts(call))}
+
+    async def _parts(self, call: Call) -> CallParts:
+        owner = await self._services.access.of_member(
+            call.workspace_id, self._endpoint.member_id, f"webhook-{self._endpoint.id}"
+        )
+        [parts] = await parts_of(self._services, Caller(owner), [call], self._public_url)
+        return parts
+
+    def _head(self, kind: str) -> dict[str, Json]:
+        return {"type": kind, "timestamp": self._event.created_ms}
+
+
+def fitting(message: dict[str, Json]) -> bytes:
+    """The message under the size that is ever sent: without what can be had from the call itself, if need be."""
+    return next(body for body in map(_body, _ever_shorter(message)) if len(body) < BODY_LIMIT)
+
+
+def _ever_shorter(message: dict[str, Json]) -> Iterator[dict[str, Json]]:
+    yield message
+    artifact = message.get("artifact")
+    kept = dict(artifact) if isinstance(artifact, dict) else {}
+    for name in BULKY:
+        kept.pop(name, None)
+        yield {**message, "artifact": kept}
+    transcript = str(kept.pop("transcript", ""))
+    while transcript:
+        transcript = transcript[: len(transcript) // 2]
+        yield {**message, "artifact": {**kept, "transcript": f"{transcript}…"}}
+    yield {**message, "artifact": kept}
+    short = {name: value for name, value in message.items() if name not in ("analysis", "call")}
+    yield {**short, "artifact": kept, "call": _identified(message.get("call"))}
+
+
+def _identified(call: Json) -> Json:
+    return (
+        {name: call[name] for name in ("id", "orgId", "type", "status") if name in call}
+        if isinstance(call, dict)
+        else None
+    )
+
+
+def _body(message: Mapping[str, Json]) -> bytes:
+    return json.dumps({"message": message}, separators=(",", ":"), ensure_ascii=False).encode()
