@@ -67,7 +67,7 @@ class Message:
             if call is None or call.deleted_ms is not None:
                 return None
             return await (self._report(call) if kind == REPORT else self._upload(call))
-        about = call_json(CallParts(call)) if call else {"id": self._event.call_id}
+        about: dict[str, Json] = call_json(CallParts(call)) if call else {"id": self._event.call_id}
         reason = self._event.data.get("reason")
         return {**self._head(kind), "call": about, **({"reason": reason} if reason else {})}
 
@@ -77,8 +77,13 @@ class Message:
         if any(version.in_progress or version.status == "processing" for version in originals):
             raise SoundStillComing
         parts = await self._parts(call)
+        if not self._public_url:
+            # Nobody has said where we can be reached, so that there is no URL to tell.
+            parts = CallParts(call, parts.turns)
         whole = call_json(parts)
-        shared = {name: whole[name] for name in ("endedReason", "startedAt", "endedAt", "analysis") if name in whole}
+        shared: dict[str, Json] = {
+            name: whole[name] for name in ("endedReason", "startedAt", "endedAt", "analysis") if name in whole
+        }
         about = {name: value for name, value in whole.items() if name not in ("artifact", "messages", "analysis")}
         return {**self._head(REPORT), **shared, "artifact": artifact_json(parts), "call": about}
 
@@ -124,11 +129,8 @@ def _ever_shorter(message: dict[str, Json]) -> Iterator[dict[str, Json]]:
 
 
 def _identified(call: Json) -> Json:
-    return (
-        {name: call[name] for name in ("id", "orgId", "type", "status") if name in call}
-        if isinstance(call, dict)
-        else None
-    )
+    facts = call if isinstance(call, dict) else {}
+    return {name: facts[name] for name in ("id", "orgId", "type", "status") if name in facts}
 
 
 def _body(message: Mapping[str, Json]) -> bytes:
