@@ -80,6 +80,7 @@ async def serving(settings: Settings, ready: Callable[[House, str], Awaitable[No
             )
             await ready(house, _address(settings, listening))
             await Server(config, options, house).serve([listening])
+            logs.REQUESTS.flush()
     finally:
         listening.close()
 

@@ -1,6 +1,5 @@
 """Who may do what: one pure function decides every access, from the key, the member, the action and the thing."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -123,14 +122,8 @@ def decide(principal: Principal | None, action: Action, thing: Thing) -> Verdict
         return Verdict.ALLOWED
     if principal.workspace_id != thing.workspace_id:
         return Verdict.HIDDEN
-    if principal.kind != "private" and action not in OF_PUBLIC_KEYS:
-        return Verdict.FORBIDDEN
-    if not _has_any(principal.scopes, action.scopes):
+    if (principal.kind != "private" and action not in OF_PUBLIC_KEYS) or principal.scopes.isdisjoint(action.scopes):
         return Verdict.FORBIDDEN
     if thing.readers is not None and principal.member_id not in thing.readers:
         return Verdict.FORBIDDEN
     return Verdict.ALLOWED
-
-
-def _has_any(held: frozenset[str], wanted: Iterable[str]) -> bool:
-    return any(scope in held for scope in wanted)

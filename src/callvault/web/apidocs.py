@@ -114,7 +114,7 @@ def _properties(document: Json, schema: Json, depth: int = 0) -> Iterator[tuple[
     if depth > DEEP:
         return
     if "$ref" in schema:
-        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        schema = document["components"].get("schemas", {}).get(schema["$ref"].rpartition("/")[2], {})
     yield from schema.get("properties", {}).items()
     within = [schema["items"]] if isinstance(schema.get("items"), Mapping) else []
     for each in (*within, *schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("allOf", ())):

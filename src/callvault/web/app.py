@@ -44,9 +44,7 @@ A part is a package `web/native`, `web/ui` or `web/dialects/<name>` whose `__ini
 import importlib
 import logging
 import pkgutil
-import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final, cast
 
 from fastapi.exceptions import RequestValidationError
@@ -65,7 +63,7 @@ from callvault.web.auth import AS_SET, Rule
 from callvault.web.edge import Edge, Enough, Outgoing, request_id
 from callvault.web.errors import HttpProblem, Invalid, MethodNotAllowed, Unexpected, headers_of, status_of
 from callvault.web.limits import RateLimit, limited
-from callvault.web.logs import REQUEST, redact
+from callvault.web.logs import REQUEST, REQUESTS, redact_path
 from callvault.web.metrics import Metrics
 from callvault.web.options import Options
 from callvault.web.parts import Hot, Part, Socket
@@ -74,9 +72,7 @@ from callvault.web.routing import Directory, Routes
 from callvault.web.visit import VISIT, Visit
 
 log = logging.getLogger("callvault.web")
-requests = logging.getLogger("callvault.requests")
 CLIENT_GONE: Final = 499
-HOST: Final = re.compile(r"[0-9A-Za-z._\-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
 SOCKET_CODES: Final[dict[type[Fault], int]] = {CallerFault: 1008, PassingFault: 1013, OperatorFault: 1011}
 
 
@@ -123,7 +119,7 @@ class Front:
         routes = self.directory.routes_for(scope["path"], scope["headers"])
         visit = self._visit(scope, routes.part)
         visit.head = scope["method"] == "HEAD"
-        out = Outgoing(send, self._edge.headers(scope, visit), visit, visit.head)
+        out = Outgoing(send, self._edge.headers(visit), visit, visit.head)
         try:
             await self._answer(scope, receive, out, routes, visit)
         except (ClientDisconnect, Enough):
@@ -134,30 +130,35 @@ class Front:
             self._note(scope, visit, out, self.services.clock.monotonic() - began)
 
     async def _answer(self, scope: Scope, receive: Receive, out: Outgoing, routes: Routes, visit: Visit) -> None:
-        if answer := self._edge.preflight(scope):
+        if answer := self._edge.preflight(visit):
             return await answer(scope, receive, out)
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        inner = scope if method == scope["method"] else {**scope, "method": method}
-        found = routes.find(method, scope["path"], inner)
+        inner = {**scope, "method": "GET"} if visit.head else scope
+        found = routes.find(inner["method"], scope["path"], inner)
         if found is None:
             return await _elsewhere(routes, inner)(scope, receive, out)
         visit.route = found.pattern
-        await self._admit(visit, found.rule, scope)
+        await self._admit(visit, found.rule)
         inner.update(found.told)
-        most = self.options.body_max if found.rule.body == AS_SET else found.rule.body
-        body = limited(receive, _header(scope, b"content-length"), most)
+        body = self._body(visit, found.rule, receive)
         if isinstance(found.to, Hot):
             answer = await found.to.handler(Request(inner, body))
             return await answer(scope, body, out)
         return await cast(ASGIApp, found.to)(inner, body, out)
 
-    async def _admit(self, visit: Visit, rule: Rule, scope: Scope) -> None:
+    def _body(self, visit: Visit, rule: Rule, receive: Receive) -> Receive:
+        length = visit.asked.get(b"content-length")
+        if length is None and b"transfer-encoding" not in visit.asked:
+            return receive
+        most = self.options.body_max if rule.body == AS_SET else rule.body
+        return limited(receive, length, most)
+
+    async def _admit(self, visit: Visit, rule: Rule) -> None:
         caller = visit.caller
         if not rule.keyed:
             visit.headers = self._by_address.take(caller.address or "")
-            visit.caller = replace(caller, actor_name="public")
+            visit.caller = Caller(None, caller.address, caller.request_id, "public")
             return
-        presented = visit.part.credential.presented(Headers(scope=scope))
+        presented = visit.part.credential.presented(Headers(scope=visit.scope))
         try:
             principal = await self.services.access.authenticate(
                 presented, address=caller.address, request_id=caller.request_id
@@ -165,7 +166,7 @@ class Front:
         except NotAuthenticated:
             self._by_address.take(caller.address or "")
             raise
-        visit.caller = replace(caller, principal=principal)
+        visit.caller = Caller(principal, caller.address, caller.request_id)
         visit.headers = self._by_key.take(principal.key_id)
         if rule.actions:
             self.services.access.permit(visit.caller, *rule.actions)
@@ -193,7 +194,7 @@ class Front:
             if found is None or not isinstance(found.to, Socket):
                 raise Missing(what="address")
             visit.route = found.pattern
-            await self._admit(visit, found.rule, scope)
+            await self._admit(visit, found.rule)
             scope.update(found.told)
             await found.to.handler(socket)
         except WebSocketDisconnect:
@@ -204,23 +205,20 @@ class Front:
             self.metrics.sockets.dec()
 
     def _visit(self, scope: Scope, part: Part) -> Visit:
-        client = scope.get("client")
-        asked_as = request_id(scope) or f"req_{self.services.ids.secret(8).hex()}"
+        client, asked = scope.get("client"), dict(scope["headers"])
+        asked_as = request_id(asked) or f"req_{self.services.ids.secret(8).hex()}"
         REQUEST.set(asked_as)
         caller = Caller(None, client[0] if client else None, asked_as)
-        visit = Visit(self.services, self.options, part, caller, self.options.public_url or _base_url(scope))
-        scope[VISIT] = visit
+        visit = scope[VISIT] = Visit(self.services, self.options, part, caller, scope, asked)
         return visit
 
     def _note(self, scope: Scope, visit: Visit, out: Outgoing, seconds: float) -> None:
         self.metrics.observe(visit, scope["method"], out, seconds)
         if self.options.access_log and visit.route not in health.QUIET:
-            requests.info(
-                "%s %s %d",
-                scope["method"],
-                redact(scope["path"]),
-                out.status,
-                extra={
+            REQUESTS.note(
+                f"{scope['method']} {redact_path(scope['path'])} {out.status}",
+                {
+                    "requestId": visit.request_id,
                     "route": visit.route,
                     "part": visit.part.name,
                     "ms": round(seconds * 1000, 2),
@@ -263,16 +261,3 @@ async def _hang_up(socket: WebSocket, fault: Fault, visit: Visit) -> None:
         family = next(kind for kind in SOCKET_CODES if isinstance(fault, kind))
         return await socket.close(SOCKET_CODES[family], fault.code)
     return None
-
-
-def _header(scope: Scope, name: bytes) -> str | None:
-    return next((value.decode("latin-1") for given, value in scope["headers"] if given == name), None)
-
-
-def _base_url(scope: Scope) -> str:
-    host = _header(scope, b"host") or ""
-    if not HOST.fullmatch(host):
-        server = scope.get("server") or ("localhost", None)
-        host = f"{server[0]}:{server[1]}" if server[1] else server[0]
-    scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
-    return f"{scheme}://{host}"

@@ -1,9 +1,10 @@
 """The edge: what every answer carries, whoever gave it: request id, CORS and security headers; and its counting."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
-from starlette.types import Message, Scope, Send
+from starlette.types import Message, Send
 
 from callvault.web.options import Options
 from callvault.web.responses import Answer, Headers
@@ -37,15 +38,15 @@ class Edge:
         secure = (options.public_url or "").startswith("https:")
         self._always = [*ALWAYS, HSTS] if secure else ALWAYS
 
-    def headers(self, scope: Scope, visit: Visit) -> Headers:
+    def headers(self, visit: Visit) -> Headers:
         own = [(b"x-request-id", visit.request_id.encode()), *self._always]
-        return own + self._cors(scope) if self._origins else own
+        return own + self._cors(visit) if self._origins else own
 
-    def preflight(self, scope: Scope) -> Answer | None:
+    def preflight(self, visit: Visit) -> Answer | None:
         """The answer to a browser that asks whether it may ask."""
-        if scope["method"] != "OPTIONS" or not self._cors(scope):
+        if visit.scope["method"] != "OPTIONS" or not self._cors(visit):
             return None
-        asked = {name: value for name, value in scope["headers"] if name.startswith(b"access-control-request-")}
+        asked = visit.asked
         method = asked.get(b"access-control-request-method")
         if method is None:
             return None
@@ -56,8 +57,8 @@ class Edge:
         ]
         return Answer(204, allow)
 
-    def _cors(self, scope: Scope) -> Headers:
-        origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
+    def _cors(self, visit: Visit) -> Headers:
+        origin = visit.asked.get(b"origin")
         if origin is None or not (origin in self._origins or b"*" in self._origins):
             return []
         allowed = b"*" if b"*" in self._origins else origin
@@ -82,8 +83,10 @@ class Outgoing:
             self.status = message["status"]
             given = list(message.get("headers", ()))
             names = {name for name, _ in given}
-            rest = [header for header in UNLESS_GIVEN if header[0] not in names]
-            message = {**message, "headers": given + self._headers + self._visit.headers + rest}
+            given += self._headers
+            given += self._visit.headers
+            given += [header for header in UNLESS_GIVEN if header[0] not in names]
+            message = {"type": "http.response.start", "status": self.status, "headers": given}
         elif message["type"] == "http.response.body":
             if self.finished:
                 raise Enough
@@ -94,9 +97,7 @@ class Outgoing:
         await self._send(message)
 
 
-def request_id(scope: Scope) -> str | None:
+def request_id(asked: Mapping[bytes, bytes]) -> str | None:
     """The client's own, when it is one that may stand in a log."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
-            return bytes(value).decode()
-    return None
+    given = asked.get(b"x-request-id")
+    return given.decode() if given and REQUEST_ID.fullmatch(given) else None

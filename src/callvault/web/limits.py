@@ -61,7 +61,7 @@ class RateLimit:
 
 
 def limited(
-    receive: Receive, content_length: str | None, most: int | None, patience_seconds: float = BODY_SECONDS
+    receive: Receive, content_length: bytes | None, most: int | None, patience_seconds: float = BODY_SECONDS
 ) -> Receive:
     """The body, refused as `TooLarge` before it is read where it says so, and as soon as it is where it does not."""
     if most is not None and _length(content_length) > most:
@@ -86,6 +86,6 @@ def limited(
     return receive_within
 
 
-def _length(header: str | None) -> int:
+def _length(header: bytes | None) -> int:
     """0 when the header is absent or no number: the server answers for those."""
-    return int(header) if header and header.isdecimal() and len(header) < 20 else 0
+    return int(header) if header and header.isdigit() and len(header) < 20 else 0

@@ -1,5 +1,6 @@
 """The log: one line an event, JSON unless somebody reads along, and never a secret, a number or what was said."""
 
+import asyncio
 import json
 import logging
 import re
@@ -13,6 +14,7 @@ REQUEST: Final[ContextVar[str]] = ContextVar("request", default="")
 """The id of the request that is being answered."""
 
 HIDDEN: Final = "[hidden]"
+TOGETHER_SECONDS: Final = 0.1
 _SECRETS: Final = re.compile(
     r"""
     (?P<key>cvk_[0-9A-Za-z]{8})_[0-9A-Za-z]+                  # an API key: its prefix may be told
@@ -33,11 +35,19 @@ _KEPT: Final = frozenset({"key", "call", "link", "word", "user", "query", "pair"
 _TELLING: Final = re.compile(
     r"transcript|content|utterance|text|body|secret|password|token|authorization|number|phone|url|cookie|^key$|^to$|^from$"
 )
+_SIGNS: Final = ("link/", "share", "/s/", "call_", "cvk_", "+", "token", "secret", "key")
+_NUMBER: Final = re.compile(r"\d{10}")
+_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
 def redact(text: str) -> str:
     return _SECRETS.sub(_masked, text)
+
+
+def redact_path(path: str) -> str:
+    """The same for the paths of requests, most of which hold nothing of the kind."""
+    return redact(path) if any(sign in path for sign in _SIGNS) or _NUMBER.search(path) else path
 
 
 def _masked(match: re.Match[str]) -> str:
@@ -81,7 +91,7 @@ class JsonLines(logging.Formatter):
         line.update(facts_of(record))
         if trace := trace_of(record):
             line["trace"] = trace
-        return json.dumps(line, ensure_ascii=False)
+        return _json(line)
 
 
 class PlainLines(logging.Formatter):
@@ -94,6 +104,43 @@ class PlainLines(logging.Formatter):
         return "\n    ".join([line.replace("\n", " "), *trace_of(record)])
 
 
+class RequestLog:
+    """A line for every request. They are as many as everything else in the log together, so that they are made by
+    hand and written in groups: a crash loses those of a moment."""
+
+    def __init__(self) -> None:
+        self._stream: TextIO | None = None
+        self._plain = False
+        self._waiting: list[str] = []
+
+    def configure(self, stream: TextIO | None, plain: bool = False) -> None:
+        """Without a stream nothing is written."""
+        self._stream, self._plain = stream, plain
+
+    def note(self, event: str, facts: dict[str, Any]) -> None:
+        """Nothing here may need redaction: the path has been redacted already, the rest was made by us."""
+        if self._stream is None:
+            return
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(TOGETHER_SECONDS, self.flush)
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        if self._plain:
+            told = " ".join(f"{name}={value}" for name, value in facts.items())
+            self._waiting.append(f"{at[11:23]} info    {event} {told}\n")
+        else:
+            line = {"at": f"{at[:23]}Z", "level": "info", "logger": "callvault.requests", "event": event, **facts}
+            self._waiting.append(f"{_json(line)}\n")
+
+    def flush(self) -> None:
+        if self._stream and self._waiting:
+            lines, self._waiting = self._waiting, []
+            self._stream.write("".join(lines))
+            self._stream.flush()
+
+
+REQUESTS: Final = RequestLog()
+
+
 def configure(form: str = "auto", level: str = "info", stream: TextIO | None = None) -> None:
     """All loggers of the process write through here; `form` is `json`, `plain`, or `auto` for plain on a terminal."""
     stream = stream or sys.stderr
@@ -101,11 +148,11 @@ def configure(form: str = "auto", level: str = "info", stream: TextIO | None = N
     handler = logging.StreamHandler(stream)
     handler.setFormatter(PlainLines() if plain else JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    REQUESTS.configure(stream if level in ("debug", "info") else None, plain)
     for chatty in ("uvicorn.error", "uvicorn.asgi", "httpx", "httpcore", "websockets", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").disabled = True
 
 
 def _at(record: logging.LogRecord) -> str:
-    moment = datetime.fromtimestamp(record.created, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return f"{datetime.fromtimestamp(record.created, UTC).isoformat(timespec='milliseconds')[:23]}Z"

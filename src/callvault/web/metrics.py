@@ -30,11 +30,21 @@ class Metrics:
         self._sent = Counter("callvault_sent_bytes", "Bytes of bodies sent.", ("part",), registry=self.registry)
         self.registry.register(_Gauges(gauges))
 
+        self._known: dict[tuple[str, str, str, int], tuple[Counter, Histogram, Counter]] = {}
+        """To look labels up costs more than to count."""
+
     def observe(self, visit: Visit, method: str, out: Outgoing, seconds: float) -> None:
-        part, route = visit.part.name, visit.route
-        self._requests.labels(part, route, method if method in METHODS else "other", out.status).inc()
-        self._seconds.labels(part, route).observe(seconds)
-        self._sent.labels(part).inc(out.sent)
+        key = (visit.part.name, visit.route, method if method in METHODS else "other", out.status)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._labelled(*key)
+        known[0].inc()
+        known[1].observe(seconds)
+        known[2].inc(out.sent)
+
+    def _labelled(self, part: str, route: str, method: str, status: int) -> tuple[Counter, Histogram, Counter]:
+        requests = self._requests.labels(part, route, method, status)
+        return requests, self._seconds.labels(part, route), self._sent.labels(part)
 
     def text(self) -> bytes:
         return bytes(generate_latest(self.registry))

@@ -82,10 +82,14 @@ class Directory:
     def __init__(self, parts: Iterable[Part]) -> None:
         self.routes = [Routes(part) for part in parts]
         claims = [(claim, routes) for routes in self.routes for claim in routes.part.claims]
-        self._claims = sorted(claims, key=lambda pair: (-len(pair[0].prefix), pair[0].header is None))
+        claims.sort(key=lambda pair: (-len(pair[0].prefix), pair[0].header is None))
+        everywhere = [pair for pair in claims if not pair[0].prefix]
+        self._by_first = {"": everywhere}
+        for first in {_first(claim.prefix) for claim, _ in claims} - {""}:
+            self._by_first[first] = [pair for pair in claims if _first(pair[0].prefix) == first] + everywhere
 
     def routes_for(self, path: str, headers: Iterable[tuple[bytes, bytes]]) -> Routes:
-        for claim, routes in self._claims:
+        for claim, routes in self._by_first.get(_first(path), self._by_first[""]):
             if path.startswith(claim.prefix) and _holds(claim, path, headers):
                 return routes
         raise LookupError(path)
@@ -100,6 +104,11 @@ def fast_routes(part: Part) -> list[APIRoute]:
 
 def parameters(path: str) -> list[str]:
     return re.findall(r"{(\w+)}", path)
+
+
+def _first(path: str) -> str:
+    """The first segment."""
+    return path.split("/", 2)[1] if path[:1] == "/" else ""
 
 
 def _compiled(path: str) -> re.Pattern[str]:

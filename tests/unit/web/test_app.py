@@ -1,6 +1,7 @@
 """The front: parts, routes, access, errors and the edge, asked as clients ask."""
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 from callvault.domain.audit import AuditEntry
 from callvault.domain.errors import Fault
 from callvault.domain.query import Query
+from callvault.web.logs import REQUESTS, TOGETHER_SECONDS, RequestLog
 from callvault.web.options import Options
 from callvault.web.parts import Claim, HeaderKey, Part
 from callvault.web.responses import Answer, json_answer
@@ -301,18 +303,35 @@ async def test_a_client_that_goes_while_it_sends_is_no_error(house: WebHouse, ca
     assert not [record for record in caplog.records if record.levelname in ("ERROR", "WARNING")]
 
 
-async def test_requests_are_logged_by_route_without_their_query(
-    house: WebHouse, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    key = await house.bearer()
-    await house.client.get("/sample/hot/a.json?token=hunter2", headers=key)
-    await house.client.get("/healthz")
-    (record,) = [record for record in caplog.records if record.name == "callvault.requests"]
-    assert record.getMessage() == "GET /sample/hot/a.json 200"
-    assert record.__dict__["route"] == "/sample/hot/{name}.json"
-    assert record.__dict__["actor"].startswith("key:")
-    assert "hunter2" not in json.dumps({name: str(value) for name, value in record.__dict__.items()})
+async def test_requests_are_logged_by_route_without_their_query(house: WebHouse) -> None:
+    out = io.StringIO()
+    REQUESTS.configure(out)
+    try:
+        key = await house.bearer()
+        await house.client.get("/sample/hot/a.json?token=hunter2", headers=key)
+        await house.client.get("/link/a-very-secret-token/call.wav")
+        await house.client.get("/healthz")
+        REQUESTS.flush()
+    finally:
+        REQUESTS.configure(None)
+    first, second = map(json.loads, out.getvalue().splitlines())
+    assert first["event"] == "GET /sample/hot/a.json 200"
+    assert first["route"] == "/sample/hot/{name}.json"
+    assert first["actor"].startswith("key:")
+    assert first["requestId"].startswith("req_")
+    assert second["event"] == "GET /link/[hidden] 404"
+    assert "hunter2" not in out.getvalue()
+    assert "secret" not in out.getvalue()
+
+
+async def test_request_lines_are_written_soon_and_together() -> None:
+    out, log = io.StringIO(), RequestLog()
+    log.configure(out, plain=True)
+    for n in range(3):
+        log.note(f"GET /{n} 200", {"ms": 1})
+    assert out.getvalue() == ""
+    await asyncio.sleep(TOGETHER_SECONDS * 2)
+    assert [line.split()[2] for line in out.getvalue().splitlines()] == ["GET"] * 3
 
 
 class Wire:

@@ -57,22 +57,22 @@ async def read(receive: Any) -> bytes:
 
 
 async def test_a_body_within_the_limit_comes_whole_and_then_the_end() -> None:
-    receive = limited(body(b"ab", b"cd"), "4", 4)
+    receive = limited(body(b"ab", b"cd"), b"4", 4)
     assert await read(receive) == b"abcd"
     assert (await receive())["type"] == "http.disconnect"
 
 
 async def test_a_body_that_lies_about_its_length_is_refused_as_it_comes() -> None:
     with pytest.raises(TooLarge):
-        await read(limited(body(b"ab", b"cde"), "4", 4))
+        await read(limited(body(b"ab", b"cde"), b"4", 4))
     with pytest.raises(TooLarge):
-        limited(body(b""), "5", 4)
+        limited(body(b""), b"5", 4)
     with pytest.raises(TooLarge):
-        await read(limited(body(b"x" * 5), "nonsense", 4))
+        await read(limited(body(b"x" * 5), b"nonsense", 4))
 
 
 async def test_a_body_without_a_limit_may_be_of_any_length() -> None:
-    assert len(await read(limited(body(b"x" * 10_000), "10000", None))) == 10_000
+    assert len(await read(limited(body(b"x" * 10_000), b"10000", None))) == 10_000
 
 
 async def test_a_body_that_does_not_arrive_is_given_up() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from callvault.web.logs import REQUEST, JsonLines, PlainLines, configure, redact
+from callvault.web.logs import REQUEST, REQUESTS, JsonLines, PlainLines, configure, redact
 
 KEY = "cvk_aB3dE6gH_" + "s3cr3tS3cr3tS3cr3tS3cr3tS3cr3tS3c"
 TOKEN = "k1.eyJhbGciOi.MAC-mac_mac"
@@ -130,5 +130,6 @@ def test_the_form_follows_the_terminal_unless_it_is_set(form: str, terminal: boo
         logging.getLogger("uvicorn.access").info("GET /link/secret")
     finally:
         root.handlers[:], root.level = before
+        REQUESTS.configure(None)
     assert out.getvalue().count("\n") == 1
     assert out.getvalue().startswith("{") is not plain
