@@ -67,7 +67,7 @@ class Calls:
 
     async def by_id(self, caller: Caller, call_id: str, action: Action = Action.READ_CALL) -> Call:
         self._access.permit(caller, action)
-        return self._known(caller, action, await self._store.get(Call, call_id.lower()))
+        return self._known(caller, action, await self._of_id(call_id))
 
     async def by_public_id(self, caller: Caller, public_id: str, action: Action = Action.READ_CALL) -> Call:
         self._access.permit(caller, action)
@@ -159,7 +159,7 @@ class Calls:
         `OnHold` when a hold keeps a recording. Deleting it again changes nothing.
         """
         self._access.permit(caller, Action.DELETE_CALL)
-        call = await self._store.get(Call, call_id.lower())
+        call = await self._of_id(call_id)
         if call is None:
             raise Missing(what="call")
         self._access.require(caller, Action.DELETE_CALL, Thing(call.workspace_id, call.readers), f"call:{call.id}")
@@ -184,6 +184,10 @@ class Calls:
     async def _opens_recordings(self, workspace_id: str) -> bool:
         workspace = await self._store.get(Workspace, workspace_id)
         return workspace is not None and workspace.opens_recordings
+
+    async def _of_id(self, call_id: str) -> Call | None:
+        """What cannot be an id is one that no call has."""
+        return await self._store.get(Call, call_id.lower()) if is_uuid(call_id) else None
 
     async def _of_public_id(self, public_id: str) -> Call | None:
         found = await self._store.find(Query(Call).where("public_id", "=", public_id).by("id").page(1))

@@ -1,6 +1,7 @@
 """Gravity Rail: chats, with the recording as bytes or by a URL, private chats for their participants alone."""
 
 from callvault.web.dialects.gravityrail.errors import render
+from callvault.web.dialects.gravityrail.messages import form
 from callvault.web.dialects.gravityrail.routes import AUDIO, DOWNLOAD_URL, router
 from callvault.web.parts import Claim, Part
 
@@ -12,4 +13,5 @@ PART = Part(
     routers=(router,),
     hot=(AUDIO, DOWNLOAD_URL),
     render=render,
+    messages=form,
 )

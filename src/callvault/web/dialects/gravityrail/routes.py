@@ -7,12 +7,15 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 
 from callvault.domain.access import Action, Thing
+from callvault.domain.errors import Missing
 from callvault.domain.filters import CallFilter
+from callvault.domain.ids import is_uuid
 from callvault.domain.recording import Recording
 from callvault.services.delivery.desk import Wanted
 from callvault.services.pages import Place
 from callvault.web.auth import Asking, House, needs
 from callvault.web.dialects.gravityrail import schemas
+from callvault.web.dialects.gravityrail.errors import NoAudio
 from callvault.web.dialects.gravityrail.schemas import Chat, ChatPage, Detail
 from callvault.web.errors import Invalid
 from callvault.web.parts import Hot
@@ -23,7 +26,7 @@ from callvault.web.visit import Visit, visit_of
 CHATS: Final = "/api/v2/w/{workspace_uuid}/chats"
 RECORDING: Final = "/api/v2/w/{workspace_uuid}/recordings/chat/{chat_id}"
 CHAT_ID: Final = re.compile("[0-9]{1,18}")
-SECONDS: Final = re.compile("[1-9][0-9]{0,8}")
+SECONDS: Final = re.compile("0*[1-9][0-9]{0,100}")
 
 router = APIRouter(responses={401: {"model": Detail}, 403: {"model": Detail}, 404: {"model": Detail}})
 
@@ -114,7 +117,10 @@ async def _recording(visit: Visit, request: Request) -> Recording:
     if not CHAT_ID.fullmatch(chat_id):
         raise Invalid(errors=[{"loc": ["path", "chat_id"], "msg": "must be an integer", "type": "int_parsing"}])
     call = await visit.services.calls.by_chat_id(visit.caller, int(chat_id), Action.LISTEN_CHAT)
-    return await visit.services.recordings.heard_of(visit.caller, call)
+    try:
+        return await visit.services.recordings.heard_of(visit.caller, call)
+    except Missing:
+        raise NoAudio from None
 
 
 def _expires_in(text: str | None) -> int:
@@ -128,6 +134,8 @@ def _expires_in(text: str | None) -> int:
 
 def _enter(services: House, caller: Asking, workspace_uuid: str) -> None:
     workspace_id = workspace_uuid.lower()
+    if not is_uuid(workspace_id):
+        raise Missing(what="workspace")
     services.access.require(caller, Action.READ_CHAT, Thing(workspace_id), f"workspace:{workspace_id}")
 
 

@@ -58,11 +58,15 @@ def chat_of(call: Call) -> Chat:
     return Chat(
         id=call.chat_id,
         title=call.name or call.assistant_name or f"Chat {call.chat_id}",
-        channel=_CHANNELS.get(call.kind, VOICE),
+        channel=channel_of(call),
         kind=call.kind,
         createdAt=isotime.serialize(call.created_ms),
         updatedAt=isotime.serialize(call.updated_ms),
     )
+
+
+def channel_of(call: Call) -> str:
+    return _CHANNELS.get(call.kind, VOICE)
 
 
 def download_url(url: str, expires_ms: int, now_ms: int, filename: str) -> dict[str, Any]:

@@ -84,11 +84,17 @@ async def get_recording(request: Request) -> Answer:
     try:
         recording = await visit.services.recordings.of_call(visit.caller, call_id)
         link = await visit.services.delivery.links.secure_url(
-            visit.caller, recording, seconds=schemas.RECORDING_SECONDS, base_url=visit.base_url
+            visit.caller,
+            recording,
+            seconds=schemas.RECORDING_SECONDS,
+            attachment=True,
+            action=Action.LISTEN,
+            base_url=visit.base_url,
         )
     except Missing:
         raise RecordingNotAvailable from None
-    return json_answer(schemas.recording_of(call_id, link.url))
+    left_ms = link.expires_ms - visit.services.clock.now_ms()
+    return json_answer(schemas.recording_of(recording.call_id, link.url, left_ms))
 
 
 RECORDING: Final = Hot(

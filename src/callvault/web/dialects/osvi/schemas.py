@@ -124,10 +124,11 @@ def transcript_of(call: Call, turns: Sequence[Turn]) -> Transcript:
     return Transcript(call_id=call.id, transcript=[_turn(turn) for turn in turns])
 
 
-def recording_of(call_id: str, url: str) -> dict[str, Json]:
+def recording_of(call_id: str, url: str, left_ms: int) -> dict[str, Json]:
+    """What is left is told in whole seconds: links end with one."""
     return {
         "success": True,
-        "data": {"call_id": call_id, "recording_url": url, "expires_in_seconds": RECORDING_SECONDS},
+        "data": {"call_id": call_id, "recording_url": url, "expires_in_seconds": round(left_ms / 1000)},
     }
 
 

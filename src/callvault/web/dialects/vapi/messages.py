@@ -36,6 +36,8 @@ UPLOADS: Final = {
     "pcap": "pcap",
 }
 SOUND: Final = ("recording-mono", "recording-stereo")
+SHARED: Final = ("endedReason", "startedAt", "endedAt", "analysis")
+"""What a report tells itself and its call as well."""
 BULKY: Final = ("messagesOpenAIFormatted", "messages")
 """What a report that would be too long goes without, in this order, before its transcript is cut."""
 
@@ -81,9 +83,7 @@ class Message:
             # Nobody has said where we can be reached, so that there is no URL to tell.
             parts = CallParts(call, parts.turns)
         whole = call_json(parts)
-        shared: dict[str, Json] = {
-            name: whole[name] for name in ("endedReason", "startedAt", "endedAt", "analysis") if name in whole
-        }
+        shared: dict[str, Json] = {name: whole[name] for name in SHARED if name in whole}
         about = {name: value for name, value in whole.items() if name not in ("artifact", "messages", "analysis")}
         return {**self._head(REPORT), **shared, "artifact": artifact_json(parts), "call": about}
 
