@@ -112,6 +112,7 @@ def test_floats_beyond_full_scale_are_clipped_and_never_wrapped(codecs: Codecs) 
         ("mp3", "libmp3lame", "mp3", 30),
         ("flac", "flac", "flac", 90),
         ("aiff", "pcm_s16be", "pcm_s16be", 90),
+        ("wav", "adpcm_ms", "adpcm_ms", 20),
         ("au", "pcm_mulaw", "pcm_mulaw", 30),
     ],
 )
@@ -209,6 +210,7 @@ def test_what_came_before_a_cut_is_heard_and_the_cut_is_told(codecs: Codecs, nam
     "name",
     [
         "header-alone.wav",
+        "list-of-two-gigabytes.wav",
         "xml-error-page.wav",
         "rate-of-one-hertz.wav",
         "video-without-sound.mp4",

@@ -42,7 +42,7 @@ def video_without_sound() -> bytes:
         stream = container.add_stream("mpeg4", rate=5)
         stream.width = stream.height = 16
         for _ in range(3):
-            container.mux(stream.encode(av.VideoFrame(16, 16, "yuv420p")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8))))
         container.mux(stream.encode(None))
     return file.getvalue()
 
@@ -63,6 +63,7 @@ FILES = {
     "sizes-unknown-from-a-pipe.wav": lambda: patched(patched(WAV, 4, b"\xff" * 4), 40, b"\xff" * 4),
     "cut-off.wav": lambda: WAV[: 44 + len(TONE)],
     "header-alone.wav": lambda: WAV[:44],
+    "list-of-two-gigabytes.wav": lambda: WAV[:36] + b"LIST\xff\xff\xff\x7fINFOINAM\xf0\xff\xff\x7f" + WAV[36:],
     "rate-of-one-hertz.wav": lambda: patched(WAV, 24, b"\1\0\0\0"),
     "floats-beyond-full-scale.wav": floats_beyond_full_scale,
     "xml-error-page.wav": lambda: b"<?xml version='1.0'?>\n<Error><Code>NoSuchKey</Code><Key>a.wav</Key></Error>\n",

@@ -48,8 +48,9 @@ class Decoding(Protocol):
 
 
 class Codecs(Protocol):
-    """All blocking: callers on the event loop run them in threads. Input that lies, is cut off or is no sound
-    raises `Malformed`, in bounded time and memory, whatever it claims to be."""
+    """All blocking: callers on the event loop run them in threads. Sources are seekable, and read from their
+    beginning. Input that lies, is cut off or is no sound raises `Malformed`, in bounded time and memory, whatever
+    it claims to be."""
 
     def probe(self, source: BinaryIO) -> SoundFormat:
         """What the file is, told by its content; `Malformed` when no sound can be decoded from it."""

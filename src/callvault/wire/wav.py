@@ -9,6 +9,7 @@ from callvault.domain.errors import Malformed
 HEADER_MAX: Final = 1 << 20
 """How far from the start of a file its sound may begin."""
 
+_FORM_MAX: Final = 256
 _RIFF_MAX: Final = 0xFFFF_FFFF
 _UNKNOWN: Final = 0xFFFF_FFFF
 _ENDLESS: Final = 0x7FFF_0000
@@ -35,6 +36,8 @@ class WavHeader:
     data_length: int
     """Whole frames that are really there."""
     declared_length: int
+    form: bytes
+    """The format chunk's body, as it stands in the file."""
     lies: tuple[str, ...] = ()
     """In which way `declared_length` is not the truth: `zero` was left by a crash, `unknown` by a pipe, `wrapped` by
     more than 4 GiB; `beyond the file` it reaches where the file was cut off."""
@@ -57,12 +60,18 @@ def file_length(channels: int, frames: int, bits: int = 16) -> int:
 def header(rate: int, channels: int, frames: int, bits: int = 16) -> bytes:
     """RIFF as long as its 32-bit sizes reach, RF64 (EBU Tech 3306) beyond."""
     block = channels * (bits // 8)
-    data, riff = frames * block, file_length(channels, frames, bits) - 8
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, rate, rate * block, block, bits)
-    if not _needs_rf64(channels, frames, bits):
-        return struct.pack("<4sI4s", b"RIFF", riff, b"WAVE") + form + struct.pack("<4sI", b"data", data)
-    sizes = struct.pack("<4sIQQQI", b"ds64", 28, riff, data, frames, 0)
-    return struct.pack("<4sI4s", b"RF64", _UNKNOWN, b"WAVE") + sizes + form + struct.pack("<4sI", b"data", _UNKNOWN)
+    return header_of(struct.pack("<HHIIHH", 1, channels, rate, rate * block, block, bits), frames * block)
+
+
+def header_of(form: bytes, data_length: int) -> bytes:
+    """For sound in any coding: `form` is the body of the format chunk."""
+    chunk = struct.pack("<4sI", b"fmt ", len(form)) + form + bytes(len(form) % 2)
+    riff = 12 + len(chunk) + data_length + data_length % 2
+    if riff <= _RIFF_MAX:
+        return struct.pack("<4sI4s", b"RIFF", riff, b"WAVE") + chunk + struct.pack("<4sI", b"data", data_length)
+    block = int.from_bytes(form[12:14], "little")
+    sizes = struct.pack("<4sIQQQI", b"ds64", 28, riff + 36, data_length, data_length // block, 0)
+    return struct.pack("<4sI4s", b"RF64", _UNKNOWN, b"WAVE") + sizes + chunk + struct.pack("<4sI", b"data", _UNKNOWN)
 
 
 def parse(head: bytes, file_length: int) -> WavHeader:
@@ -80,7 +89,7 @@ def parse(head: bytes, file_length: int) -> WavHeader:
         if name == b"ds64" and magic != b"RIFF":
             long_data = _ds64(head, at + 8)
         elif name == b"fmt ":
-            form = _form(head[at + 8 : at + 8 + min(size, 64)])
+            form = _form(head[at + 8 : at + 8 + min(size, _FORM_MAX)])
         at += 8 + size + size % 2
     if form is None:
         raise _malformed("the sound comes before its format")
@@ -122,7 +131,7 @@ def _form(body: bytes) -> WavHeader:
         raise _malformed("its format has no channels, no rate or no samples")
     if encoding != "other" and (block != channels * stored or not 1 <= stored <= 8):
         raise _malformed("its format contradicts itself")
-    return WavHeader(encoding, rate, channels, 8 * stored, block, 0, 0, 0)
+    return WavHeader(encoding, rate, channels, 8 * stored, block, 0, 0, 0, body)
 
 
 def _extended(body: bytes) -> int:

@@ -10,8 +10,8 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
+from callvault.adapters.codecs.examined import Examined, Readable, examined
 from callvault.adapters.codecs.int16 import Raw, joined
-from callvault.adapters.codecs.promise import Promise, promise_of
 from callvault.domain.errors import Malformed, TooLarge
 from callvault.ports.codecs import Samples, SoundFormat, SoundLimits
 from callvault.wire.mediatypes import RATE_MIN
@@ -35,11 +35,9 @@ _PLANES_MAX: Final = 7
 """PyAV looks for the end of a frame's planes behind the eighth, where there is none, and crashes."""
 
 
-def open_sound(source: BinaryIO) -> InputContainer:
-    if source.seekable():
-        source.seek(0)
+def open_sound(file: Readable) -> InputContainer:
     try:
-        return av.open(source, mode="r", options=_OPTIONS)
+        return av.open(file, mode="r", options=_OPTIONS)
     except (av.FFmpegError, ValueError) as error:
         raise _malformed("it is no sound file") from error
 
@@ -104,8 +102,8 @@ class PyAvDecoding:
         self._blocks.close()
 
     def _run(self, source: BinaryIO) -> Generator[Samples, None, None]:
-        promise = promise_of(source)
-        with open_sound(source) as container:
+        seen = examined(source)
+        with open_sound(seen.file) as container:
             frames = Frames(container)
             place = _Placing(frames, self._limits)
             for frame in frames:
@@ -115,7 +113,7 @@ class PyAvDecoding:
                 yield from place.silence_before(frame)
                 yield from place.take(frame)
             yield from place.rest()
-            self.damage = self.damage or place.damage(promise)
+            self.damage = self.damage or place.damage(seen)
 
 
 class _Placing:
@@ -162,11 +160,11 @@ class _Placing:
             raise no_sound()
         yield from self._flush()
 
-    def damage(self, promise: Promise) -> str | None:
-        declared = promise.seconds or self._declared_seconds(promise.counted) - _END_SECONDS
+    def damage(self, seen: Examined) -> str | None:
+        declared = seen.seconds or self._declared_seconds(seen.counted) - _END_SECONDS
         if declared > self.seconds:
             return f"it ends after {self.seconds:.2f} s and declares more"
-        if promise.unfinished:
+        if seen.unfinished:
             return f"it is cut off after {self.seconds:.2f} s"
         if self._frames.undecoded:
             return f"{self._frames.undecoded} of its packets do not decode"

@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 from callvault.adapters.codecs import encoding, lame
 from callvault.adapters.codecs.decoding import Frames, PyAvDecoding, format_of, no_sound, open_sound
+from callvault.adapters.codecs.examined import examined
 from callvault.adapters.codecs.frames import decode
 from callvault.adapters.codecs.outlet import Pipe, Scratch
 from callvault.ports.codecs import Samples, SoundFormat, SoundLimits
@@ -19,7 +20,7 @@ class PyAvCodecs:
         self._scratch = scratch
 
     def probe(self, source: BinaryIO) -> SoundFormat:
-        with open_sound(source) as container:
+        with open_sound(examined(source).file) as container:
             decoded = Frames(container)
             for frame in decoded:
                 return format_of(container, decoded.stream, frame)

@@ -1,0 +1,100 @@
+"""A look at a sound file before FFmpeg sees it: what it promises of its length, and its dangerous parts left out."""
+
+import os
+from dataclasses import dataclass
+from typing import BinaryIO, Final, Protocol
+
+from callvault.wire import wav
+from callvault.wire.wav import WavHeader
+
+_WINDOW: Final = 1 << 16
+_OGG_PAGE: Final = b"OggS"
+_OGG_LAST: Final = 4
+
+
+class Readable(Protocol):
+    """What FFmpeg needs of a file."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+
+    def tell(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    file: Readable
+    """What FFmpeg is to read."""
+    seconds: float = 0.0
+    """How long it says to be, where that is more than it can hold."""
+    unfinished: bool = False
+    """It lacks the mark that ends it."""
+    counted: bool = False
+    """It is an MP3 that counts its frames."""
+
+
+def examined(source: BinaryIO) -> Examined:
+    """`Malformed` for a WAV file that has no sound within reach."""
+    size = source.seek(0, os.SEEK_END)
+    source.seek(0)
+    head = source.read(_WINDOW)
+    if head.startswith((b"RIFF", b"RF64", b"BW64")):
+        return _examined_wav(source, head + source.read(wav.HEADER_MAX), size)
+    unfinished = False
+    if head.startswith(_OGG_PAGE):
+        source.seek(max(0, size - _WINDOW))
+        unfinished = _lacks_last_page(source.read(_WINDOW))
+    source.seek(0)
+    return Examined(source, unfinished=unfinished, counted=b"Xing" in head or b"Info" in head)
+
+
+def _examined_wav(source: BinaryIO, head: bytes, size: int) -> Examined:
+    """FFmpeg takes as much memory as a LIST chunk says it has bytes: it is shown the format and the sound alone."""
+    found = wav.parse(head, size)
+    begin = wav.header_of(found.form, found.data_length)
+    cut = "beyond the file" in found.lies
+    return Examined(
+        Spliced(begin, source, found.data_offset, found.data_length), seconds=_declared_seconds(found) if cut else 0.0
+    )
+
+
+def _declared_seconds(found: WavHeader) -> float:
+    bytes_a_second = int.from_bytes(found.form[8:12], "little") if found.encoding == "other" else 0
+    return found.declared_length / (bytes_a_second or found.block * found.rate)
+
+
+def _lacks_last_page(tail: bytes) -> bool:
+    flags = tail[tail.rfind(_OGG_PAGE) + 5 :][:1]
+    return not (flags and flags[0] & _OGG_LAST)
+
+
+class Spliced:
+    """Some bytes, followed by a stretch of a file."""
+
+    name = "sound"
+
+    def __init__(self, head: bytes, source: BinaryIO, start: int, length: int) -> None:
+        self._head = head
+        self._source = source
+        self._start = start - len(head)
+        self._size = len(head) + length
+        self._at = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        size = self._size - self._at if size < 0 else min(size, self._size - self._at)
+        if size <= 0:
+            return b""
+        data = self._head[self._at : self._at + size]
+        if not data:
+            self._source.seek(self._start + self._at)
+            data = self._source.read(size)
+        self._at += len(data)
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        self._at = offset + {os.SEEK_CUR: self._at, os.SEEK_END: self._size}.get(whence, 0)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
