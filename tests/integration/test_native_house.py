@@ -117,3 +117,11 @@ async def test_the_audit_tells_who_did_what(house: WebHouse) -> None:
     exported = await house.client.get("/api/v1/audit/export")
     lines = [json.loads(line) for line in exported.text.splitlines()]
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
+
+
+async def test_a_customers_key_is_looked_at_before_it_is_taken(house: WebHouse) -> None:
+    answer = await house.client.patch("/api/v1/workspace", json={"customerPublicKey": "no PEM"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+    assert (await house.client.get("/api/v1/workspace")).json()["customerPublicKey"] is None
+    created = await house.client.post("/api/v1/recordings", json={"call": {"direction": "inbound"}})
+    assert created.status_code == 201

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import hmac
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -31,6 +31,7 @@ from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
 from callvault.services.partsfile import PartsFile
 from callvault.services.recordings import Recordings
+from callvault.services.timelines import Unlock
 
 PART_BYTES = 4 << 20
 MOST_BYTES = 64 << 30
@@ -42,9 +43,6 @@ SWEEP = 100
 SWEEP_EVERY_SECONDS = 600.0
 TOUCH_SECONDS = 3.0
 TOUCHED_MOST = 10_000
-
-Unlock = Callable[[str], Awaitable[None]]
-"""The workspace's keys are in the keyring when it returns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,7 @@ class Uploads:
         await self._recordings.enabled(self._access.permit(caller, Action.WRITE_SOUND))
         if offset != upload.offset:
             raise UploadMisplaced(offset=upload.offset)
-        await self._unlock(upload.workspace_id)
+        await self._unlock(upload.workspace_id, ())
         return await (self._checked(upload, chunks, checksum) if checksum else self._streamed(upload, chunks))
 
     async def terminate(self, caller: Caller, upload_id: str) -> None:
@@ -160,8 +158,9 @@ class Uploads:
 
     async def open(self, upload: Upload) -> BinaryIO:
         """The file, for threads: reading it blocks."""
-        await self._unlock(upload.workspace_id)
-        return PartsFile(self._blobs, await self.parts(upload)).buffered()
+        parts = await self.parts(upload)
+        await self._unlock(upload.workspace_id, parts)
+        return PartsFile(self._blobs, parts).buffered()
 
     def duties(self) -> list[Duty]:
         return [Duty("discard uploads left behind", self.sweep, SWEEP_EVERY_SECONDS)]

@@ -40,7 +40,7 @@ class Desk:
             unlock=self.unlock,
         )
 
-    async def unlock(self, workspace_id: str) -> None:
+    async def unlock(self, workspace_id: str, objects: object) -> None:
         self.unlocked.append(workspace_id)
 
     async def begun(self, length: int) -> Upload:

@@ -20,10 +20,9 @@ from callvault.ports.blobs import Blobs
 from callvault.ports.jobs import JobKind, Progress
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
-from callvault.services.ingest.openrecordings import Unlock
 from callvault.services.ingest.packing import SEGMENT_BYTES, Packed
 from callvault.services.ingest.segments import Segments, StoredSegment
-from callvault.services.timelines import KEPT_SECONDS, Timelines
+from callvault.services.timelines import KEPT_SECONDS, Timelines, Unlock
 from callvault.wire.runs import parse_runs
 
 COMPACT = "compact"
@@ -64,7 +63,6 @@ class Compaction:
 
     async def compact(self, job: Job, progress: Progress) -> dict[str, Json] | None:
         """A step for every larger segment that is made; run again, it goes on with what is still small."""
-        await self._unlock(job.workspace_id)
         query = Query(Segment).where("recording_id", "=", job.recording_id).by("lane", "seq")
         segments = await self._store.find(query)
         groups = [group for _, lane in groupby(segments, lambda s: s.lane) for group in _groups(lane)]
@@ -94,6 +92,7 @@ class Compaction:
         found = [(segment, stored) for segment, stored in zip(group, objects, strict=True) if stored]
         if recording is None or recording.deleted_ms is not None or len(found) < len(group):
             return
+        await self._unlock(recording.workspace_id, [stored for _, stored in found])
         united = await asyncio.to_thread(self._put, recording, found)
         unit = Unit()
         unit.change(replace(recording, version=recording.version + 1))

@@ -20,14 +20,14 @@ from callvault.services.ingest.files import Files
 from callvault.services.ingest.filing import Filing
 from callvault.services.ingest.live import LiveCalls
 from callvault.services.ingest.mover import Mover
-from callvault.services.ingest.openrecordings import OpenRecordings, Unlock
+from callvault.services.ingest.openrecordings import OpenRecordings
 from callvault.services.ingest.pauses import Pauses
 from callvault.services.ingest.recovery import Recovery
 from callvault.services.ingest.rounds import Rounds
 from callvault.services.ingest.segments import Segments
 from callvault.services.ingest.sound import decoder
 from callvault.services.ingest.takes import Takes
-from callvault.services.timelines import Timelines
+from callvault.services.timelines import Timelines, Unlock
 from callvault.services.witness import Witness
 
 log = logging.getLogger(__name__)

@@ -20,6 +20,7 @@ from callvault.ports.store import Store
 from callvault.ports.system import Clock
 from callvault.services.ingest.drifting import LaneDrift
 from callvault.services.ingest.known import KnownTakes
+from callvault.services.timelines import Unlock
 from callvault.services.witness import Witness
 from callvault.wire.runs import TakeMark
 
@@ -28,9 +29,6 @@ FACTS_SECONDS = 1.0
 REMEMBER_MOST = 4_000
 LANES_MOST = 64
 RATES = range(8_000, 48_001)
-
-Unlock = Callable[[str], Awaitable[None]]
-"""The workspace's keys are in the keyring when it returns."""
 
 
 @dataclass(slots=True)
@@ -117,7 +115,7 @@ class OpenRecordings:
         """What others may have changed in the database."""
         checked = self._clock.monotonic()
         recording, enabled = await self._facts(known.id)
-        await self._unlock(recording.workspace_id)
+        await self._unlock(recording.workspace_id, ())
         if recording.version != known.recording.version:
             known.pauses = await self._pauses(known.id)
         known.recording, known.enabled, known.checked = recording, enabled, checked
@@ -203,7 +201,7 @@ class OpenRecordings:
     async def _load(self, recording_id: str) -> OpenRecording:
         checked = self._clock.monotonic()
         recording, enabled = await self._facts(recording_id)
-        await self._unlock(recording.workspace_id)
+        await self._unlock(recording.workspace_id, ())
         known = OpenRecording(recording, enabled, checked, await self._pauses(recording_id))
         known.heard_ms = recording.last_heard_ms
         row = await self._store.get(OpenSpool, recording_id, self._spool.id)

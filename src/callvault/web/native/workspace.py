@@ -38,7 +38,8 @@ class WorkspaceChanges(Asked):
     customer_public_key: Annotated[str, Field(max_length=10_000)] | None = None
 
     def settings(self) -> WorkspaceSettings:
-        return cast(WorkspaceSettings, {name: getattr(self, name) for name in self.model_fields_set})
+        set_elsewhere = {"customer_public_key"}
+        return cast(WorkspaceSettings, {name: getattr(self, name) for name in self.model_fields_set - set_elsewhere})
 
 
 class WorkspaceOut(Told):
@@ -80,7 +81,11 @@ async def get_workspace(caller: Asking, services: House) -> WorkspaceOut:
 @router.patch("/workspace")
 @needs(Action.MANAGE_WORKSPACE)
 async def change_workspace(changes: WorkspaceChanges, caller: Asking, services: House) -> WorkspaceOut:
-    return _out(await services.workspaces.set(caller, own(caller), changes.settings()))
+    if settings := changes.settings():
+        await services.workspaces.set(caller, own(caller), settings)
+    if "customer_public_key" in changes.model_fields_set:
+        await services.sealing.set_customer_key(caller, own(caller), changes.customer_public_key)
+    return _out(await services.workspaces.get(caller, own(caller)))
 
 
 @router.get("/audit")

@@ -83,7 +83,7 @@ class IntakeHouse(CallHouse):
             unlock=self.unlock,
         )
 
-    async def unlock(self, workspace_id: str) -> None:
+    async def unlock(self, workspace_id: str, objects: object) -> None:
         self.unlocked.append(workspace_id)
 
     async def recording(self, *participants: Participant, **facts: Any) -> str:
