@@ -1,6 +1,7 @@
 """Our own API: recordings and calls in the vocabulary of .do, and every way in and out of the vault."""
 
 from callvault.web.native import (
+    artifacts,
     calls,
     events,
     holds,
@@ -27,6 +28,7 @@ PART = Part(
     claims=(Claim("/api/v1"), Claim("/uploads"), Claim("/streams"), Claim("/link")),
     routers=(
         recordings.router,
+        artifacts.router,
         sessions.router,
         links.router,
         timeline.router,
@@ -39,6 +41,15 @@ PART = Part(
         keys.router,
         workspace.router,
     ),
-    hot=(links.FOLLOW, *sound.HOT, *lanes.HOT, *tus.HOT, transcripts.STREAM, events.STREAM, workspace.EXPORT),
+    hot=(
+        links.FOLLOW,
+        *sound.HOT,
+        *artifacts.HOT,
+        *lanes.HOT,
+        *tus.HOT,
+        transcripts.STREAM,
+        events.STREAM,
+        workspace.EXPORT,
+    ),
     sockets=streams.SOCKETS,
 )

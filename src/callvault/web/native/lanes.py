@@ -63,7 +63,7 @@ async def put_take(request: Request) -> Answer:
         rate=taken.rate,
         created=taken.created,
     )
-    return _answer(told, taken.created)
+    return answered(told, taken.created)
 
 
 @needs(Action.WRITE_SOUND, body=None)
@@ -84,7 +84,7 @@ async def put_audio(request: Request) -> Answer:
     told = FileOut(
         lanes=list(filed.lanes), rate=filed.rate, samples=filed.samples, created=filed.created, damage=filed.damage
     )
-    return _answer(told, filed.created)
+    return answered(told, filed.created)
 
 
 def named(channels: str | None) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ def _start(ms: str | None, sample: str | None) -> Start:
     return Start(ms=exact, sample=whole("startSample", sample) if sample is not None else None)
 
 
-def _answer(told: Told, created: bool) -> Answer:
+def answered(told: Told, created: bool) -> Answer:
     return bytes_answer(told.model_dump_json().encode(), b"application/json", 201 if created else 200)
 
 

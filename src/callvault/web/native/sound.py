@@ -1,10 +1,9 @@
-"""Sound on its way out: any view in any format, its picture, and the files that belong to it."""
+"""Sound on its way out: any view in any format, and its picture."""
 
 from starlette.requests import Request
 
 from callvault.domain.access import Action
 from callvault.domain.errors import Malformed, Missing
-from callvault.domain.stored import ARTIFACT_KINDS
 from callvault.services.delivery.desk import Wanted
 from callvault.web.auth import needs
 from callvault.web.native import hotdocs
@@ -20,7 +19,6 @@ PICTURES = {
     "json": ("application/json", waveform.serialize_json),
     "dat": ("application/octet-stream", waveform.serialize_dat),
 }
-ENDINGS = {"call-logs": ".jsonl.gz", "pcap": ".pcap"}
 
 
 @needs(Action.LISTEN)
@@ -57,17 +55,6 @@ async def get_waveform(request: Request) -> Answer:
     return bytes_answer(body, media_type.encode(), headers=[(b"etag", etag), PRIVATE])
 
 
-@needs(Action.LISTEN)
-async def get_artifact(request: Request) -> Answer:
-    """Of the version that is heard: what was redacted in the sound is not had from the files beside it."""
-    visit, kind = visit_of(request), request.path_params["kind"]
-    if kind not in ARTIFACT_KINDS:
-        raise Missing(what="artifact")
-    recording = await visit.services.recordings.heard(visit.caller, request.path_params["id"])
-    filename = f"{kind}-{recording.id}{ENDINGS.get(kind, '')}"
-    return await sound_answer(request, recording, Wanted(artifact=kind), filename=filename)
-
-
 def asks(request: Request, name: str) -> bool:
     return request.query_params.get(name, "").lower() in ("1", "true", "yes")
 
@@ -82,7 +69,7 @@ _VIEW = hotdocs.query(
     "`mono`, `stereo` (customer left, assistant right), `customer`, `assistant` or `lane:NAME`.",
 )
 _LIVE = hotdocs.query("live", {"type": "boolean", "default": False}, "What is there so far of a recording in progress.")
-_RANGED = {
+RANGED = {
     "206": {"description": "The ranges that were asked for."},
     "304": {"description": "It is what the client has."},
     "409": {"description": "The recording is still in progress."},
@@ -110,7 +97,7 @@ HOT = (
                 _LIVE,
                 hotdocs.header("Range", "`bytes=0-99`"),
             ],
-            responses={"200": hotdocs.content("The sound.", *OF_FORMAT.values()), **_RANGED},
+            responses={"200": hotdocs.content("The sound.", *OF_FORMAT.values()), **RANGED},
         ),
     ),
     Hot(
@@ -129,18 +116,6 @@ HOT = (
                 _LIVE,
             ],
             responses={"200": hotdocs.content("The waveform.", "application/json", "application/octet-stream")},
-        ),
-    ),
-    Hot(
-        "GET",
-        "/api/v1/recordings/{id}/artifacts/{kind}",
-        get_artifact,
-        docs=hotdocs.operation(
-            "Get an artifact",
-            "sound out",
-            "Call logs are gzipped JSONL, and never said to be encoded.",
-            parameters=[hotdocs.path("kind", {"enum": list(ARTIFACT_KINDS)})],
-            responses={"200": hotdocs.content("The file.", "application/octet-stream"), **_RANGED},
         ),
     ),
 )
