@@ -149,7 +149,7 @@ def configure(form: str = "auto", level: str = "info", stream: TextIO | None = N
     handler.setFormatter(PlainLines() if plain else JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     REQUESTS.configure(stream if level in ("debug", "info") else None, plain)
-    for chatty in ("uvicorn.error", "uvicorn.asgi", "httpx", "httpcore", "websockets", "alembic"):
+    for chatty in ("uvicorn.error", "uvicorn.asgi", "httpx", "httpcore", "websockets", "alembic", "procrastinate"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").disabled = True
 
