@@ -11,8 +11,11 @@ CODES: Final = {
     401: ("UNAUTHORIZED", "authentication_error"),
     403: ("FORBIDDEN", "permission_error"),
     404: ("NOT_FOUND", "not_found_error"),
+    405: ("METHOD_NOT_ALLOWED", "invalid_request_error"),
     409: ("CONFLICT", "conflict_error"),
+    413: ("PAYLOAD_TOO_LARGE", "invalid_request_error"),
     429: ("RATE_LIMITED", "rate_limit_error"),
+    503: ("SERVICE_UNAVAILABLE", "api_error"),
 }
 OTHER: Final = ("INTERNAL_ERROR", "api_error")
 
