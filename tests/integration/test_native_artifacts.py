@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.unit.services.ingest.rtpscene import ASSISTANT, CUSTOMER, Sender, scene
 from tests.webhouse import WebHouse, webhouse
 
 MP4 = b"\x00\x00\x00\x18ftypmp42" + bytes(5000)
@@ -115,3 +116,19 @@ async def test_another_workspace_brings_nothing(house: WebHouse, where: str) -> 
     headers = {**await house.bearer(workspace="other"), "content-type": "video/mp4"}
     assert (await house.client.put(f"{where}/artifacts/video", content=MP4, headers=headers)).status_code == 404
     assert (await house.client.put(f"{where}/artifacts/soul", content=MP4)).status_code == 404
+
+
+async def test_a_capture_is_kept_and_its_calls_are_rebuilt(house: WebHouse, where: str) -> None:
+    one, two = Sender(CUSTOMER, ASSISTANT, ssrc=1), Sender(ASSISTANT, CUSTOMER, ssrc=2)
+    for n in range(100):
+        one.say(bytes([n % 100 + 10]) * 160)
+        two.say(bytes([n % 90 + 20]) * 160)
+    file = scene(one, two)
+    sides = "side=10.0.0.5:4000%3Dcaller&side=192.0.2.9%3Dbot"
+    put = await house.client.put(f"{where}/artifacts/pcap?rebuild=true&{sides}", content=file)
+    assert put.status_code == 201 and set(put.json()["lanes"]) == {"caller", "bot"}
+    assert put.json()["lanes"]["caller"]["packets"] == 100
+    assert (await house.client.put(f"{where}/artifacts/pcap?rebuild=true", content=file)).status_code == 200
+    assert (await house.client.get(f"{where}/artifacts/pcap")).content == file
+    assert (await house.client.post(f"{where}/complete")).json()["duration"] == 2
+    assert (await house.client.get(f"{where}/audio.wav?view=lane:bot")).status_code == 200

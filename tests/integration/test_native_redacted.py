@@ -1,0 +1,102 @@
+"""Redacted by default, over HTTP: once a redacted version exists, whoever may not hear originals gets it everywhere."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from callvault.domain.access import SYSTEM
+from callvault.domain.recording import Clip, Derivation, EditList, Mask
+from callvault.domain.unit import Unit
+from callvault.domain.workspace import SCOPES
+from callvault.wire import waveform
+from tests.webhouse import WebHouse, webhouse
+
+LOUD = b"\x10" * 8000
+READER = [scope for scope in SCOPES if scope != "recordings:original"]
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[WebHouse]:
+    async with webhouse() as house:
+        yield house
+
+
+@pytest.fixture
+async def where(house: WebHouse) -> str:
+    """A recording of one second, of which the second half of a second was redacted; and a client who is a reader."""
+    house.client.headers.update(await house.bearer())
+    made = (await house.client.post("/api/v1/recordings", json={})).json()
+    where = f"/api/v1/recordings/{made['id']}"
+    pcmu = {"content-type": "audio/PCMU"}
+    await house.client.put(f"{where}/lanes/customer/takes/1?start=0", content=LOUD, headers=pcmu)
+    turns = [
+        {"role": "customer", "content": "my number is", "start": 0, "end": 0.4},
+        {"role": "customer", "content": "4111 1111", "start": 0.6, "end": 0.9},
+    ]
+    await house.client.put(f"{where}/transcript", json={"turns": turns})
+    await house.client.post(f"{where}/complete")
+    await redact(house, made["id"])
+    house.client.headers.update(await house.bearer(*READER))
+    return where
+
+
+async def redact(house: WebHouse, recording_id: str) -> None:
+    original = await house.services.recordings.retrieve(SYSTEM, recording_id)
+    whole = Clip(recording_id=original.id, start_us=0, end_us=1_000_000)
+    redacted = replace(
+        original,
+        id=house.services.ids.uuid(),
+        operation="redactPII",
+        redacted=True,
+        redaction_type="silence",
+        derived_from=(original.id,),
+        edits=EditList(clips=(whole,), masks=(Mask(start_us=500_000, end_us=1_000_000),)),
+        version=1,
+    )
+    unit = Unit()
+    unit.add(redacted)
+    unit.add(Derivation(parent_id=original.id, child_id=redacted.id, workspace_id=original.workspace_id))
+    await house.services.store.commit(unit)
+
+
+def is_redacted(wav: bytes) -> bool:
+    samples = np.frombuffer(wav[44:], np.int16)
+    return bool(samples[:4000].any()) and not samples[4000:].any()
+
+
+async def test_the_sound_is_the_redacted_one(house: WebHouse, where: str) -> None:
+    assert is_redacted((await house.client.get(f"{where}/audio.wav")).content)
+    originals = await house.bearer()
+    assert not is_redacted((await house.client.get(f"{where}/audio.wav", headers=originals)).content)
+
+
+async def test_links_lead_to_the_redacted_one(house: WebHouse, where: str) -> None:
+    link = (await house.client.post(f"{where}/secure-url")).json()["url"]
+    told = (await house.client.get(where)).json()["secureUrl"]
+    for url in (link, told):
+        assert is_redacted((await house.client.get(url)).content)
+
+
+async def test_the_waveform_shows_nothing_of_what_is_masked(house: WebHouse, where: str) -> None:
+    drawn = waveform.parse_dat((await house.client.get(f"{where}/waveform.dat?samplesPerPixel=1000")).content)
+    assert drawn.peaks[:4].any() and not drawn.peaks[4:].any()
+
+
+async def test_the_words_are_masked_too(house: WebHouse, where: str) -> None:
+    for told in (
+        (await house.client.get(f"{where}/transcript")).json(),
+        (await house.client.get(where)).json()["transcript"],
+    ):
+        assert [turn["content"] for turn in told["turns"]] == ["my number is", "[redacted]"]
+        assert "4111" not in told["text"]
+
+
+async def test_the_files_of_the_original_are_not_had(house: WebHouse, where: str) -> None:
+    logs = await house.client.put(f"{where}/artifacts/call-logs", content=b'{"body":"4111 1111"}')
+    assert logs.status_code == 201
+    assert (await house.client.get(f"{where}/artifacts/call-logs")).status_code == 404
+    assert (await house.client.get(f"{where}/artifacts")).json()["data"] == []
+    originals = await house.bearer()
+    assert (await house.client.get(f"{where}/artifacts/call-logs", headers=originals)).status_code == 200
