@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from dataclasses import fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from callvault.bootstrap.adapters import Adapters
 from callvault.domain.errors import DiskFull
@@ -19,7 +19,7 @@ from callvault.services.delivery.views import Views
 from callvault.services.erasures import Erasures
 from callvault.services.events import Events
 from callvault.services.holds import Holds
-from callvault.services.house import Check, Floor, Services
+from callvault.services.house import Check, Floor, Offices, Services
 from callvault.services.idempotency import Idempotency
 from callvault.services.ingest.intake import Intake
 from callvault.services.jobs import Jobs
@@ -47,43 +47,52 @@ FREE_BYTES: Final = 256 * 2**20
 def assemble(adapters: Adapters, settings: Settings) -> Services:
     """The services over any adapters: those of the settings, or those that a test has in its hands."""
     floor = _floor(adapters)
-    store, clock, trail = floor.store, floor.clock, AuditTrail(floor.store, floor.audit)
+    store, clock, ids = floor.store, floor.clock, floor.ids
     timelines = Timelines(store, adapters.spool, clock, floor.sealing.ensure)
     calls, recordings = _calls(floor)
     views = Views(timelines, floor.blobs, CodedTakes(adapters.codecs))
     intake = _intake(floor, adapters, timelines, views)
     uploads = _uploads(floor, recordings)
-    events = Events(store, floor.access)
-    adapters.store.listen(events.committed)
     return Services(
-        **{each.name: getattr(floor, each.name) for each in fields(floor)},
-        audit_trail=trail,
-        keys=Keys(store, clock, floor.ids, floor.audit, floor.access),
-        workspaces=_workspaces(floor, settings),
-        verification=Verification(store, floor.blobs, floor.sealing, trail),
+        **_told(_offices(floor, adapters, settings)),
         calls=calls,
         recordings=recordings,
-        holds=Holds(store, clock=clock, ids=floor.ids, witness=floor.witness, recordings=recordings),
+        holds=Holds(store, clock=clock, ids=ids, witness=floor.witness, recordings=recordings),
         timelines=timelines,
         transcripts=_transcripts(floor, calls, recordings, timelines),
-        jobs=Jobs(store, clock, floor.audit, floor.access),
-        idempotency=Idempotency(store, clock, floor.ids),
         purges=Purges(store, floor.blobs),
         erasures=_erasures(floor, calls),
         intake=intake,
         delivery=_delivery(floor, adapters, views, settings),
         uploads=uploads,
         keeping=_keeping(floor, recordings),
+        assembly=Assembly(store, uploads, intake.files, intake.completion),
+    )
+
+
+def _told(floor: Floor) -> dict[str, Any]:
+    return {each.name: getattr(floor, each.name) for each in fields(floor)}
+
+
+def _offices(floor: Floor, adapters: Adapters, settings: Settings) -> Offices:
+    store, clock, audit, access = floor.store, floor.clock, floor.audit, floor.access
+    trail, events = AuditTrail(store, audit), Events(store, access)
+    adapters.store.listen(events.committed)
+    return Offices(
+        **_told(floor),
+        audit_trail=trail,
+        keys=Keys(store, clock, floor.ids, audit, access),
+        workspaces=_workspaces(floor, settings),
+        verification=Verification(store, floor.blobs, floor.sealing, trail),
+        jobs=Jobs(store, clock, audit, access),
+        idempotency=Idempotency(store, clock, floor.ids),
         events=events,
         webhooks=_webhooks(floor, adapters),
-        stream_passes=StreamPasses(
-            store, clock=clock, access=floor.access, audit=floor.audit, secrets=adapters.link_secrets
-        ),
-        assembly=Assembly(store, uploads, intake.files, intake.completion),
+        stream_passes=StreamPasses(store, clock=clock, access=access, audit=audit, secrets=adapters.link_secrets),
         scratch=str(settings.data),
         storage=_storage_facts(settings.storage_url),
         checks=_checks(adapters, settings),
-        gauges={"audit_entries_waiting": lambda: floor.audit.waiting},
+        gauges={"audit_entries_waiting": lambda: audit.waiting},
     )
 
 

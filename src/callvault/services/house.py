@@ -51,32 +51,38 @@ class Floor:
 
 
 @dataclass(slots=True, kw_only=True)
-class Services(Floor):
+class Offices(Floor):
+    """What runs the house itself, and knows nothing of calls."""
+
     audit_trail: AuditTrail
     keys: Keys
     workspaces: Workspaces
     verification: Verification
+    jobs: Jobs
+    idempotency: Idempotency
+    events: Events
+    webhooks: Webhooks
+    stream_passes: StreamPasses
+    scratch: str | None = None
+    """The folder for bodies on their way in; None for the system's own."""
+    storage: StorageFacts = field(default_factory=StorageFacts)
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    """`database`, `storage`, `disk` ...: what /readyz asks."""
+    gauges: Mapping[str, Callable[[], float]] = field(default_factory=dict)
+    """Numbers that /metrics shows, by name, as they are when it is asked."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Services(Offices):
     calls: Calls
     recordings: Recordings
     holds: Holds
     timelines: Timelines
     transcripts: Transcripts
-    jobs: Jobs
-    idempotency: Idempotency
     purges: Purges
     erasures: Erasures
     intake: Intake
     delivery: Delivery
     uploads: Uploads
     keeping: Keeping
-    events: Events
-    webhooks: Webhooks
-    stream_passes: StreamPasses
     assembly: Assembly
-    scratch: str | None = None
-    """The folder for bodies on their way in; None for the system's own."""
-    storage: StorageFacts = field(default_factory=StorageFacts)
-    checks: Mapping[str, Check] = field(default_factory=dict)
-    """`database`, `storage`, `disk` ...: what /readyz and `callvault doctor` ask."""
-    gauges: Mapping[str, Callable[[], float]] = field(default_factory=dict)
-    """Numbers that /metrics shows, by name, as they are when it is asked."""
