@@ -7,7 +7,10 @@ from typing import Protocol
 
 from callvault.wire.spoolfile import Piece
 
-__all__ = ["Holding", "Piece", "Spool", "Spooled"]
+__all__ = ["EVERYTHING", "Holding", "Piece", "Spool", "Spooled"]
+
+EVERYTHING = (1 << 63) - 1
+"""No serial is higher."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from callvault.services.ingest.admission import Admission
 from callvault.services.ingest.compaction import COMPACT, is_worth_it
 from callvault.services.ingest.mover import Mover
 from callvault.services.ingest.openrecordings import OpenRecording, OpenRecordings
-from callvault.services.ingest.position import position_us
+from callvault.services.ingest.position import stands_at_us
 from callvault.services.stale import again_when_stale
 from callvault.services.witness import Witness
 
@@ -69,9 +69,9 @@ class Completion:
         return await self.end(caller, known, "completed")
 
     async def end(self, caller: Caller, known: OpenRecording, ended_by: str) -> Recording:
-        await self._stop(caller, known.id, ended_by)
+        await self._stop(caller, known, ended_by)
         await self._open.refresh(known)
-        for flush in list(known.flushers.values()):
+        for flush in list(known.live.values()):
             await flush()
         try:
             await self._mover.drain(known.id)
@@ -124,11 +124,11 @@ class Completion:
         await self.end(SYSTEM, known, "interrupted" if cut_off else "idle")
 
     @again_when_stale
-    async def _stop(self, caller: Caller, recording_id: str, ended_by: str) -> None:
-        recording = await self._store.get(Recording, recording_id)
+    async def _stop(self, caller: Caller, known: OpenRecording, ended_by: str) -> None:
+        recording = await self._store.get(Recording, known.id)
         if recording is None or not recording.in_progress:
             return
-        at_us = position_us(recording, self._clock.now_ms())
+        at_us = stands_at_us(known, self._clock.now_ms())
         stopped = replace(
             recording,
             in_progress=False,
@@ -139,7 +139,7 @@ class Completion:
         )
         unit = Unit()
         unit.change(stopped)
-        spans = await self._store.find(Query(Span).where("recording_id", "=", recording_id).by("start_us", "id"))
+        spans = await self._store.find(Query(Span).where("recording_id", "=", known.id).by("start_us", "id"))
         for span in spans:
             if span.kind == "pause" and span.start_us <= at_us and (span.end_us is None or span.end_us > at_us):
                 unit.change(replace(span, end_us=at_us, version=span.version + 1))

@@ -1,9 +1,10 @@
 """The intake of one node: every door under one name, and what goes on behind them."""
 
 import asyncio
+import contextlib
 import logging
 
-from callvault.domain.errors import PassingFault
+from callvault.domain.errors import Missing, PassingFault
 from callvault.ports.blobs import Blobs
 from callvault.ports.codecs import Codecs
 from callvault.ports.jobs import Duty, JobKind
@@ -97,6 +98,14 @@ class Intake:
         if found:
             log.warning("%d recordings were cut off; what they held is there", found)
         return True
+
+    async def abandon(self, node: str) -> list[str]:
+        """For the operator: see `Recovery.abandon`. What has ended and waited for that node alone is completed."""
+        abandoned = await self.recovery.abandon(node)
+        for recording_id in abandoned:
+            with contextlib.suppress(Missing):
+                await self.completion.finish(recording_id)
+        return abandoned
 
     def stop(self) -> None:
         self.live.stop()

@@ -62,21 +62,19 @@ class LiveCalls:
         if self._stopping.is_set():
             raise ShuttingDown
         known = await self._admission.admitted(caller, recording_id)
-        known.streams += 1
-        now_ms, began = self._clock.now_ms(), self._clock.monotonic()
+        known.users += 1
         try:
+            now_ms, began = self._clock.now_ms(), self._clock.monotonic()
             await self._open.hold(known)
             await self._start(known, now_ms)
-        except Fault:
-            known.streams -= 1
-            raise
-        offset_us = position_us(known.recording, now_ms)
-        place = StreamPlace(
-            caller, began, offset_us if offset_us <= LATEST_START_US else 0, STREAM_TAKES + now_ms, lanes
-        )
-        call = LiveCall(known, form, place, self._clock, self._codecs)
-        self._calls[call] = None
-        known.flushers[call] = lambda: self.flush(call)
+            offset_us = position_us(known.recording, now_ms)
+            offset_us = offset_us if offset_us <= LATEST_START_US else 0
+            place = StreamPlace(caller, began, offset_us, STREAM_TAKES + now_ms, lanes)
+            call = LiveCall(known, form, place, self._clock, self._codecs)
+            self._calls[call] = None
+            known.live[call] = lambda: self.flush(call)
+        finally:
+            known.users -= 1
         return call
 
     async def end(self, caller: Caller, call: LiveCall, *, complete: bool = True) -> Recording:
@@ -87,12 +85,11 @@ class LiveCalls:
             try:
                 await self.flush(call)
             finally:
-                del self._calls[call], call.known.flushers[call]
-                call.known.streams -= 1
+                del self._calls[call], call.known.live[call]
         known = call.known
         if not known.recording.in_progress:
             return await self._completion.finish(known.id)
-        if complete and not known.streams:
+        if complete and not known.live:
             return await self._completion.end(caller, known, "completed")
         return known.recording
 

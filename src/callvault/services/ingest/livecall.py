@@ -86,6 +86,10 @@ class LiveCall:
         known.frames.append(Frame(chunk, timestamp_ms, payload, arrived_us))
 
     @property
+    def elapsed_us(self) -> int:
+        return self.place.offset_us + int((self._now() - self.place.began) * SECOND_US)
+
+    @property
     def figures(self) -> dict[str, Figures]:
         return {name: track.figures for name, track in self.tracks.items()}
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from callvault.domain.access import SYSTEM
-from callvault.domain.errors import AlreadyThere, Missing, StaleWrite
+from callvault.domain.errors import AlreadyThere, Misconfigured, Missing, StaleWrite
 from callvault.domain.lane import Lane, OpenSpool, Segment
 from callvault.domain.query import Query
 from callvault.domain.recording import Recording
 from callvault.domain.unit import Unit
-from callvault.ports.spool import Piece, Spool, Spooled
+from callvault.ports.spool import EVERYTHING, Piece, Spool, Spooled
 from callvault.ports.store import Store
 from callvault.ports.system import Clock
 from callvault.services.ingest.cutting import PauseCutter, Pauses
@@ -61,7 +61,8 @@ class Mover:
         except PausedMeanwhile:
             return True
         except (Missing, Gone):
-            return await asyncio.to_thread(self._forget, recording_id)
+            await self._forget(recording_id)
+            return False
 
     async def _step(self, known: OpenRecording) -> bool:
         spooled = await asyncio.to_thread(self._spool.read, known.id, READ_BYTES)
@@ -181,12 +182,13 @@ class Mover:
             elif isinstance(write.entity, Lane):
                 known.lanes[write.entity.name].lane = write.entity
 
-    def _forget(self, recording_id: str) -> bool:
-        """Nobody may hear it any more: it leaves the disk."""
-        for spooled in self._spool.read(recording_id)[-1:]:
-            self._spool.drop(recording_id, spooled.serial)
-            return True
-        return False
+    async def _forget(self, recording_id: str) -> None:
+        """Nobody may hear it any more: it leaves the disk. A recording that the database has never heard of is another
+        matter: a deleted one leaves a tombstone."""
+        if await self._store.get(Recording, recording_id) is None:
+            lost = f"the spool holds sound of recording {recording_id}, which the database does not know"
+            raise Misconfigured(problems=f"{lost}: if it was restored from an old copy, restore a newer one")
+        await asyncio.to_thread(self._spool.drop, recording_id, EVERYTHING)
 
 
 def _same(theirs: KnownTakes, piece: Piece) -> bool:

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from callvault.domain.access import Action, Caller
 from callvault.domain.call import Call
@@ -29,6 +30,13 @@ FACTS_SECONDS = 1.0
 REMEMBER_MOST = 4_000
 LANES_MOST = 64
 RATES = range(8_000, 48_001)
+
+
+class LiveStream(Protocol):
+    @property
+    def elapsed_us(self) -> int:
+        """Where on the call's clock it stands."""
+        ...
 
 
 @dataclass(slots=True)
@@ -58,10 +66,9 @@ class OpenRecording:
     """Callers and sessions that are about to append; while there are any, it is not let go."""
     heard_ms: int = 0
     """When the last word of it came in here."""
-    streams: int = 0
-    """Live ones; while there are any and they may go on, it is not let go either."""
-    flushers: "dict[object, Callable[[], Awaitable[None]]]" = field(default_factory=dict)
-    """Of live streams: bring to the spool what came in until now."""
+    live: "dict[LiveStream, Callable[[], Awaitable[None]]]" = field(default_factory=dict)
+    """Streams, each with what brings to the spool what came in until now; while there are any and they may go on, it is
+    not let go either."""
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     moving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -141,7 +148,7 @@ class OpenRecordings:
         """Nothing of it is on this node any more, if that is so; False when something is or is on its way, or while it
         must be remembered that this node went down and nobody has gone on."""
         async with known.changing:
-            if known.users or ((known.streams or known.cut) and known.recording.in_progress):
+            if known.users or ((known.live or known.cut) and known.recording.in_progress):
                 return False
             if any(held.recording_id == known.id for held in self._spool.holdings()):
                 return False
@@ -245,7 +252,7 @@ class OpenRecordings:
 
     def _evict(self) -> None:
         for recording_id in list(self._open)[: max(len(self._open) - self._remember_most, 0)]:
-            if not (self._open[recording_id].users or self._open[recording_id].streams):
+            if not (self._open[recording_id].users or self._open[recording_id].live):
                 del self._open[recording_id]
 
 

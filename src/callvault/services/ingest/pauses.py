@@ -15,7 +15,7 @@ from callvault.ports.system import Clock, Ids
 from callvault.services.ingest.admission import Admission
 from callvault.services.ingest.cutting import paused_at
 from callvault.services.ingest.openrecordings import OpenRecording, OpenRecordings
-from callvault.services.ingest.position import position_us
+from callvault.services.ingest.position import stands_at_us
 from callvault.services.stale import again_when_stale
 from callvault.services.witness import Witness
 
@@ -57,7 +57,7 @@ class Pauses:
         A recording that is paused already stays so as it is."""
         _check(mode, reason, resume_after, at_us)
         known = await self._allowed(caller, recording_id)
-        start_us = self._at(known.recording, at_us)
+        start_us = self._at(known, at_us)
         if paused_at(known.pauses, start_us):
             return known.recording
         end_us = None if resume_after is None else start_us + round(resume_after * 1_000_000)
@@ -84,7 +84,7 @@ class Pauses:
         """What is said from now on is stored again; nothing changes when it was not paused."""
         _check("skip", "", None, at_us)
         known = await self._allowed(caller, recording_id)
-        end_us = self._at(known.recording, at_us)
+        end_us = self._at(known, at_us)
         running = [span for span in known.pauses if span.end_us is None or span.end_us > end_us]
         if not running and not known.recording.paused:
             return known.recording
@@ -110,8 +110,8 @@ class Pauses:
             raise RecordingEnded
         return known
 
-    def _at(self, recording: Recording, at_us: int | None) -> int:
-        return position_us(recording, self._clock.now_ms()) if at_us is None else at_us
+    def _at(self, known: OpenRecording, at_us: int | None) -> int:
+        return stands_at_us(known, self._clock.now_ms()) if at_us is None else at_us
 
     async def _change(self, caller: Caller, known: OpenRecording, unit: Unit, *, paused: str | None) -> Recording:
         now = self._clock.now_ms()

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from callvault.domain.errors import Missing
+from callvault.domain.errors import Malformed, Missing
 from callvault.domain.lane import OpenSpool
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
@@ -35,6 +35,17 @@ class Recovery:
         for row in found.values():
             await self._mark(row)
         return len(found)
+
+    async def abandon(self, node: str) -> list[str]:
+        """A node is gone for good, and what it had acknowledged and not moved with it: its recordings need not wait for
+        it any more. Which ones they are."""
+        if node == self._spool.id:
+            raise Malformed(what="the node", why="it is this one")
+        rows = await self._store.find(Query(OpenSpool).where("node", "=", node).by("recording_id"))
+        unit = Unit()
+        unit.remove(*rows)
+        await self._store.commit(unit)
+        return [row.recording_id for row in rows]
 
     async def _mark(self, row: OpenSpool) -> None:
         unit = Unit()

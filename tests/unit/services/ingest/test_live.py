@@ -6,6 +6,7 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 from tests.callhouse import caller
+from tests.fakes import FakeClock
 from tests.unit.services.ingest.intakehouse import CALLER, PCMU, IntakeHouse, speech
 
 from callvault.adapters.spool.memory import MemorySpool
@@ -343,3 +344,33 @@ async def test_a_stream_that_stalls_does_not_keep_the_recording_open_for_ever(ho
     with pytest.raises(RecordingEnded):
         await house.intake.live.tick()
         call.push("inbound", 51, 1000, speech(160))
+
+
+async def test_a_clock_of_day_that_jumps_moves_no_frame_and_no_pause(house: IntakeHouse) -> None:
+    class JumpingClock(FakeClock):
+        def monotonic(self) -> float:
+            return (self.ms - self.jumped) / 1000
+
+        jumped = 0
+
+        def jump(self, seconds: int) -> None:
+            self.jumped += 1000 * seconds
+            self.ms += 1000 * seconds
+
+    house.clock = JumpingClock()
+    house.begin()
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    await say(house, call, 50)
+    house.clock.jump(3600)
+    await house.intake.pauses.pause(CALLER, recording)
+    await say(house, call, 50, first=50)
+    house.clock.jump(-7200)
+    await house.intake.pauses.resume(CALLER, recording)
+    await say(house, call, 50, first=100)
+    done = await house.intake.live.end(CALLER, call)
+    sound = await house.heard(recording)
+    assert done.duration_us == 3_000_000
+    assert np.array_equal(sound[:8000], said(50))
+    assert not sound[8000:16_000].any()
+    assert np.array_equal(sound[16_000:], said(50, first=100))

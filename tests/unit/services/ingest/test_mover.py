@@ -10,10 +10,18 @@ from callvault.adapters.blobs.memory import MemoryBlobs
 from callvault.adapters.spool.memory import MemorySpool
 from callvault.audio.pcm import DECODERS
 from callvault.audio.peaks import CELL, fine
-from callvault.domain.errors import AlreadyThere, BlobCorrupt, BlobsUnavailable, StaleWrite, StoreUnavailable
+from callvault.domain.errors import (
+    AlreadyThere,
+    BlobCorrupt,
+    BlobsUnavailable,
+    Misconfigured,
+    StaleWrite,
+    StoreUnavailable,
+)
 from callvault.domain.lane import OpenSpool, Segment
 from callvault.domain.recording import Recording
 from callvault.domain.stored import StoredObject
+from callvault.domain.unit import Unit
 from callvault.services.ingest.rounds import MOVE_SECONDS, QUIET_SECONDS
 from callvault.wire.mediatypes import parse
 from callvault.wire.runs import parse_runs
@@ -267,6 +275,22 @@ async def test_a_deleted_recordings_sound_leaves_the_spool_and_storage_gets_none
     assert list(house.spool.holdings()) == []
     assert await house.all(OpenSpool) == []
     assert house.blobs.objects == {}
+
+
+async def test_sound_of_a_recording_that_the_database_does_not_know_is_kept(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await storm(house, recording, 5)
+    unit = Unit()
+    unit.remove(await house.found(recording))
+    await house.store.commit(unit)
+    house.begin()
+    await house.intake.recovery.recover()
+    for _ in range(3):
+        house.clock.advance(100)
+        await house.intake.rounds.round()
+    with pytest.raises(Misconfigured):
+        await house.intake.mover.drain(recording)
+    assert len(house.spool.read(recording)) == 5
 
 
 async def test_a_recording_deleted_while_its_sound_was_on_its_way_leaves_nothing_in_storage(

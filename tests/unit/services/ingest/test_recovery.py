@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from tests.unit.services.ingest.intakehouse import CALLER, IntakeHouse, speech
 
+from callvault.adapters.spool.memory import MemorySpool
 from callvault.audio.pcm import DECODERS
+from callvault.domain.errors import Malformed
 from callvault.domain.lane import OpenSpool
 from callvault.domain.unit import Unit
 from callvault.services.ingest.rounds import MOVE_SECONDS, QUIET_SECONDS
@@ -99,3 +101,17 @@ async def test_a_deleted_recordings_sound_is_let_go(house: IntakeHouse) -> None:
     await rounds(house, MOVE_SECONDS + 1)
     await rounds(house, QUIET_SECONDS + 1)
     assert (list(house.spool.holdings()), await house.all(OpenSpool)) == ([], [])
+
+
+async def test_a_node_that_is_gone_for_good_can_be_given_up(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    gone, house.spool = house.spool, MemorySpool()
+    house.begin()
+    await house.put(recording, 2, speech(8000, 2), ms=1000)
+    assert (await house.intake.completion.complete(CALLER, recording)).status == "processing"
+    with pytest.raises(Malformed):
+        await house.intake.abandon(house.spool.id)
+    assert await house.intake.abandon(gone.id) == [recording]
+    assert (await house.found(recording)).status == "completed"
+    assert await house.intake.abandon(gone.id) == []
