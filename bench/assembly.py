@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench.codecs import _write_speech as write_speech
 
+from bench.codecs import _write_speech as write_speech
 from callvault.adapters.blobs.disk import DiskBlobs
 from callvault.adapters.blobs.sealed import SealedBlobs
 from callvault.adapters.codecs.encoding import FORMATS
@@ -150,7 +150,7 @@ async def _whole(vault: Vault, name: str, target: str) -> dict[str, float]:
 async def _write(vault: Vault, name: str, target: str) -> None:
     view = await vault.view(name)
     with open(target, "wb", buffering=0) as file:  # noqa: ASYNC230
-        async for piece in view.stream():
+        for piece in view.pieces():
             file.write(piece)
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +13,7 @@ from callvault.ports.blobs import Blobs
 
 BATCH: Final = 1 << 20
 FIRST_PIECE: Final = 1 << 16
+AHEAD: Final = 2
 
 
 async def read_ahead(read: Callable[[int, int], bytes], start: int, end: int, piece: int) -> AsyncIterator[bytes]:
@@ -26,6 +29,18 @@ async def read_ahead(read: Callable[[int, int], bytes], start: int, end: int, pi
     finally:
         if ahead:
             ahead.cancel()
+
+
+def made_ahead(read: Callable[[int, int], bytes], start: int, end: int, piece: int) -> Iterator[bytes]:
+    """The same for a thread of its own: while it does something with one piece the next ones are read."""
+    with ThreadPoolExecutor(1) as reader:
+        ahead: deque[Future[bytes]] = deque()
+        for at, size in cuts(start, end, piece):
+            ahead.append(reader.submit(read, at, size))
+            if len(ahead) > AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 async def drawn_ahead(chunks: Iterator[bytes], batch: int) -> AsyncIterator[bytes]:

@@ -15,7 +15,7 @@ from callvault.domain.errors import Malformed, Missing, RecordingInProgress
 from callvault.domain.recording import Mask, Recording
 from callvault.ports.blobs import Blobs
 from callvault.services.delivery.channels import channels_of, check_lanes, check_name, count_of, is_in
-from callvault.services.delivery.content import cuts, read_ahead
+from callvault.services.delivery.content import made_ahead, read_ahead
 from callvault.services.delivery.lanes import LaneFrames
 from callvault.services.delivery.takes import CodedTakes
 from callvault.services.timelines import LaneTimeline, Sound, Timeline, Timelines
@@ -76,8 +76,7 @@ class View:
 
     def pieces(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The same as `read`, of any length, in constant memory."""
-        for at, size in cuts(start, self.length if end is None else min(end, self.length), PIECE):
-            yield self.read(at, size)
+        return made_ahead(self.read, start, self.length if end is None else min(end, self.length), PIECE)
 
     def stream(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The same for the event loop: while one piece is on its way out the next one is made."""
