@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,10 @@ class Result:
         return json.loads(self.out)
 
 
-def command(*args: str | Path, **environ: str) -> Result:
-    """In this process, as a program would be called; `environ` without the prefix."""
+def command(*args: str | Path, **changes: str) -> Result:
+    """In this process, as a program would be called; `changes` of the environment without the prefix."""
     out, err, status = io.TextIOWrapper(io.BytesIO()), io.StringIO(), 0
-    with _environ(environ), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with environ(**changes), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             main([str(arg) for arg in args])
         except SystemExit as end:
@@ -45,7 +45,7 @@ def command(*args: str | Path, **environ: str) -> Result:
 
 
 @contextlib.contextmanager
-def _environ(changes: Mapping[str, str]) -> Iterator[None]:
+def environ(**changes: str) -> Iterator[None]:
     before = {name: value for name, value in os.environ.items() if name.startswith("CALLVAULT_")}
     for name in before:
         del os.environ[name]
