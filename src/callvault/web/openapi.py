@@ -1,6 +1,7 @@
 """The OpenAPI document of every part, made of its FastAPI routes and of what its hot routes tell of themselves."""
 
 import copy
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ from callvault.web.responses import Answer, bytes_answer, json_answer
 from callvault.web.routing import fast_routes, parameters
 
 SCHEME: Final = "key"
+COMPONENTS: Final = "#/components/schemas/"
+MODEL: Final = re.compile("[A-Za-z0-9._-]+")
 
 
 def document(part: Part, version: str) -> dict[str, Any]:
@@ -29,7 +32,26 @@ def document(part: Part, version: str) -> dict[str, Any]:
             _secure(told["paths"][route.path_format][method.lower()], rule_of(route.endpoint))
     for hot in part.hot:
         told["paths"].setdefault(hot.path, {})[hot.method.lower()] = _operation(hot)
+    told["paths"] = _shared(told["paths"], told["components"].setdefault("schemas", {}))
     return told
+
+
+def _shared(node: Any, schemas: dict[str, Any]) -> Any:
+    """The node with the models in it, and those that these hold, told once for the whole document."""
+    if isinstance(node, list):
+        return [_shared(each, schemas) for each in node]
+    if not isinstance(node, dict):
+        return node
+    for name, schema in node.get("$defs", {}).items():
+        schemas.setdefault(name, _shared(schema, schemas))
+    node = {name: _shared(each, schemas) for name, each in node.items() if name != "$defs"}
+    reference = node.get("$ref")
+    if isinstance(reference, str) and reference.startswith("#/$defs/"):
+        return {**node, "$ref": reference.replace("#/$defs/", COMPONENTS)}
+    name = node.get("title", "")
+    if "properties" in node and MODEL.fullmatch(name) and schemas.setdefault(name, node) == node:
+        return {"$ref": f"{COMPONENTS}{name}"}
+    return node
 
 
 def _operation(hot: Hot) -> dict[str, Any]:

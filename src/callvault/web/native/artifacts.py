@@ -17,6 +17,7 @@ from callvault.web.auth import Visiting, needs
 from callvault.web.native import hotdocs
 from callvault.web.native.cursors import Listed
 from callvault.web.native.lanes import answered, whole
+from callvault.web.native.problems import PROBLEMS
 from callvault.web.native.received import received
 from callvault.web.native.sound import RANGED, asks
 from callvault.web.native.spelling import Metadata, Told, seconds
@@ -26,7 +27,7 @@ from callvault.web.sound import sound_answer
 from callvault.web.visit import Visit, visit_of
 from callvault.wire.rtp import RtpCodec, parse_rtpmap
 
-router = APIRouter(prefix="/api/v1", tags=["artifacts"])
+router = APIRouter(prefix="/api/v1", tags=["artifacts"], responses=PROBLEMS)
 PATH = "/api/v1/recordings/{id}/artifacts/{kind}"
 ENDINGS = {CALL_LOGS: ".jsonl.gz", PCAP: ".pcap"}
 CAPTURE_MOST = 8 << 30

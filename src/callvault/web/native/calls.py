@@ -14,9 +14,10 @@ from callvault.web.native import cursors
 from callvault.web.native.callschemas import CallChanges, CallIn, CallOut, Direction, Status, call_out
 from callvault.web.native.cursors import Cursor, Limit, Listed
 from callvault.web.native.once import IdempotencyKey, once
+from callvault.web.native.problems import PROBLEMS
 from callvault.web.native.spelling import Asked, Moment, Text
 
-router = APIRouter(prefix="/api/v1", tags=["calls"])
+router = APIRouter(prefix="/api/v1", tags=["calls"], responses=PROBLEMS)
 
 
 class Ending(Asked):

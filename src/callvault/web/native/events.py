@@ -14,12 +14,13 @@ from callvault.web.auth import Asking, House, needs
 from callvault.web.native import cursors, hotdocs
 from callvault.web.native.cursors import Cursor, Limit, Listed
 from callvault.web.native.lanes import whole
+from callvault.web.native.problems import PROBLEMS
 from callvault.web.native.spelling import Metadata, Told, seconds
 from callvault.web.parts import Hot
 from callvault.web.responses import Answer
 from callvault.web.visit import Visit, visit_of
 
-router = APIRouter(prefix="/api/v1", tags=["events"])
+router = APIRouter(prefix="/api/v1", tags=["events"], responses=PROBLEMS)
 
 
 class EventOut(Told):

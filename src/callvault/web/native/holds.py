@@ -6,9 +6,10 @@ from callvault.domain.access import Action
 from callvault.domain.hold import Hold
 from callvault.web.auth import Asking, House, needs
 from callvault.web.native.cursors import Listed
+from callvault.web.native.problems import PROBLEMS
 from callvault.web.native.spelling import Asked, Text, Told, seconds
 
-router = APIRouter(prefix="/api/v1", tags=["holds"])
+router = APIRouter(prefix="/api/v1", tags=["holds"], responses=PROBLEMS)
 
 
 class HoldIn(Asked):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from callvault.web.native.problems import PROBLEMS
 from callvault.web.native.spelling import Told
 
 Spec = dict[str, Any]
@@ -19,7 +20,12 @@ def operation(
     body: Sequence[str] = (),
 ) -> Spec:
     """`body` names the media types that a request may bring."""
-    spec: Spec = {"summary": summary, "tags": [tag], "parameters": list(parameters), "responses": dict(responses)}
+    spec: Spec = {
+        "summary": summary,
+        "tags": [tag],
+        "parameters": list(parameters),
+        "responses": {**responses, "default": PROBLEMS["default"]},
+    }
     if description:
         spec["description"] = description
     if body:

@@ -10,9 +10,10 @@ from callvault.services.jobs import JobFilter
 from callvault.web.auth import Asking, House, needs
 from callvault.web.native import cursors
 from callvault.web.native.cursors import Cursor, Limit, Listed
+from callvault.web.native.problems import PROBLEMS
 from callvault.web.native.spelling import Metadata, Told, seconds
 
-router = APIRouter(prefix="/api/v1", tags=["jobs"])
+router = APIRouter(prefix="/api/v1", tags=["jobs"], responses=PROBLEMS)
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 

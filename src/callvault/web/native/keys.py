@@ -11,9 +11,10 @@ from callvault.domain.workspace import SCOPES, ApiKey
 from callvault.web.auth import Asking, House, needs
 from callvault.web.native import cursors
 from callvault.web.native.cursors import Cursor, Limit, Listed
+from callvault.web.native.problems import PROBLEMS
 from callvault.web.native.spelling import Asked, Moment, Told, seconds
 
-router = APIRouter(prefix="/api/v1", tags=["keys"])
+router = APIRouter(prefix="/api/v1", tags=["keys"], responses=PROBLEMS)
 
 
 class KeyIn(Asked):

@@ -11,6 +11,7 @@ from callvault.services.delivery.links import FILENAME_MAX, SECONDS
 from callvault.web.auth import Visiting, needs, public
 from callvault.web.native import hotdocs
 from callvault.web.native.describing import told
+from callvault.web.native.problems import PROBLEMS
 from callvault.web.native.recordingschemas import CallRecording
 from callvault.web.native.spelling import Asked, Told, seconds
 from callvault.web.parts import Hot
@@ -19,7 +20,7 @@ from callvault.web.sound import content_answer
 from callvault.web.visit import Visit, visit_of
 from callvault.wire.mediatypes import OF_FORMAT
 
-router = APIRouter(prefix="/api/v1", tags=["links"])
+router = APIRouter(prefix="/api/v1", tags=["links"], responses=PROBLEMS)
 LONGEST = 10 * 365 * 86_400
 
 

@@ -15,11 +15,12 @@ from callvault.web.native import cursors
 from callvault.web.native.cursors import Cursor, Limit, Listed
 from callvault.web.native.describing import listed, told
 from callvault.web.native.once import IdempotencyKey, once
+from callvault.web.native.problems import PROBLEMS
 from callvault.web.native.recordingschemas import STATUSES, CallRecording, RecordingChanges, RecordingRequest
 from callvault.web.native.spelling import Moment
 from callvault.web.visit import Visit
 
-router = APIRouter(prefix="/api/v1", tags=["recordings"])
+router = APIRouter(prefix="/api/v1", tags=["recordings"], responses=PROBLEMS)
 
 
 @router.post("/recordings", status_code=201, response_model=CallRecording)

@@ -9,10 +9,11 @@ from callvault.domain.access import Action
 from callvault.services.ingest.pauses import LONGEST_SECONDS, REASON_MAX
 from callvault.web.auth import Visiting, needs
 from callvault.web.native.describing import told
+from callvault.web.native.problems import PROBLEMS
 from callvault.web.native.recordingschemas import CallRecording
 from callvault.web.native.spelling import Asked
 
-router = APIRouter(prefix="/api/v1", tags=["sound in"])
+router = APIRouter(prefix="/api/v1", tags=["sound in"], responses=PROBLEMS)
 At = Annotated[float, Field(ge=0, le=2 * LONGEST_SECONDS, description="Seconds from the start of the call; else now.")]
 
 

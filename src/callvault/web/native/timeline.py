@@ -6,9 +6,10 @@ from callvault.domain.access import Action
 from callvault.domain.lane import Span as Decided
 from callvault.services.delivery.surveys import LaneSurvey
 from callvault.web.auth import Visiting, needs
+from callvault.web.native.problems import PROBLEMS
 from callvault.web.native.spelling import Told, seconds
 
-router = APIRouter(prefix="/api/v1", tags=["sound out"])
+router = APIRouter(prefix="/api/v1", tags=["sound out"], responses=PROBLEMS)
 
 
 class SpanOut(Told):

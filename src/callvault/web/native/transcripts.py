@@ -14,13 +14,14 @@ from callvault.web import sse
 from callvault.web.auth import Asking, House, needs
 from callvault.web.native import hotdocs
 from callvault.web.native.describing import transcript_out, turn_out
+from callvault.web.native.problems import PROBLEMS
 from callvault.web.native.recordingschemas import CallTranscript, TurnOut
 from callvault.web.native.spelling import Asked
 from callvault.web.parts import Hot
 from callvault.web.responses import Answer
 from callvault.web.visit import Visit, visit_of
 
-router = APIRouter(prefix="/api/v1", tags=["transcripts"])
+router = APIRouter(prefix="/api/v1", tags=["transcripts"], responses=PROBLEMS)
 BODY = 32 << 20
 DAY_SECONDS = 86_400
 Second = Annotated[float, Field(ge=0, le=2 * DAY_SECONDS, description="From the start of the call.")]

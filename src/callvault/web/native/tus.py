@@ -14,6 +14,7 @@ from callvault.services.uploads import ALGORITHMS, MOST_BYTES, Checksum
 from callvault.web.auth import needs, public
 from callvault.web.errors import HttpProblem
 from callvault.web.native.lanes import named, whole
+from callvault.web.native.problems import PROBLEMS
 from callvault.web.parts import Handler, Hot
 from callvault.web.responses import Answer, Headers, empty
 from callvault.web.visit import Visit, visit_of
@@ -169,7 +170,7 @@ def _hot(method: str, path: str, handler: Handler, status: int, summary: str = "
         "summary": summary or _ABOUT[method],
         "tags": ["uploads (tus 1.0)"],
         "operationId": f"{handler.__name__}_{method.lower()}_{path.strip('/').replace('/', '_')}",
-        "responses": {str(status): {"description": "As tus 1.0 says."}},
+        "responses": {str(status): {"description": "As tus 1.0 says."}, "default": PROBLEMS["default"]},
     }
     return Hot(method, path, handler, docs=docs)
 

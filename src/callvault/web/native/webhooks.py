@@ -13,9 +13,10 @@ from callvault.web.auth import Asking, House, needs
 from callvault.web.native import cursors
 from callvault.web.native.cursors import Cursor, Limit, Listed
 from callvault.web.native.jobs import JobOut, job_out
+from callvault.web.native.problems import PROBLEMS
 from callvault.web.native.spelling import Asked, Moment, Told, seconds
 
-router = APIRouter(prefix="/api/v1", tags=["webhooks"])
+router = APIRouter(prefix="/api/v1", tags=["webhooks"], responses=PROBLEMS)
 Types = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=MOST_TYPES)]
 State = Literal["pending", "delivered", "failed"]
 Secret = Annotated[str, Field(min_length=1, max_length=500)]
