@@ -33,6 +33,8 @@ class CreateCall(BaseModel):
     phoneNumberId: str | None = None  # noqa: N815
     phoneNumber: dict[str, Any] | None = None  # noqa: N815
     customer: Customer | None = None
+    customers: None = Field(None, description="Not taken: a call is registered for one customer.")
+    schedulePlan: dict[str, Any] | None = None  # noqa: N815
 
     def facts(self) -> CallFacts:
         number = self.customer.number if self.customer else None
@@ -42,7 +44,7 @@ class CreateCall(BaseModel):
         facts = CallFacts(
             direction=direction,
             kind="web" if direction == "web" else "phone",
-            status=CREATED_BY_REQUEST,
+            status="scheduled" if self.schedulePlan else CREATED_BY_REQUEST,
             name=self.name,
             assistant_id=self.assistantId,
             assistant_name=self._text(self.assistant, "name"),

@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse
 
 from callvault.domain import call as domain
 from callvault.domain.access import Action, Thing
-from callvault.domain.errors import BlobsUnavailable
+from callvault.domain.errors import BlobsUnavailable, Misconfigured
 from callvault.domain.filters import CallFilter
 from callvault.domain.ids import Json
 from callvault.services.callfacts import CallFacts
@@ -105,7 +105,7 @@ async def delete_call_data(id: str, visit: Visiting, asked: DeleteCall | None = 
         return JSONResponse(call_json(CallParts(await erasures.later(visit.caller, asked.ids))))
     try:
         return JSONResponse(call_json(CallParts(await erasures.now(visit.caller, id))))
-    except BlobsUnavailable as fault:
+    except (BlobsUnavailable, Misconfigured) as fault:
         raise NotErased from fault
 
 
