@@ -52,7 +52,7 @@ async def test_what_is_no_video_is_refused(house: WebHouse, where: str, body: by
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
 
 
-@pytest.mark.parametrize("given", [plain(LINES), gzip.compress(plain(LINES))])
+@pytest.mark.parametrize("given", [plain(LINES), gzip.compress(plain(LINES))], ids=["plain", "gzipped"])
 async def test_call_logs_are_kept_gzipped_whichever_way_they_come(house: WebHouse, where: str, given: bytes) -> None:
     put = await house.client.put(f"{where}/artifacts/call-logs", content=given)
     assert put.status_code == 201
