@@ -1,6 +1,5 @@
 """The signatures of webhooks: Standard Webhooks, symmetric and ed25519, and the forms of three vendors."""
 
-import binascii
 import hashlib
 import hmac
 import re
@@ -28,7 +27,7 @@ class StandardSigner:
     def given(self, text: str) -> Secret:
         try:
             key = b64decode(text.removeprefix(SYMMETRIC), validate=True)
-        except binascii.Error:
+        except ValueError:
             key = b""
         if not text.startswith(SYMMETRIC) or not 24 <= len(key) <= 64:
             raise Malformed(what="secret", why="it is `whsec_` and the base64 of 24 to 64 bytes")
