@@ -3,8 +3,8 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Protocol
 
 from callvault.domain.access import Action, Caller
@@ -132,17 +132,21 @@ class OpenRecordings:
 
         Written first and looked at then: so that whoever ends the recording elsewhere sees this node, or is seen.
         """
+        if known.held:
+            return
         async with known.changing:
-            if known.held:
-                return
+            await self._write_down(known)
+        await self.refresh(known)
+        if not known.recording.in_progress:
+            raise RecordingEnded
+
+    async def _write_down(self, known: OpenRecording) -> None:
+        if not known.held:
             unit = Unit()
             unit.put(self.open_spool(known))
             await self._store.commit(unit)
             known.held = True
             self.holding.add(known.id)
-        await self.refresh(known)
-        if not known.recording.in_progress:
-            raise RecordingEnded
 
     async def release(self, known: OpenRecording) -> bool:
         """Nothing of it is on this node any more, if that is so; False when something is or is on its way, or while it
@@ -246,9 +250,12 @@ class OpenRecordings:
         unit = Unit()
         unit.add(lane)
         self._witness.of_recording(unit, caller, Action.WRITE_SOUND, known.recording, lane=lane.name, rate=lane.rate)
-        with suppress(AlreadyThere):  # Another node was quicker; what it wrote holds here too.
+        try:
             await self._store.commit(unit)
-        await self.learn_lanes(known)
+        except AlreadyThere:
+            await self.learn_lanes(known)
+        else:
+            known.lanes[lane.name] = OpenLane(lane)
 
     def _evict(self) -> None:
         for recording_id in list(self._open)[: max(len(self._open) - self._remember_most, 0)]:
@@ -261,7 +268,7 @@ def _lane(known: OpenRecording, name: str, rate: int, call: Call | None) -> Lane
     people = call.participants if call else ()
     of_id = (p for p in people if name in (p.id.lower(), _slug(p.name)))
     of_role = (p for p in people if p.role == name)
-    person = next((*of_id, *of_role).__iter__(), None)
+    person = next(chain(of_id, of_role), None)
     role = name if name in ROLES else person.role if person else "other"
     return Lane(
         recording_id=known.id,
