@@ -16,6 +16,7 @@ _MAC_BYTES: Final = 18
 _FIXED: Final = struct.Struct(">QIIB")
 _ATTACHMENT: Final = 1
 _LIVE: Final = 2
+_ORIGINALS: Final = 4
 _UUID: Final = 0xFF
 _UUID_TEXT: Final = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _LONGEST: Final = 4096
@@ -41,6 +42,8 @@ class LinkClaims:
     """Whether a browser shall save it instead of playing it."""
     live: bool = False
     """Whether what is there so far is handed out while the recording is in progress."""
+    originals: bool = False
+    """Whether the original is handed out even when a redacted version exists."""
     filename: str = ""
     expires_s: int
     """The Unix second at which it is valid no more."""
@@ -79,7 +82,7 @@ def _text(data: bytes) -> str:
 
 
 def _serialize(claims: LinkClaims) -> bytes:
-    flags = claims.attachment * _ATTACHMENT | claims.live * _LIVE
+    flags = claims.attachment * _ATTACHMENT | claims.live * _LIVE | claims.originals * _ORIGINALS
     fixed = _FIXED.pack(claims.expires_s, claims.link_epoch, claims.rate, flags)
     ids = (claims.workspace_id, claims.recording_id, claims.link_id, claims.minted_by)
     words = "\0".join((claims.kind, claims.what, claims.format, claims.filename))
@@ -107,6 +110,7 @@ def _parse(data: bytes) -> LinkClaims:
         rate=rate,
         attachment=bool(flags & _ATTACHMENT),
         live=bool(flags & _LIVE),
+        originals=bool(flags & _ORIGINALS),
         filename=filename,
         expires_s=expires_s,
         link_epoch=epoch,

@@ -39,6 +39,7 @@ claims = st.builds(
     rate=st.integers(0, 192_000),
     attachment=st.booleans(),
     live=st.booleans(),
+    originals=st.booleans(),
     filename=names,
     expires_s=st.integers(1, 2**40),
     link_epoch=st.integers(0, 2**31),

@@ -9,6 +9,7 @@ from callvault.domain.errors import LinkInvalid, Missing
 from callvault.domain.ids import Json
 from callvault.domain.recording import Recording
 from callvault.domain.unit import Unit
+from callvault.domain.versions import heard
 from callvault.domain.workspace import Workspace
 from callvault.ports.blobs import Presigning
 from callvault.ports.store import Store
@@ -17,6 +18,7 @@ from callvault.services.access import Access
 from callvault.services.audit import Audit
 from callvault.services.delivery.desk import WAV, Content, Desk, Wanted
 from callvault.services.delivery.downloads import Downloads
+from callvault.services.lineage import family_of
 from callvault.services.stale import again_when_stale
 from callvault.services.witness import Witness
 from callvault.wire import disposition
@@ -149,6 +151,7 @@ class Links:
             refusal = self._audit.entry(caller, Action.LISTEN, recording.workspace_id, thing, "refused", why="revoked")
             self._audit.later(refusal)
             raise LinkInvalid
+        recording = await self._heard(claims, recording)
         content = await self._desk.open(recording, wanted)
         if counted:
             self._downloads.began(caller, recording, wanted.name, byte_range=byte_range)
@@ -168,6 +171,12 @@ class Links:
         self._witness.of_recording(unit, caller, Action.REVOKE_LINKS, changed)
         await self._store.commit(unit)
         return changed
+
+    async def _heard(self, claims: LinkClaims, recording: Recording) -> Recording:
+        """What was redacted after the link was made opens no original to those whose maker might hear none."""
+        if claims.originals or recording.redacted:
+            return recording
+        return heard(recording, await family_of(self._store, [recording]), originals_too=False)
 
     def _claims(
         self,
@@ -190,6 +199,7 @@ class Links:
             format=wanted.format,
             rate=wanted.rate,
             live=wanted.live,
+            originals=self._access.may(caller, Action.LISTEN_ORIGINAL, Thing.of_recording(recording)),
             attachment=attachment,
             filename=filename[:FILENAME_MAX] or _filename(recording, wanted),
             expires_s=self._clock.now_ms() // 1000 + max(seconds, 1),

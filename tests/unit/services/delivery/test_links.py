@@ -15,9 +15,10 @@ from callvault.domain.errors import (
     Refused,
 )
 from callvault.domain.event import Event
-from callvault.domain.recording import Clip, EditList, Recording
+from callvault.domain.recording import Clip, Derivation, EditList, Mask, Recording
 from callvault.domain.stored import Artifact
 from callvault.domain.unit import Unit
+from callvault.domain.workspace import SCOPES
 from callvault.services.delivery.content import StoredContent
 from callvault.services.delivery.desk import Wanted
 from callvault.services.delivery.growing import Growing
@@ -133,6 +134,46 @@ async def test_a_link_to_what_was_deleted_opens_nothing(house: House) -> None:
     await house.store.commit(unit)
     with pytest.raises(LinkInvalid):
         await house.links.follow(token(link))
+
+
+async def redacted(house: House, original: Recording, **facts: object) -> Recording:
+    clip = Clip(recording_id=original.id, start_us=0, end_us=1_000_000)
+    edits = EditList(clips=(clip,), masks=(Mask(start_us=0, end_us=500_000),))
+    version = replace(original, id=f"redacted {original.id}", operation="redactPII", redacted=True, edits=edits)
+    version = replace(version, derived_from=(original.id,), **facts)
+    await house.recorder.add(
+        version, Derivation(parent_id=original.id, child_id=version.id, workspace_id=original.workspace_id)
+    )
+    return version
+
+
+async def test_a_link_from_before_a_redaction_opens_the_redacted_version(house: House) -> None:
+    recording = await house.spoken()
+    await artifact(house, recording, "call-logs", b"4111 1111")
+    sound = await house.links.secure_url(ME, recording, base_url=BASE)
+    mp3 = await house.links.secure_url(ME, recording, format="mp3", base_url=BASE)
+    logs = await house.links.secure_url(ME, recording, artifact="call-logs", base_url=BASE)
+    many = await house.links.secure_urls(ME, [(recording, [Wanted()])], base_url=BASE)
+    version = await redacted(house, recording)
+    for link in (sound, mp3, many[recording.id][Wanted()]):
+        assert (await house.links.follow(token(link))).recording.id == version.id
+    with pytest.raises(Missing):
+        await house.links.follow(token(logs))
+
+
+async def test_a_link_from_before_a_redaction_that_has_no_stand_in_opens_nothing(house: House) -> None:
+    recording = await house.spoken()
+    link = await house.links.secure_url(ME, recording, base_url=BASE)
+    await redacted(house, recording, operation="trim")
+    with pytest.raises(Refused):
+        await house.links.follow(token(link))
+
+
+async def test_a_link_of_somebody_who_hears_originals_opens_them_after_a_redaction_too(house: House) -> None:
+    recording = await house.spoken()
+    link = await house.links.secure_url(caller(*SCOPES), recording, base_url=BASE)
+    await redacted(house, recording)
+    assert (await house.links.follow(token(link))).recording.id == recording.id
 
 
 async def test_nobody_gets_a_link_to_what_they_may_not_hear(house: House) -> None:
