@@ -27,6 +27,8 @@ FACTS: dict[str, Any] = {
     "startedAt": STARTED_AT,
     "participants": [{"id": "bob", "name": "Bob", "role": "customer", "number": "+15550100"}],
 }
+SPOKEN = "AI: Good morning, this is Ada.\nUser: I need an appointment.\n"
+"""The same as Vapi has it."""
 VIDEO = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(range(256)) * 8
 CAPTURE = pcap([(1_000_000 * n, packet(bytes(12) + bytes([n]) * 160)) for n in range(5)])
 LOGS = b'{"level":30,"time":1741064767000000000,"severityText":"INFO","body":"the call begins"}\n{"body":"it ends"}\n'

@@ -47,6 +47,7 @@ PRESIGNED = {
     "video-recording": "presigned_video_url",
     "pcap": "presigned_pcap_url",
 }
+pytestmark = pytest.mark.xdist_group("vapi-sdk")
 NO_CALL = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from callvault.domain.access import Caller
+from callvault.domain.access import Action, Caller, Thing
 from callvault.domain.call import Call
 from callvault.domain.errors import PassingFault
 from callvault.domain.event import Event
@@ -15,7 +15,7 @@ from callvault.domain.webhook import BODY_LIMIT, WebhookEndpoint
 from callvault.services.house import Services
 from callvault.services.webhooks.dialects import MessageForm, Rendering
 from callvault.web.dialects.vapi.schemas import CallParts, artifact_json, call_json
-from callvault.web.dialects.vapi.writing import parts_of
+from callvault.web.dialects.vapi.writing import parts_of, wanted
 
 REPORT: Final = "end-of-call-report"
 UPLOAD: Final = "call.artifact.upload"
@@ -69,7 +69,7 @@ class Message:
             if call is None or call.deleted_ms is not None:
                 return None
             return await (self._report(call) if kind == REPORT else self._upload(call))
-        about: dict[str, Json] = call_json(CallParts(call)) if call else {"id": self._event.call_id}
+        about: dict[str, Json] = _identified(call_json(CallParts(call))) if call else {"id": self._event.call_id}
         reason = self._event.data.get("reason")
         return {**self._head(kind), "call": about, **({"reason": reason} if reason else {})}
 
@@ -78,7 +78,10 @@ class Message:
         originals = [version for version in await self._services.store.find(query) if version.operation is None]
         if any(version.in_progress or version.status == "processing" for version in originals):
             raise SoundStillComing
-        parts = await self._parts(call)
+        owner = await self._owner(call)
+        if not self._services.access.may(owner, Action.READ_CALL, Thing.of_call(call)):
+            return {**self._head(REPORT), "artifact": {}, "call": _identified(call_json(CallParts(call)))}
+        [parts] = await parts_of(self._services, owner, [call], self._public_url)
         if not self._public_url:
             # Nobody has said where we can be reached, so that there is no URL to tell.
             parts = CallParts(call, parts.turns)
@@ -91,17 +94,16 @@ class Message:
         recording = await self._services.store.get(Recording, self._event.recording_id)
         if recording is None or recording.operation is not None:
             return None
-        there = {UPLOADS[name] for name in (await self._parts(call)).presigned if name in UPLOADS}
+        asked = {wanted(call, name): kind for name, kind in UPLOADS.items()}
+        [(_, found)] = await self._services.delivery.desk.there([(recording, [*asked])]) or [(recording, [])]
+        there = {asked[one] for one in found}
         kinds = [kind for kind in UPLOADS.values() if kind in there or (kind in SOUND and not there)]
         told: list[Json] = [{"type": kind, "success": kind in there} for kind in kinds]
-        return {**self._head(UPLOAD), "artifacts": told, "call": call_json(CallParts(call))}
+        return {**self._head(UPLOAD), "artifacts": told, "call": _identified(call_json(CallParts(call)))}
 
-    async def _parts(self, call: Call) -> CallParts:
-        owner = await self._services.access.of_member(
-            call.workspace_id, self._endpoint.member_id, f"webhook-{self._endpoint.id}"
-        )
-        [parts] = await parts_of(self._services, Caller(owner), [call], self._public_url)
-        return parts
+    async def _owner(self, call: Call) -> Caller:
+        name = f"webhook-{self._endpoint.id}"
+        return Caller(await self._services.access.of_member(call.workspace_id, self._endpoint.member_id, name))
 
     def _head(self, kind: str) -> dict[str, Json]:
         return {"type": kind, "timestamp": self._event.created_ms}
@@ -128,7 +130,8 @@ def _ever_shorter(message: dict[str, Json]) -> Iterator[dict[str, Json]]:
     yield {**short, "artifact": kept, "call": _identified(message.get("call"))}
 
 
-def _identified(call: Json) -> Json:
+def _identified(call: Json) -> dict[str, Json]:
+    """Which call it is, and nothing that was said, named or dialled."""
     facts = call if isinstance(call, dict) else {}
     return {name: facts[name] for name in ("id", "orgId", "type", "status") if name in facts}
 

@@ -1,0 +1,296 @@
+"""Vapi's dialect: golden transcripts, each headed by the line it comes from; its messages; deletions; many calls."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from callvault.domain.audit import AuditEntry
+from callvault.domain.errors import BlobsUnavailable
+from callvault.domain.job import Job
+from callvault.domain.query import Query
+from callvault.domain.webhook import BODY_LIMIT, Delivery
+from callvault.web.dialects.vapi.messages import fitting
+from callvault.web.options import Options
+from tests.dialects import goldens
+from tests.dialects.soundcalls import SPOKEN, same_logs
+from tests.dialects.soundhouse import begun, ended, ok, redacted, with_artifacts, working
+from tests.receiver import Receiver, receiving
+from tests.webhouse import WebHouse, webhouse
+from tests.workhouse import until
+
+GOLDEN = sorted((Path(__file__).parent / "golden" / "vapi").glob("*.txt"))
+NO_CALL = "00000000-0000-4000-8000-000000000000"
+ENDPOINTS = (
+    "mono-recording",
+    "stereo-recording",
+    "customer-recording",
+    "assistant-recording",
+    "video-recording",
+    "pcap",
+    "call-logs",
+)
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[WebHouse]:
+    async with webhouse(Options(public_url="http://vault.test")) as house:
+        house.client.headers.update(await house.bearer())
+        yield house
+
+
+async def server(house: WebHouse, receiver: Receiver, **more: Any) -> Any:
+    asked = {"url": receiver.url(), "dialect": "vapi", "secret": "a-shared-secret", **more}
+    return await ok(house.client.post("/api/v1/webhook-endpoints", json=asked))
+
+
+async def told(receiver: Receiver, *kinds: str) -> list[Any]:
+    """The messages of these kinds, in this order of kinds, when all are there."""
+
+    async def all_there() -> Any:
+        found = {message["type"]: message for message in (one.json["message"] for one in receiver.received)}
+        return [found[kind] for kind in kinds] if found.keys() >= set(kinds) else None
+
+    return await until(all_there)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("file", GOLDEN, ids=lambda file: file.stem)
+async def test_the_wire_is_as_the_golden_file_says(house: WebHouse, file: Path) -> None:
+    recorded, live = await ended(house, await with_artifacts(house, await begun(house))), await begun(house, seed=3)
+    silent = await ended(house, await begun(house, sound=False, turns=False))
+    known = {
+        "recorded": recorded.id,
+        "live": live.id,
+        "silent": silent.id,
+        "recording": recorded.recording_id,
+        "workspace": (await house.workspace()).id,
+        "key": house.client.headers.pop("authorization").removeprefix("Bearer "),
+        "reader": await house.key("recordings:read"),
+        "public": await house.key(kind="public"),
+        "chats": await house.key("chats:read"),
+        "stranger": await house.key(workspace="other"),
+    }
+    exchanges = goldens.read(file)
+    assert exchanges
+    for asked in exchanges:
+        answer = await goldens.answered(house.client, asked, known)
+        assert goldens.told(answer, asked, known, {}) == goldens.wanted(asked)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+async def test_an_artifact_is_a_redirect_to_a_fresh_link_that_ends_soon(house: WebHouse, endpoint: str) -> None:
+    made = await ended(house, await with_artifacts(house, await begun(house)))
+    first, second = [await house.client.get(f"/call/{made.id}/{endpoint}") for _ in range(2)]
+    assert (first.status_code, first.content, first.headers["cache-control"]) == (302, b"", "no-store")
+    location = first.headers["location"]
+    assert location.startswith("http://vault.test/link/") and location != second.headers["location"]
+    head = await house.client.head(f"/call/{made.id}/{endpoint}")
+    assert (head.status_code, head.headers["location"].startswith("http://vault.test/link/")) == (302, True)
+    followed = await house.client.get(location)
+    assert same_logs(followed.content) if endpoint == "call-logs" else followed.content == made.files[endpoint]
+    house.clock.advance(300)
+    assert (await house.client.get(location)).status_code == 403
+
+
+async def test_the_end_of_a_call_is_reported_with_all_that_there_is(house: WebHouse) -> None:
+    async with receiving() as receiver, working(house):
+        await server(house, receiver)
+        made = await ended(house, await with_artifacts(house, await begun(house)))
+        upload, report = await told(receiver, "call.artifact.upload", "end-of-call-report")
+        assert {one.headers["x-vapi-secret"] for one in receiver.received} == {"a-shared-secret"}
+        assert all(len(one.body) < BODY_LIMIT for one in receiver.received)
+    assert {(one["type"], one["success"]) for one in upload["artifacts"]} == {
+        ("recording-mono", True),
+        ("recording-stereo", True),
+        ("recording-assistant", True),
+        ("recording-customer", True),
+        ("log", True),
+        ("pcap", True),
+    }
+    assert upload["call"]["id"] == report["call"]["id"] == made.id
+    assert report["startedAt"] == "2025-03-04T05:06:07.000Z" and report["endedAt"] and "artifact" not in report["call"]
+    artifact = report["artifact"]
+    assert artifact["transcript"] == SPOKEN
+    assert artifact["recordingUrl"] == f"http://vault.test/call/{made.id}/mono-recording"
+    assert (await house.client.get(artifact["presignedMonoUrl"])).content == made.files["mono-recording"]
+
+
+async def test_a_report_that_is_sent_again_has_fresh_links(house: WebHouse) -> None:
+    async with receiving() as receiver, working(house):
+        endpoint = await server(house, receiver)
+        await ended(house, await begun(house))
+        await told(receiver, "end-of-call-report")
+        sent = await house.services.store.find(Query(Delivery).where("event_type", "=", "call.ended").by("id"))
+        assert [delivery.endpoint_id for delivery in sent] == [endpoint["id"]]
+
+        async def delivered() -> bool:
+            told = await house.services.store.get(Delivery, sent[0].id)
+            return told is not None and told.state == "delivered"
+
+        await until(delivered)
+        await ok(house.client.post(f"/api/v1/deliveries/{sent[0].id}/replay"))
+
+        async def twice() -> Any:
+            reports = [one.json["message"] for one in receiver.received]
+            found = [one["artifact"]["presignedMonoUrl"] for one in reports if one["type"] == "end-of-call-report"]
+            return found if len(found) == 2 else None
+
+        first, second = await until(twice)
+        assert first != second
+
+
+async def test_a_call_that_ends_before_its_sound_is_reported_when_that_is_there(house: WebHouse) -> None:
+    made = await begun(house)
+    async with receiving() as receiver, working(house):
+        await server(house, receiver)
+        await ok(house.client.post(f"/api/v1/calls/{made.id}/end", json={"reason": "customer-ended-call"}))
+
+        async def tried() -> bool:
+            jobs = await house.services.store.find(Query(Job).where("kind", "=", "webhooks.send").by("id"))
+            return any(job.error_code == "sound_still_coming" for job in jobs)
+
+        await until(tried)
+        assert receiver.received == []
+        await ended(house, made)
+        house.clock.advance(60)
+        [report] = await told(receiver, "end-of-call-report")
+        assert report["endedReason"] == "customer-ended-call" and report["artifact"]["presignedMonoUrl"]
+
+
+async def test_a_server_is_told_no_more_than_its_owner_may_read(house: WebHouse) -> None:
+    owner = await house.bearer("webhooks:manage", member_id="narrow")
+    async with receiving() as receiver, working(house):
+        asked = {"url": receiver.url(), "dialect": "vapi", "secret": "a-shared-secret"}
+        await ok(house.client.post("/api/v1/webhook-endpoints", json=asked, headers=owner))
+        await ended(house, await begun(house))
+        [report] = await told(receiver, "end-of-call-report")
+    assert report["artifact"] == {} and report["call"].keys() == {"id", "orgId", "type", "status"}
+
+
+async def test_many_calls_are_deleted_later_and_each_is_told(house: WebHouse) -> None:
+    kept = await ended(house, await begun(house, seed=5))
+    doomed = [await ended(house, await begun(house, seed=7 + n)) for n in range(2)]
+    hold = {"reason": "a claim"}
+    await ok(house.client.post(f"/api/v1/recordings/{kept.recording_id}/holds", json=hold))
+    async with receiving() as receiver:
+        await server(house, receiver)
+        ids = [doomed[0].id, doomed[1].id.upper(), kept.id, NO_CALL]
+        answer = await house.client.request("DELETE", f"/call/{NO_CALL}", json={"ids": ids})
+        assert (answer.status_code, answer.json()["id"]) == (200, doomed[0].id)
+        assert (await house.client.get(f"/call/{doomed[0].id}")).status_code == 200
+        async with working(house):
+
+            async def all_told() -> Any:
+                found = [one.json["message"] for one in receiver.received]
+                return found if len(found) == 4 else None
+
+            messages = await until(all_told)
+    by_call = {message["call"]["id"]: (message["type"], message.get("reason")) for message in messages}
+    assert by_call == {
+        doomed[0].id: ("call.deleted", None),
+        doomed[1].id: ("call.deleted", None),
+        kept.id: ("call.delete.failed", "on_hold"),
+        NO_CALL: ("call.delete.failed", "not_found"),
+    }
+    assert (await house.client.get(f"/call/{doomed[1].id}")).status_code == 404
+    assert (await house.client.get(f"/call/{kept.id}/mono-recording")).status_code == 302
+
+
+async def test_ids_of_which_no_call_is_known_are_not_found(house: WebHouse) -> None:
+    answer = await house.client.request("DELETE", f"/call/{NO_CALL}", json={"ids": [NO_CALL]})
+    assert (answer.status_code, answer.json()["message"]) == (404, "Call not found.")
+
+
+async def test_while_the_storage_does_not_answer_no_call_is_deleted(house: WebHouse) -> None:
+    made = await ended(house, await begun(house))
+    house.services.erasures._blobs = Away()  # type: ignore[assignment]
+    answer = await house.client.request("DELETE", f"/call/{made.id}", json={})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+    assert answer.json()["message"] == "Failed to erase call recordings; the call was not deleted. Retry the request."
+    assert (await house.client.get(f"/call/{made.id}/mono-recording")).status_code == 302
+
+
+class Away:
+    def check(self) -> None:
+        raise BlobsUnavailable(why="it is far away")
+
+
+async def test_a_redacted_call_is_told_redacted(house: WebHouse) -> None:
+    made = await ended(house, await begun(house))
+    reader = await house.bearer("recordings:read")
+    told = (await ok(house.client.get(f"/call/{made.id}", headers=reader)))["artifact"]
+    assert told["transcript"] == SPOKEN
+    await redacted(house, made)
+    told = (await ok(house.client.get(f"/call/{made.id}", headers=reader)))["artifact"]
+    assert told["transcript"] == "AI: Good morning, this is Ada.\nUser: [redacted]\n"
+    for url in (told["presignedCustomerUrl"], told["recording"]["mono"]["customerUrl"]):
+        got = await house.client.get(url, headers=reader, follow_redirects=True)
+        sound = np.frombuffer(got.content[44:], "<i2")
+        assert not sound[5600:9600].any() and np.array_equal(sound[:5600], made.customer[:5600])
+    original = await house.client.get(f"/call/{made.id}/customer-recording", follow_redirects=True)
+    assert original.content == made.files["customer-recording"]
+
+
+async def test_a_hundred_calls_cost_a_handful_of_looks(house: WebHouse) -> None:
+    one = await ended(house, await with_artifacts(house, await begun(house)))
+    few = await looks(house, "/call?limit=1")
+    for n in range(20):
+        await ended(house, await begun(house, seed=n))
+    assert await looks(house, "/call?limit=100") <= few + 1
+    calls = await ok(house.client.get("/call"))
+    assert len(calls) == 21 and all(call["artifact"]["presignedStereoUrl"] for call in calls)
+    assert "pcapUrl" in next(call["artifact"] for call in calls if call["id"] == one.id)
+
+
+async def test_what_is_minted_together_is_audited_together(house: WebHouse) -> None:
+    made = await ended(house, await begun(house))
+    await ok(house.client.get(f"/call/{made.id}"))
+    await house.services.audit.flush()
+    entries = await house.services.store.find(
+        Query(AuditEntry).where("thing", "=", f"recording:{made.recording_id}").by("workspace_id", "seq")
+    )
+    [minted] = [entry.detail for entry in entries if "links" in entry.detail]
+    assert sorted(minted["links"]) == ["assistant.wav", "customer.wav", "mono.wav", "stereo.wav"]  # type: ignore[arg-type]
+
+
+def test_a_report_that_would_be_too_long_leaves_out_what_can_be_had_elsewhere() -> None:
+    lines = [{"role": "user", "message": "all that was said " * 10} for _ in range(400)]
+    text = "User: all that was said\n" * 4_000
+    artifact = {"messages": lines, "messagesOpenAIFormatted": lines, "transcript": text, "recordingUrl": "http://x/y"}
+    message = {"type": "end-of-call-report", "artifact": artifact, "call": {"id": "c", "customer": {"number": "+1"}}}
+    body = fitting(message)  # type: ignore[arg-type]
+    cut = json.loads(body)["message"]
+    assert len(body) < BODY_LIMIT and cut["call"] == message["call"]
+    assert cut["artifact"].keys() == {"transcript", "recordingUrl"}
+    assert (
+        text.startswith(cut["artifact"]["transcript"].removesuffix("…")) and len(cut["artifact"]["transcript"]) > 5_000
+    )
+    huge = {**message, "analysis": {"summary": "x" * 30_000}}
+    assert json.loads(fitting(huge))["message"]["call"] == {"id": "c"}  # type: ignore[arg-type]
+
+
+async def looks(house: WebHouse, path: str) -> int:
+    """How often the database is asked for this."""
+    store, counted = house.services.store, 0
+    inner = store._inner if hasattr(store, "_inner") else store
+    find, get = inner.find, inner.get
+
+    async def counting_find(query: Any) -> Any:
+        nonlocal counted
+        counted += 1
+        return await find(query)
+
+    async def counting_get(*key: Any) -> Any:
+        nonlocal counted
+        counted += 1
+        return await get(*key)
+
+    inner.find, inner.get = counting_find, counting_get
+    try:
+        await ok(house.client.get(path))
+    finally:
+        inner.find, inner.get = find, get
+    return counted
