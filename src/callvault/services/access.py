@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from callvault.domain.access import Action, Caller, Principal, Thing, Verdict, decide
 from callvault.domain.errors import Missing, NotAuthenticated, Refused, StaleWrite
@@ -82,7 +83,7 @@ class Access:
         principal = caller.principal
         if principal is None:
             raise NotAuthenticated
-        own = Thing(principal.workspace_id)
+        own = _own(principal.workspace_id)
         for action in actions:
             if decide(principal, action, own) is Verdict.ALLOWED:
                 return principal
@@ -143,6 +144,10 @@ class Access:
         now = self._clock.now_ms()
         if now - (key.last_used_ms or 0) > USE_COUNTS_SECONDS * 1000:
             self._used[key.id] = now
+
+
+_own = lru_cache(1024)(Thing)
+"""The workspace itself, as a thing: asked about in every request."""
 
 
 def _principal(key: ApiKey) -> Principal:

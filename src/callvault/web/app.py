@@ -48,7 +48,6 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 from fastapi.exceptions import RequestValidationError
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -158,7 +157,7 @@ class Front:
             visit.headers = self._by_address.take(caller.address or "")
             visit.caller = Caller(None, caller.address, caller.request_id, "public")
             return
-        presented = visit.part.credential.presented(Headers(scope=visit.scope))
+        presented = visit.part.credential.presented(visit.asked)
         try:
             principal = await self.services.access.authenticate(
                 presented, address=caller.address, request_id=caller.request_id

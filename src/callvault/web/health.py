@@ -57,7 +57,7 @@ def part(metrics: Metrics) -> Part:
     @public("Prometheus may have no token; where the operator set one, it is asked for here")
     async def show(request: Request) -> Answer:
         token = visit_of(request).options.metrics_token
-        presented = Bearer().presented(request.headers) or ""
+        presented = Bearer().presented(visit_of(request).asked) or ""
         if token and not hmac.compare_digest(token.encode(), presented.encode()):
             raise NotAuthenticated
         return bytes_answer(metrics.text(), b"text/plain; version=0.0.4; charset=utf-8")

@@ -6,6 +6,7 @@ import logging
 import re
 import sys
 import traceback
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
@@ -35,9 +36,8 @@ _KEPT: Final = frozenset({"key", "call", "link", "word", "user", "query", "pair"
 _TELLING: Final = re.compile(
     r"transcript|content|utterance|text|body|secret|password|token|authorization|number|phone|url|cookie|^key$|^to$|^from$"
 )
-_SIGNS: Final = ("link/", "share", "/s/", "call_", "cvk_", "+", "token", "secret", "key")
-_NUMBER: Final = re.compile(r"\d{10}")
-_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_SIGN: Final = re.compile(r"/(?:link|share|s/)|_|[+]|\d{10}|token|secret|key")
+_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -47,7 +47,7 @@ def redact(text: str) -> str:
 
 def redact_path(path: str) -> str:
     """The same for the paths of requests, most of which hold nothing of the kind."""
-    return redact(path) if any(sign in path for sign in _SIGNS) or _NUMBER.search(path) else path
+    return redact(path) if _SIGN.search(path) else path
 
 
 def _masked(match: re.Match[str]) -> str:
@@ -117,19 +117,19 @@ class RequestLog:
         """Without a stream nothing is written."""
         self._stream, self._plain = stream, plain
 
-    def note(self, event: str, facts: dict[str, Any]) -> None:
+    def note(self, event: str, facts: Mapping[str, str | float | None]) -> None:
         """Nothing here may need redaction: the path has been redacted already, the rest was made by us."""
         if self._stream is None:
             return
         if not self._waiting:
             asyncio.get_running_loop().call_later(TOGETHER_SECONDS, self.flush)
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")[:23]
         if self._plain:
-            told = " ".join(f"{name}={value}" for name, value in facts.items())
-            self._waiting.append(f"{at[11:23]} info    {event} {told}\n")
+            told = " ".join([f"{name}={value}" for name, value in facts.items()])
+            self._waiting.append(f"{at[11:]} info    {event} {told}\n")
         else:
-            line = {"at": f"{at[:23]}Z", "level": "info", "logger": "callvault.requests", "event": event, **facts}
-            self._waiting.append(f"{_json(line)}\n")
+            told = ", ".join([f'"{name}": {_json(value)}' for name, value in facts.items()])
+            self._waiting.append(f'{{"at": "{at}Z", "level": "info", "event": {_json(event)}, {told}}}\n')
 
     def flush(self) -> None:
         if self._stream and self._waiting:

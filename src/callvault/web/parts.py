@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from fastapi import APIRouter
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.websockets import WebSocket
 
@@ -32,7 +31,9 @@ class Credential(Protocol):
         """As an OpenAPI security scheme."""
         ...
 
-    def presented(self, headers: Headers) -> str | None: ...
+    def presented(self, asked: Mapping[bytes, bytes]) -> str | None:
+        """The key in a request's headers, which have lower-case names."""
+        ...
 
 
 class Bearer:
@@ -40,8 +41,8 @@ class Bearer:
 
     scheme: ClassVar[Mapping[str, str]] = {"type": "http", "scheme": "bearer"}
 
-    def presented(self, headers: Headers) -> str | None:
-        kind, _, key = headers.get("authorization", "").partition(" ")
+    def presented(self, asked: Mapping[bytes, bytes]) -> str | None:
+        kind, _, key = asked.get(b"authorization", b"").decode("latin-1").partition(" ")
         return key.strip() if kind.lower() == "bearer" else None
 
 
@@ -49,11 +50,12 @@ class HeaderKey:
     """The key alone in a header of its own."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self._name = name.lower().encode()
         self.scheme = {"type": "apiKey", "in": "header", "name": name}
 
-    def presented(self, headers: Headers) -> str | None:
-        return headers.get(self.name)
+    def presented(self, asked: Mapping[bytes, bytes]) -> str | None:
+        key = asked.get(self._name)
+        return key.decode("latin-1") if key else None
 
 
 @dataclass(frozen=True, slots=True)
