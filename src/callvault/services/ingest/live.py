@@ -126,21 +126,31 @@ class LiveCalls:
         self._stopping.set()
 
     async def tick(self) -> None:
+        homeless = []
         for n, call in enumerate(list(self._calls)):
             if n % CALLS_IN_A_ROW == 0:
                 await asyncio.sleep(0)
             await self._check(call)
-            await self._save(call)
+            self._spool_what_came(call)
+            if call.homeless:
+                homeless.append(call)
+        # Many calls may begin at once: then their first writes share the database's sync, and nobody else waits.
+        await asyncio.gather(*(self._save(call) for call in homeless))
 
     async def _save(self, call: LiveCall) -> None:
-        for track in call.homeless:
-            try:
+        try:
+            await self._open.make_lanes(call.known, {t.lane: t.rate for t in call.homeless}, call.place.caller)
+            for track in call.homeless:
                 await self._open.lane(call.known, track.lane, track.rate, call.place.caller)
-            except PassingFault as fault:
-                log.warning("a stream waits for the database: %s", fault)
-            except Fault as fault:
-                call.ended = fault
+        except PassingFault as fault:
+            log.warning("a stream waits for the database: %s", fault)
+        except Fault as fault:
+            call.ended = fault
+            for track in call.homeless:
                 track.frames.clear()
+        self._spool_what_came(call)
+
+    def _spool_what_came(self, call: LiveCall) -> None:
         try:
             if call.save(self._spool):
                 call.known.heard_ms = self._clock.now_ms()

@@ -2,15 +2,15 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Protocol
 
 from callvault.domain.access import Action, Caller
 from callvault.domain.call import Call
 from callvault.domain.errors import AlreadyThere, Malformed, Missing, RecordingEnded, TooLarge
-from callvault.domain.ids import LANE_NAME
+from callvault.domain.ids import LANE_NAME, Json
 from callvault.domain.lane import ROLES, Lane, OpenSpool, Segment, Span
 from callvault.domain.query import Query
 from callvault.domain.recording import Recording
@@ -167,14 +167,29 @@ class OpenRecordings:
     async def lane(self, known: OpenRecording, name: str, rate: int, caller: Caller) -> OpenLane:
         """The lane, which comes into being with its first sound. Its rate is that of its first sound for ever."""
         if name not in known.lanes:
-            async with known.changing:
-                if name not in known.lanes:
-                    await self._add_lane(known, await self.new_lane(known, name, rate), caller)
+            await self.make_lanes(known, {name: rate}, caller)
         lane = known.lanes[name]
         if lane.lane.rate != rate:
             why = f"lane {name} began with {lane.lane.rate} samples a second and this has {rate}"
             raise Malformed(what="the sound", why=why)
         return lane
+
+    async def make_lanes(self, known: OpenRecording, wanted: Mapping[str, int], caller: Caller) -> None:
+        """Those of these names that are not there yet, in one write."""
+        async with known.changing:
+            while missing := [name for name in wanted if name not in known.lanes]:
+                fresh = [await self.new_lane(known, name, wanted[name]) for name in missing]
+                fresh = [replace(lane, position=lane.position + n) for n, lane in enumerate(fresh)]
+                unit = Unit()
+                unit.add(*fresh)
+                names: list[Json] = [*missing]
+                self._witness.of_recording(unit, caller, Action.WRITE_SOUND, known.recording, lanes=names)
+                try:
+                    await self._store.commit(unit)
+                except AlreadyThere:
+                    await self.learn_lanes(known)
+                else:
+                    known.lanes |= {lane.name: OpenLane(lane) for lane in fresh}
 
     async def learn_lanes(self, known: OpenRecording) -> None:
         """Those that are not known yet."""
@@ -245,17 +260,6 @@ class OpenRecordings:
         if len(known.lanes) >= LANES_MOST:
             raise TooLarge(what="the recording", limit=f"{LANES_MOST} lanes")
         return _lane(known, name, rate, await self._store.get(Call, known.recording.call_id))
-
-    async def _add_lane(self, known: OpenRecording, lane: Lane, caller: Caller) -> None:
-        unit = Unit()
-        unit.add(lane)
-        self._witness.of_recording(unit, caller, Action.WRITE_SOUND, known.recording, lane=lane.name, rate=lane.rate)
-        try:
-            await self._store.commit(unit)
-        except AlreadyThere:
-            await self.learn_lanes(known)
-        else:
-            known.lanes[lane.name] = OpenLane(lane)
 
     def _evict(self) -> None:
         for recording_id in list(self._open)[: max(len(self._open) - self._remember_most, 0)]:

@@ -393,8 +393,8 @@ async def test_who_brought_the_first_sound_of_a_lane_is_audited(house: IntakeHou
     recording = await house.recording()
     for n in range(3):
         await house.put(recording, n, speech(160, n), ms=20 * n)
-    entries = [entry for entry in await house.all(AuditEntry) if "lane" in entry.detail]
-    assert [(e.actor, e.action, e.detail["lane"]) for e in entries] == [("key:k", "recordings.write", "customer")]
+    entries = [entry for entry in await house.all(AuditEntry) if "lanes" in entry.detail]
+    assert [(e.actor, e.action, e.detail["lanes"]) for e in entries] == [("key:k", "recordings.write", ["customer"])]
 
 
 async def test_a_lane_of_thousands_of_tiny_takes_in_the_worst_order_is_kept(house: IntakeHouse) -> None:
