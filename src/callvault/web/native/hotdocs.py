@@ -50,4 +50,5 @@ def json(model: type[Told], description: str) -> Spec:
 
 
 def content(description: str, *media_types: str) -> Spec:
-    return {"description": description, "content": {name: {"schema": BYTES} for name in media_types}}
+    schemas = {name: {"type": "object"} if name == "application/json" else BYTES for name in media_types}
+    return {"description": description, "content": {name: {"schema": schema} for name, schema in schemas.items()}}
