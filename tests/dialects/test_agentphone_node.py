@@ -14,6 +14,7 @@ from tests.dialects.agentphone_calls import TURNS, begun, ended
 from tests.dialects.npm import installed
 from tests.integration.served import ServedVault
 
+pytestmark = pytest.mark.xdist_group("agentphone-node")
 FOLDER = Path(__file__).parent / "node_agentphone"
 Steps = Callable[..., list[dict[str, Any]]]
 

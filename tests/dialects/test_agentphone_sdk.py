@@ -24,6 +24,7 @@ from tests.dialects.agentphone_calls import SECONDS, TURNS, Recorded, begun, end
 from tests.integration.served import ServedVault
 from tests.receiver import receiving
 
+pytestmark = pytest.mark.xdist_group("agentphone")
 SAID = [("agent", TURNS[0]["content"]), ("user", TURNS[1]["content"]), ("agent", TURNS[2]["content"])]
 
 
@@ -315,6 +316,12 @@ async def test_the_client_that_awaits_gets_the_same(
         assert (await phone.calls.end(made.id))["status"] == "completed"
         assert (await phone.calls.create_web_call("agt_ada"))["callId"].startswith("call_")
         assert await phone.webhooks.get() is None
+        hook = await phone.webhooks.set("https://example.com/hook", timeout=5)
+        assert await phone.webhooks.get() == hook and hook.timeout == 5
+        assert await phone.webhooks.list_deliveries() == []
+        assert (await phone.webhooks.get_delivery_stats(hours=168)).total == 0
+        assert (await phone.webhooks.get_all_time_stats())["total"] == 0
+        assert await phone.webhooks.delete() == {"success": True}
         with pytest.raises(NotFoundError):
             await phone.calls.get("call_nobody")
         with pytest.raises(NotFoundError):
