@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
+from callvault.domain.errors import Fault
+
 REQUEST: Final[ContextVar[str]] = ContextVar("request", default="")
 """The id of the request that is being answered."""
 
@@ -68,12 +70,12 @@ def _safe(value: Any) -> Any:
 
 
 def trace_of(record: logging.LogRecord) -> list[str]:
-    """Where an error came from, without the values of anything."""
+    """Where an error came from, without the values of anything; nobody knows what the text of a strange one holds."""
     kind, error, trace = record.exc_info or (None, None, None)
     if kind is None:
         return []
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)]
-    return [*frames, redact(f"{kind.__name__}: {error}")]
+    return [*frames, redact(f"{kind.__name__}: {error}") if isinstance(error, Fault) else kind.__name__]
 
 
 class JsonLines(logging.Formatter):

@@ -78,6 +78,19 @@ async def test_a_key_ends_when_it_expires(house: WebHouse) -> None:
         await house.services.access.authenticate(key)
 
 
+async def test_a_clock_that_jumps_ends_keys_by_the_time_it_tells_and_no_others(house: WebHouse) -> None:
+    key = await house.key(expires_ms=house.clock.now_ms() + 3_600_000)
+    forever = await house.key()
+    for seconds, valid in ((7200, False), (-7200, True), (-86_400, True), (2 * 86_400, False)):
+        house.clock.advance(seconds)
+        assert await house.services.access.authenticate(forever)
+        if valid:
+            assert await house.services.access.authenticate(key)
+        else:
+            with pytest.raises(NotAuthenticated):
+                await house.services.access.authenticate(key)
+
+
 async def test_a_revoked_key_ends_at_once_where_it_was_revoked(house: WebHouse) -> None:
     key = await house.key()
     principal = await house.services.access.authenticate(key)

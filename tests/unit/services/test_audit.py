@@ -175,6 +175,16 @@ async def test_a_chain_made_anew_is_seen_by_those_who_kept_a_head(house: House) 
     assert report.broken_seq == 5
 
 
+async def test_a_clock_that_jumps_breaks_no_chain(house: House) -> None:
+    for seconds in (3600, -7200, 86_400):
+        house.read(2)
+        await house.audit.flush()
+        house.clock.advance(seconds)
+    report = await house.trail.verify("w")
+    assert (report.entries, report.broken_seq) == (6, None)
+    assert [entry.seq for entry in await house.trail.page("w")] == [1, 2, 3, 4, 5, 6]
+
+
 async def test_each_workspace_has_a_chain_of_its_own(house: House) -> None:
     house.read(2, "w")
     house.read(3, "x")

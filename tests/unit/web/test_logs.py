@@ -103,8 +103,8 @@ def failing() -> logging.LogRecord:
 def test_a_trace_tells_places_and_no_values() -> None:
     told = json.loads(JsonLines().format(failing()))
     assert told["trace"][0].endswith(" failing")
-    assert told["trace"][-1] == "ValueError: cannot use cvk_aB3dE6gH[hidden]"
-    assert "s3cr3t" not in PlainLines().format(failing())
+    assert told["trace"][-1] == "ValueError"
+    assert "cannot use" not in PlainLines().format(failing())
 
 
 def test_a_line_for_people_is_one_line_an_event() -> None:
