@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
+from pydantic import BaseModel
 from starlette.requests import Request
 
 from callvault.domain.access import Action
@@ -12,7 +13,15 @@ from callvault.services.pages import Place
 from callvault.web.auth import Asking, House, needs
 from callvault.web.dialects.osvi import schemas
 from callvault.web.dialects.osvi.errors import RecordingNotAvailable
-from callvault.web.dialects.osvi.schemas import ActiveAgent, CallDetail, CallPage, Failure, Success, Transcript
+from callvault.web.dialects.osvi.schemas import (
+    ActiveAgent,
+    CallDetail,
+    CallPage,
+    Failure,
+    RecordingUrl,
+    Success,
+    Transcript,
+)
 from callvault.web.parts import Hot
 from callvault.web.responses import Answer, json_answer
 from callvault.web.visit import visit_of
@@ -22,11 +31,7 @@ DAY_MS: Final = 86_400_000
 AGENTS_OF_CALLS: Final = 1_000
 """An agent is active that took one of this many newest calls."""
 
-FAILURES: Final[dict[int | str, dict[str, Any]]] = {
-    401: {"model": Failure},
-    403: {"model": Failure},
-    404: {"model": Failure},
-}
+FAILURES: Final[dict[int | str, dict[str, Any]]] = {code: {"model": Failure} for code in (400, 401, 403, 404)}
 router = APIRouter(responses=FAILURES)
 
 
@@ -97,6 +102,10 @@ async def get_recording(request: Request) -> Answer:
     return json_answer(schemas.recording_of(recording.call_id, link.url, left_ms))
 
 
+def _json(description: str, model: type[BaseModel]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": model.model_json_schema()}}}
+
+
 RECORDING: Final = Hot(
     "GET",
     "/v1/call/{id}/recording",
@@ -104,6 +113,12 @@ RECORDING: Final = Hot(
     docs={
         "summary": "Get a call recording URL",
         "description": "A short-lived URL of the call's sound; it expires after 15 minutes: fetch it on demand.",
+        "responses": {
+            "200": _json("The URL.", Success[RecordingUrl]),
+            "401": _json("No valid token.", Failure),
+            "403": _json("The token may not do this, or recording is turned off.", Failure),
+            "404": _json("There is no such call, or it has no recording.", Failure),
+        },
     },
 )
 

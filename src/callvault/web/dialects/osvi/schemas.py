@@ -87,6 +87,12 @@ class Transcript(BaseModel):
     transcript: list[TranscriptTurn]
 
 
+class RecordingUrl(BaseModel):
+    call_id: str
+    recording_url: str
+    expires_in_seconds: int
+
+
 class ActiveAgent(BaseModel):
     agent_id: str
     name: str
@@ -126,10 +132,8 @@ def transcript_of(call: Call, turns: Sequence[Turn]) -> Transcript:
 
 def recording_of(call_id: str, url: str, left_ms: int) -> dict[str, Json]:
     """What is left is told in whole seconds: links end with one."""
-    return {
-        "success": True,
-        "data": {"call_id": call_id, "recording_url": url, "expires_in_seconds": round(left_ms / 1000)},
-    }
+    link = RecordingUrl(call_id=call_id, recording_url=url, expires_in_seconds=round(left_ms / 1000))
+    return Success(data=link).model_dump()
 
 
 def _summary(call: Call) -> dict[str, Any]:
