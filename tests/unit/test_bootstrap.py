@@ -1,0 +1,67 @@
+"""What the house is made of: keys, secrets, and everybody's work."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from callvault.adapters.keys.file import FileMasterKeys
+from callvault.adapters.keys.master import create_master_key
+from callvault.bootstrap import assemble
+from callvault.bootstrap.adapters import link_secrets, open_engine
+from callvault.bootstrap.work import worker
+from callvault.domain.errors import KeyUnavailable
+from callvault.settings import Settings
+from tests.webhouse import memory_adapters
+
+OLD, NEW = "a1" * 32, "b2" * 32
+
+
+def write(path: Path, text: str) -> None:
+    """As a rotation does: a new file in the old one's place."""
+    written = path.with_suffix(".new")
+    written.touch(0o600)
+    written.write_text(text)
+    os.replace(written, path)
+
+
+def test_a_rotated_master_key_is_noticed_while_the_program_runs(tmp_path: Path) -> None:
+    path = tmp_path / "master.key"
+    write(path, OLD)
+    keys = FileMasterKeys(path)
+    wrapped, before = keys.wrap(b"k" * 32, "w"), keys.id
+    write(path, f"{NEW}\n{OLD}\n")
+    assert keys.id != before
+    assert keys.unwrap(wrapped, "w") == b"k" * 32
+    write(path, NEW)
+    with pytest.raises(KeyUnavailable):
+        keys.unwrap(wrapped, "w")
+
+
+@pytest.mark.parametrize("spoilt", ["nonsense", None])
+def test_a_master_key_that_becomes_unreadable_stays_in_force(tmp_path: Path, spoilt: str | None) -> None:
+    path = tmp_path / "master.key"
+    create_master_key(path)
+    keys = FileMasterKeys(path)
+    wrapped = keys.wrap(b"k" * 32, "w")
+    if spoilt is None:
+        path.unlink()
+    else:
+        write(path, spoilt)
+    assert keys.unwrap(wrapped, "w") == b"k" * 32
+
+
+def test_link_secrets_are_made_of_their_sources_and_tell_nothing_of_them() -> None:
+    secrets = link_secrets([NEW, OLD])
+    assert list(secrets) == [*link_secrets([NEW]), *link_secrets([OLD])]
+    assert all(len(secret) == 32 for secret in secrets.values())
+    assert secrets == link_secrets([NEW, OLD])
+    assert not {bytes.fromhex(OLD), bytes.fromhex(NEW), OLD.encode(), NEW.encode()} & set(secrets.values())
+
+
+async def test_a_worker_knows_the_jobs_of_every_service(tmp_path: Path) -> None:
+    settings, adapters = Settings(data=tmp_path), memory_adapters()
+    services = assemble(adapters, settings)
+    made = worker(services, adapters, open_engine(settings, adapters), "")
+    assert {"purge", "render", "compact"} <= {name.partition(".")[0] for name in made._kinds}
+    assert len(made._duties) > 5
