@@ -1,0 +1,1 @@
+"""Benchmarks beside peers, all in ratios of one run."""
