@@ -355,3 +355,19 @@ def _references(value: Any) -> Any:
         )
     elif isinstance(value, list):
         yield from (found for inner in value for found in _references(inner))
+
+
+async def test_a_call_of_which_a_part_was_redacted_is_told_without_what_was_said(house: WebHouse) -> None:
+    recorded = await ended(house, TURNS)
+    await redacted(house, recorded, Mask(start_us=0, end_us=1))
+    version = await house.services.store.get(Recording, "redacted")
+    assert version is not None
+    unit = Unit()
+    unit.change(replace(version, operation="trim", version=version.version + 1))
+    await house.services.store.commit(unit)
+    reader = await house.bearer("recordings:read")
+    told = await ok(house.client.get(f"/v1/calls/{recorded.public_id}", headers=reader))
+    assert (told["transcripts"], told["lastTranscriptSnippet"]) == ([], None)
+    refused = await house.client.get(f"/v1/calls/{recorded.public_id}/transcript", headers=reader)
+    assert refused.status_code == 403
+    assert (await message(house, recorded))["data"]["transcript"] == []

@@ -7,7 +7,7 @@ from typing import Final
 from callvault.domain.access import Action, Caller, Principal, Thing
 from callvault.domain.call import Call
 from callvault.domain.errors import NotAuthenticated
-from callvault.domain.workspace import ApiKey
+from callvault.domain.workspace import ApiKey, Workspace
 from callvault.ports.store import Store
 from callvault.ports.system import Clock
 from callvault.services.access import Access
@@ -52,6 +52,9 @@ class StreamPasses:
         claims = verify(token, self._secrets, now)
         key = await self._store.get(ApiKey, claims.issued_by)
         if key is None or key.revoked_ms is not None or (key.expires_ms is not None and now >= key.expires_ms):
+            raise NotAuthenticated
+        workspace = await self._store.get(Workspace, key.workspace_id)
+        if workspace is None or workspace.deleted_ms is not None:
             raise NotAuthenticated
         scopes = frozenset(key.scopes).intersection(Action.WRITE_SOUND.scopes)
         principal = Principal(key.id, key.workspace_id, key.member_id, scopes, key.kind)

@@ -75,6 +75,13 @@ async def test_a_pass_dies_with_its_key(gate: Gate, call: Call, fate: dict) -> N
         await gate.passes.admit(token, VISITOR)
 
 
+async def test_a_pass_dies_with_its_workspace(gate: Gate, call: Call) -> None:
+    token = gate.passes.issue(ME, call)
+    await gate.house.workspace(deleted_ms=1)
+    with pytest.raises(NotAuthenticated):
+        await gate.passes.admit(token, VISITOR)
+
+
 async def test_who_may_not_write_sound_gives_no_pass(gate: Gate, call: Call) -> None:
     for asker, error in (
         (caller("recordings:read"), Refused),

@@ -14,8 +14,8 @@ async def summaries(visit: Visit, calls: Sequence[Call]) -> list[CallSummary]:
 
 
 async def detail(visit: Visit, call: Call) -> CallDetail:
-    told = await _told(visit, [call])
-    return schemas.detail_of(call, told[call.id], await visit.services.transcripts.of(visit.caller, call))
+    told, said = await _told(visit, [call]), await visit.services.transcripts.of_each(visit.caller, [call])
+    return schemas.detail_of(call, told[call.id], said.get(call.id, []))
 
 
 async def _told(visit: Visit, calls: Sequence[Call]) -> dict[str, Told]:
