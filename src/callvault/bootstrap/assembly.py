@@ -26,6 +26,7 @@ from callvault.services.jobs import Jobs
 from callvault.services.keeping import Keeping
 from callvault.services.keys import Keys
 from callvault.services.purges import Purges
+from callvault.services.recentworkspaces import RecentWorkspaces
 from callvault.services.recordings import Recordings
 from callvault.services.removal import Removal
 from callvault.services.sealing import Sealing
@@ -186,6 +187,8 @@ def _uploads(floor: Floor, recordings: Recordings) -> Uploads:
 
 
 def _delivery(floor: Floor, adapters: Adapters, views: Views, settings: Settings) -> Delivery:
+    workspaces = RecentWorkspaces(floor.store, floor.clock)
+    adapters.store.listen(workspaces.committed)
     return Delivery(
         floor.store,
         floor.blobs,
@@ -198,6 +201,7 @@ def _delivery(floor: Floor, adapters: Adapters, views: Views, settings: Settings
         views=views,
         unlock=floor.sealing.ensure,
         secrets=adapters.link_secrets,
+        workspaces=workspaces,
         clear=adapters.clear,
         presigner=adapters.presigner,
         public_url=settings.public_url,

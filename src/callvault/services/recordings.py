@@ -16,7 +16,7 @@ from callvault.domain.errors import (
     TooLarge,
 )
 from callvault.domain.filters import RecordingFilter
-from callvault.domain.ids import Json
+from callvault.domain.ids import Json, is_uuid
 from callvault.domain.query import Query
 from callvault.domain.recording import Recording
 from callvault.domain.unit import Unit
@@ -129,12 +129,20 @@ class Recordings:
 
     async def of_call(self, caller: Caller, call_id: str, action: Action = Action.LISTEN) -> Recording:
         """What the caller hears who asks for a call's recording; `Missing` when there is none."""
-        call = await self._calls.by_id(caller, call_id, action)
-        return await self.heard_of(caller, call)
+        self._access.permit(caller, action)
+        versions = await versions_of(self._store, call_id.lower()) if is_uuid(call_id) else ()
+        if not versions:
+            # A call without any answers for itself: it may not be there, or not for the caller.
+            await self._calls.by_id(caller, call_id, action)
+            raise Missing(what="recording")
+        self._access.require(caller, action, Thing.of_recording(versions[0]), f"call:{versions[0].call_id}")
+        return await self._heard(caller, versions)
 
     async def heard_of(self, caller: Caller | None, call: Call) -> Recording:
         """The same of a call that was looked up already; without a caller, as somebody without any scope."""
-        versions = await versions_of(self._store, call.id)
+        return await self._heard(caller, await versions_of(self._store, call.id))
+
+    async def _heard(self, caller: Caller | None, versions: Sequence[Recording]) -> Recording:
         wanted = newest_original(versions)
         if caller is not None and self.hears_originals(caller, wanted):
             return wanted

@@ -17,6 +17,7 @@ from callvault.services.delivery.renditions import Renditions
 from callvault.services.delivery.surveys import Surveys
 from callvault.services.delivery.views import Views
 from callvault.services.delivery.waveforms import Waveforms
+from callvault.services.recentworkspaces import RecentWorkspaces
 from callvault.services.timelines import Unlock
 from callvault.services.witness import Witness
 
@@ -36,6 +37,7 @@ class Delivery:
         views: Views,
         unlock: Unlock,
         secrets: Mapping[str, bytes],
+        workspaces: RecentWorkspaces,
         clear: Blobs | None = None,
         presigner: Presigning | None = None,
         public_url: str = "",
@@ -55,6 +57,7 @@ class Delivery:
             audit=audit,
             witness=witness,
             secrets=secrets,
+            workspaces=workspaces,
             presigner=presigner,
             public_url=public_url,
         )

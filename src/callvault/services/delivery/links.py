@@ -10,7 +10,6 @@ from callvault.domain.ids import Json
 from callvault.domain.recording import Recording
 from callvault.domain.unit import Unit
 from callvault.domain.versions import heard
-from callvault.domain.workspace import Workspace
 from callvault.ports.blobs import Presigning
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
@@ -19,6 +18,7 @@ from callvault.services.audit import Audit
 from callvault.services.delivery.desk import WAV, Content, Desk, Wanted
 from callvault.services.delivery.downloads import Downloads
 from callvault.services.lineage import family_of
+from callvault.services.recentworkspaces import RecentWorkspaces
 from callvault.services.stale import again_when_stale
 from callvault.services.witness import Witness
 from callvault.wire import disposition
@@ -60,6 +60,7 @@ class Links:
         audit: Audit,
         witness: Witness,
         secrets: Mapping[str, bytes],
+        workspaces: RecentWorkspaces,
         presigner: Presigning | None = None,
         public_url: str = "",
     ) -> None:
@@ -68,6 +69,7 @@ class Links:
         self._clock, self._ids, self._access = clock, ids, access
         self._audit, self._witness = audit, witness
         self._secrets, self._presigner, self._public_url = secrets, presigner, public_url
+        self._workspaces = workspaces
 
     async def secure_url(
         self,
@@ -92,7 +94,7 @@ class Links:
         operator has set that.
         """
         self._access.require(caller, action, Thing.of_recording(recording), f"recording:{recording.id}")
-        workspace = await self._store.get(Workspace, recording.workspace_id)
+        workspace = await self._workspaces.get(recording.workspace_id)
         if workspace is None:
             raise Missing(what="workspace")
         wanted = Wanted(view=view, format=format, rate=rate, live=live, artifact=artifact)
@@ -116,7 +118,7 @@ class Links:
         """Vault links to what there is of all that is wanted, by the recordings' ids: for lists, where no look is had
         at each. All are of one workspace, and what the caller has no right to is left out."""
         allowed = [pair for pair in asked if self._access.may(caller, action, Thing.of_recording(pair[0]))]
-        workspace = await self._store.get(Workspace, allowed[0][0].workspace_id) if allowed else None
+        workspace = await self._workspaces.get(allowed[0][0].workspace_id) if allowed else None
         if workspace is None:
             return {}
         most = min(seconds, workspace.link_seconds_max)

@@ -23,6 +23,7 @@ from callvault.services.delivery.links import Links
 from callvault.services.delivery.renditions import Renditions
 from callvault.services.delivery.takes import CodedTakes
 from callvault.services.delivery.views import View, Views
+from callvault.services.recentworkspaces import RecentWorkspaces
 from callvault.services.timelines import Timelines
 
 
@@ -99,7 +100,8 @@ class House(CallHouse):
 
     def linked(self, **settings: Any) -> Links:
         tools = {"clock": self.clock, "ids": self.ids, "access": self.access, "audit": self.audit}
-        facts = {"secrets": self.secrets, "witness": self.witness} | tools | settings
+        recent = RecentWorkspaces(self.store, self.clock)
+        facts = {"secrets": self.secrets, "witness": self.witness, "workspaces": recent} | tools | settings
         return Links(self.store, self.desk, self.downloads, **facts)
 
     async def view(self, recording: Recording, view: str = "mono", rate: int = 0, live: bool = False) -> View:
