@@ -6,6 +6,7 @@ python -m bench.assembly [hours of the long call]
 import asyncio
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -261,20 +262,26 @@ def _whole_lines(vaults: dict[str, Path], folder: Path) -> list[Line]:
         "sox -m": ["sox", "-m", a, b, str(folder / "half.wav")],
         "cp": ["cp", made, copy],
     }
-    best: dict[str, float] = {}
+    wall: dict[str, float] = {}
+    cpu: dict[str, float] = {}
     for _ in range(ROUNDS):
         for kind, vault in vaults.items():
-            _better(best, kind, ours("whole", vault, "hour", made)["seconds"])
+            told = ours("whole", vault, "hour", made)
+            _better(wall, kind, told["seconds"])
+            _better(cpu, kind, told["cpu"])
         for name, command in peers.items():
-            _better(best, name, _seconds(command))
+            seconds, used = _run(command)
+            _better(wall, name, seconds)
+            _better(cpu, name, used)
     subprocess.run(["sox", "-D", "-m", "-v", "1", a, "-v", "1", b, theirs], check=True)
     assert Path(made).read_bytes()[44:] == Path(theirs).read_bytes()[44:], "sox hears something else"
-    head = ("mono WAV of 1 h, two lanes of 16 kHz", "s", *(f"{name} / ours" for name in peers))
-    return [
-        head,
-        *((kind, f"{best[kind]:.3f}", *(f"{best[peer] / best[kind]:.2f}" for peer in peers)) for kind in vaults),
-        ("peers, s", "", *(f"{best[peer]:.3f}" for peer in peers)),
-    ]
+    lines: list[Line] = [("mono WAV of 1 h, two lanes of 16 kHz", "s", *(f"{name} / ours" for name in peers))]
+    for what, best in (("by the clock", wall), ("of CPU", cpu)):
+        for kind in vaults:
+            ratios = (f"{best[peer] / best[kind]:.2f}" for peer in peers)
+            lines.append((f"{kind}, {what}", f"{best[kind]:.3f}", *ratios))
+        lines.append((f"peers, {what}", "", *(f"{best[peer]:.3f}" for peer in peers)))
+    return lines
 
 
 def _memory_lines(vaults: dict[str, Path], folder: Path, long_hours: int) -> list[Line]:
@@ -303,7 +310,7 @@ def _mp3_lines(vault: Path, folder: Path) -> list[Line]:
     source = ["-i", str(folder / "ours.wav"), "-t", "3600"]
     bits = ["-c:a", form.codec, "-b:a", str(form.bits_for(form.rate_for(RATE), 1))]
     mine = ours("mp3", vault, "hour", "")["seconds"]
-    theirs = _seconds([*FFMPEG, *source, *bits, target])
+    theirs, _ = _run([*FFMPEG, *source, *bits, target])
     return [("mp3 of 1 h, sealed", "ours, s", "ffmpeg, s", "ffmpeg / ours"), _ratio("from takes", mine, theirs)]
 
 
@@ -314,10 +321,13 @@ def _ratio(name: str, mine: float, theirs: float) -> Line:
 FFMPEG = ["ffmpeg", "-nostdin", "-loglevel", "error", "-y"]
 
 
-def _seconds(command: list[str]) -> float:
-    began = time.perf_counter()
+def _run(command: list[str]) -> tuple[float, float]:
+    """Seconds by the clock, and of CPU."""
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - began, used
 
 
 def _better(best: dict[str, float], name: str, seconds: float) -> None:

@@ -12,7 +12,7 @@ from callvault.audio.clock import LaneClock, frames_until
 from callvault.audio.edits import Stretch, kept
 from callvault.audio.timeline import Layout, layout
 from callvault.domain.errors import BlobMissing, Missing
-from callvault.domain.lane import Lane, Segment, Span
+from callvault.domain.lane import ROLES, Lane, Segment, Span
 from callvault.domain.query import Query
 from callvault.domain.recording import Mask, Recording
 from callvault.domain.stored import StoredObject
@@ -190,7 +190,13 @@ def _weight(timeline: Timeline) -> int:
 
 def _unwritten(recording: Recording, piece: Piece) -> Lane:
     """A lane of which nothing has come to storage yet."""
-    return Lane(recording_id=recording.id, name=piece.lane, workspace_id=recording.workspace_id, rate=piece.rate)
+    return Lane(
+        recording_id=recording.id,
+        name=piece.lane,
+        workspace_id=recording.workspace_id,
+        role=piece.lane if piece.lane in ROLES else "other",
+        rate=piece.rate,
+    )
 
 
 def _stored(segments: Sequence[Segment], objects: dict[str, StoredObject]) -> tuple[list[Source], list[np.ndarray]]:

@@ -394,16 +394,6 @@ async def test_an_etag_names_the_sound_the_view_and_the_rate(house: House) -> No
     assert (await house.view(replace(recording, tags=("x",), version=9))).etag == etags[0]
 
 
-async def test_an_index_is_loaded_once_and_not_kept_for_long(house: House) -> None:
-    recording, _, _ = await conversation(house)
-    first = await house.timelines.timeline(recording)
-    assert await house.timelines.timeline(recording) is first
-    house.clock.advance(61)
-    assert await house.timelines.timeline(recording) is not first
-    house.timelines.forget(recording.id)
-    assert await house.timelines.timeline(replace(recording, sound_version=2)) is not first
-
-
 async def test_an_object_that_storage_has_lost_is_told_as_missing(house: House) -> None:
     recording, _, _ = await conversation(house)
     view = await house.view(recording)
