@@ -103,6 +103,11 @@ def _first_byte(kind: str) -> list[Bar]:
     ]
 
 
+def _linked(name: str) -> list[Bar]:
+    line = rf"\n{name} \| [^|]*\| (?P<ours>\d+) \| [^|]*\| [^|]*\| "
+    return [Bar(f"{name}, beside a constant", "redirect", rf"{line}{_RATIO}", least=0.5)]
+
+
 _LIVE = r"\n(?P<ours>\d+) two-lane G.711 calls for [^|]*moved to storage \| "
 _PAGES = r"\n[^|\n]*, (?:first page|deep) \| (?P<ours>[^|\n]*) \| (?P<value>[\d.]+) ms"
 
@@ -113,12 +118,15 @@ BARS = (
     Bar(
         "key check and point read over HTTP",
         "http",
-        rf"\na recording, key checked \| [^|]*\| {_CELL}{_RATIO}",
+        rf"\nkey check and point read \|[^|]*\| {_CELL}{_RATIO}",
         least=0.6,
     ),
     Bar(
         "callvault --help", "http", r"\ncallvault --help \|[^|]*\| (?P<value>[\d.]+) s of CPU", most=0.3, unit=" s CPU"
     ),
+    *_linked("Vapi: 302 of a mono recording"),
+    *_linked("OSVI: JSON of a recording"),
+    *_linked("Gravity Rail: JSON of a recording"),
     *_whole("unsealed"),
     *_whole("sealed"),
     *_memory("unsealed"),
