@@ -13,8 +13,9 @@ from tests.receiver import Receiver, Reply, receiving
 from tests.workhouse import until
 
 from callvault.domain.audit import AuditEntry
-from callvault.domain.errors import Refused
+from callvault.domain.errors import Missing, Refused
 from callvault.domain.event import Event
+from callvault.domain.filters import Between
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
 from callvault.domain.webhook import PAUSES_SECONDS, Delivery, WebhookEndpoint
@@ -421,3 +422,21 @@ async def test_old_deliveries_are_swept_and_stuck_ones_taken_up_again() -> None:
     assert await sweep.run(None, Progress()) == {"swept": 1, "resumed": 1}
     assert {delivery.id: delivery.version for delivery in await house.log(endpoint)} == {"stuck": 2, "waiting": 1}
     assert await house.next_due_ms() == now
+
+
+async def test_the_log_is_counted_by_state_and_by_time() -> None:
+    house = HookHouse()
+    async with receiving() as receiver, house.working():
+        endpoint = (await made(house, receiver)).endpoint
+        for _ in range(2):
+            house.clock.advance(3600)
+            await house.tell("recording.created")
+            await house.settled()
+    log, lately = house.deliveries, Between(ge=house.clock.now_ms() - 60_000)
+    assert await log.count(caller(), endpoint.id) == 2
+    assert await log.count(caller(), endpoint.id, "delivered", lately) == 1
+    assert await log.count(caller(), endpoint.id, "failed") == 0
+    (delivery,) = (await log.find(caller(), endpoint.id, Place(limit=5), made=lately)).items
+    assert delivery.created_ms >= house.clock.now_ms() - 60_000
+    with pytest.raises(Missing):
+        await log.count(caller(workspace="other"), endpoint.id)
