@@ -20,6 +20,7 @@ from callvault.ports.system import Clock
 from callvault.services.ingest.admission import Admission
 from callvault.services.ingest.cutting import PauseCutter
 from callvault.services.ingest.form import TakeSound, sound_of
+from callvault.services.ingest.landing import Landing
 from callvault.services.ingest.openrecordings import OpenLane, OpenRecording, OpenRecordings
 from callvault.services.ingest.sound import Decode
 from callvault.wire.mediatypes import MediaType
@@ -77,7 +78,7 @@ class Takes:
     ) -> None:
         self._spool, self._open, self._codecs = spool, open_recordings, codecs
         self._admission, self._decode, self._clock = admission, decode, clock
-        self._takes_most = takes_most
+        self._takes_most, self._landing = takes_most, Landing()
 
     async def put(
         self,
@@ -140,7 +141,7 @@ class Takes:
     def _append(
         self, known: OpenRecording, held: OpenLane, mark: TakeMark, pieces: Sequence[Piece]
     ) -> "asyncio.Future[None]":
-        durable = asyncio.wrap_future(self._spool.append(known.id, known.recording.workspace_id, pieces))
+        durable = self._landing.wait(self._spool.append(known.id, known.recording.workspace_id, pieces))
         held.pending[mark.take] = (mark, durable)
         known.users += 1
 

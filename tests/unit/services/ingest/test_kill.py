@@ -9,7 +9,7 @@ KILLS = 20
 
 def test_whatever_was_acknowledged_survives_twenty_kills(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.unit.services.ingest.nursery", str(tmp_path), str(KILLS)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     takes, streams, *problems = done.stdout.splitlines()
     assert [problem for problem in problems if problem] == []
