@@ -43,6 +43,7 @@ PART = Part(
     ),
     hot=(
         links.FOLLOW,
+        recordings.READ,
         *sound.HOT,
         *artifacts.HOT,
         *lanes.HOT,

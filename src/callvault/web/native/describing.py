@@ -26,13 +26,15 @@ async def told(visit: Visit, recording: Recording, call: Call | None = None) -> 
     [pair] = [Pair(recording, call)] if call else await services.recordings.with_calls([recording])
     turns = await services.transcripts.of(visit.caller, pair.call)
     lanes = await services.store.find(Query(Lane).where("recording_id", "=", recording.id).by("position", "name"))
-    facts = {
-        "encryption_key": await _key_id(visit, recording),
-        "secure_url": await _secure_url(visit, recording),
-        "transcript": transcript_out(pair.call, turns) if turns else None,
-        "participants": _speakers(pair.call, lanes, turns),
-    }
-    return _told(visit, pair, bool(turns)).model_copy(update=facts)
+    return _told(
+        visit,
+        pair,
+        bool(turns),
+        encryption_key=await _key_id(visit, recording),
+        secure_url=await _secure_url(visit, recording),
+        transcript=transcript_out(pair.call, turns) if turns else None,
+        participants=_speakers(pair.call, lanes, turns),
+    )
 
 
 async def listed(visit: Visit, recordings: Sequence[Recording]) -> list[CallRecording]:
@@ -40,7 +42,10 @@ async def listed(visit: Visit, recordings: Sequence[Recording]) -> list[CallReco
     pairs = await visit.services.recordings.with_calls(recordings)
     spoken = await visit.services.transcripts.exist_for([pair.call.id for pair in pairs])
     key_id = await _key_id(visit, recordings[0]) if recordings else None
-    return [_told(visit, pair, pair.call.id in spoken).model_copy(update={"encryption_key": key_id}) for pair in pairs]
+    return [
+        _told(visit, pair, pair.call.id in spoken, encryption_key=key_id, participants=_speakers(pair.call, (), ()))
+        for pair in pairs
+    ]
 
 
 def transcript_out(call: Call, turns: Sequence[Turn]) -> CallTranscript:
@@ -62,25 +67,22 @@ def turn_out(turn: Turn) -> TurnOut:
     )
 
 
-def _told(visit: Visit, pair: Pair, spoken: bool) -> CallRecording:
+def _told(visit: Visit, pair: Pair, spoken: bool, **facts: Any) -> CallRecording:
     recording, call, storage = pair.recording, pair.call, visit.services.storage
     return CallRecording(
+        **{"secure_url": None, "transcript": None, **facts},
         id=recording.id,
         call=call_out(call),
         assistant=assistant_of(call),
         phone_number=phone_number_of(call),
         status=recording.status if recording.status in KNOWN_STATUSES else "failed",  # type: ignore[arg-type]
         url=f"{visit.base_url}/api/v1/recordings/{recording.id}/audio.{recording.format}",
-        secure_url=None,
         storage=storage.provider,
         storage_path=f"{storage.prefix}{recording.workspace_id}/{recording.id}/",
         bucket=storage.bucket,
         region=storage.region,
         encrypted=storage.encrypted,
-        encryption_key=None,
-        transcript=None,
         has_transcript=spoken,
-        participants=_speakers(call, (), ()),
         **_sound(recording),
         **_fate(recording),
     )

@@ -11,14 +11,16 @@ from callvault.domain.errors import Missing
 from callvault.domain.filters import Between, RecordingFilter
 from callvault.services.callfacts import CallFacts
 from callvault.web.auth import Asking, House, Visiting, needs
-from callvault.web.native import cursors
+from callvault.web.native import cursors, hotdocs
 from callvault.web.native.cursors import Cursor, Limit, Listed
 from callvault.web.native.describing import listed, told
 from callvault.web.native.once import IdempotencyKey, once
 from callvault.web.native.problems import PROBLEMS
 from callvault.web.native.recordingschemas import STATUSES, CallRecording, RecordingChanges, RecordingRequest
 from callvault.web.native.spelling import Moment
-from callvault.web.visit import Visit
+from callvault.web.parts import Hot
+from callvault.web.responses import Answer, bytes_answer
+from callvault.web.visit import Visit, visit_of
 
 router = APIRouter(prefix="/api/v1", tags=["recordings"], responses=PROBLEMS)
 
@@ -72,10 +74,22 @@ async def list_recordings(
     return Listed(data=await listed(visit, page.items), next_cursor=cursors.serialize(page.cursor))
 
 
-@router.get("/recordings/{id}")
 @needs(Action.READ_RECORDING)
-async def get_recording(id: str, visit: Visiting) -> CallRecording:
-    return await told(visit, await visit.services.recordings.retrieve(visit.caller, id))
+async def get_recording(request: Request) -> Answer:
+    visit = visit_of(request)
+    recording = await visit.services.recordings.retrieve(visit.caller, request.path_params["id"])
+    body = (await told(visit, recording)).model_dump_json(by_alias=True)
+    return bytes_answer(body.encode(), b"application/json")
+
+
+READ = Hot(
+    "GET",
+    "/api/v1/recordings/{id}",
+    get_recording,
+    docs=hotdocs.operation(
+        "Get Recording", "recordings", responses={"200": hotdocs.json(CallRecording, "Successful Response")}
+    ),
+)
 
 
 @router.patch("/recordings/{id}")
