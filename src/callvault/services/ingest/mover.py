@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from callvault.domain.access import SYSTEM
-from callvault.domain.errors import AlreadyThere, Misconfigured, Missing, StaleWrite
+from callvault.domain.errors import AlreadyThere, Fault, Misconfigured, Missing, StaleWrite
 from callvault.domain.lane import Lane, OpenSpool, Segment
 from callvault.domain.query import Query
 from callvault.domain.recording import Recording
@@ -88,17 +88,27 @@ class Mover:
             for piece in spooled.pieces:
                 by_lane[piece.lane].append(piece)
         stored: list[StoredSegment] = []
-        pauses = known.pauses
-        for name, pieces in by_lane.items():
-            lane = await self._open.lane(known, name, pieces[0].rate, SYSTEM)
-            new = await self._new(known, lane, pieces)
-            lane.drift.heard(new)
-            stored += await asyncio.to_thread(self._put, known.recording, lane.lane, new, pauses)
+        pauses, is_put = known.pauses, False
         try:
+            for name, pieces in by_lane.items():
+                lane = await self._open.lane(known, name, pieces[0].rate, SYSTEM)
+                new = await self._new(known, lane, pieces)
+                lane.drift.heard(new)
+                cut = PauseCutter(pauses, lane.lane, self._decode)
+                await asyncio.to_thread(self._put, known.recording, cut, new, stored)
+            is_put = True
             await self._commit(known, stored, moved, pauses)
-        except (Gone, Missing, PausedMeanwhile):
-            await asyncio.to_thread(self._segments.delete, [one.stored for one in stored])
+        except Fault as fault:
+            # A commit of which nobody knows whether it happened leaves what it may speak of.
+            if not is_put or isinstance(fault, Missing):
+                await self._take_back(stored)
             raise
+        except (Gone, PausedMeanwhile):
+            await self._take_back(stored)
+            raise
+
+    async def _take_back(self, stored: Sequence[StoredSegment]) -> None:
+        await asyncio.to_thread(self._segments.delete, [one.stored for one in stored])
 
     async def _new(self, known: OpenRecording, lane: OpenLane, pieces: Sequence[Piece]) -> list[Piece]:
         """Without what another node, to which the same was sent, has moved already."""
@@ -113,10 +123,11 @@ class Mover:
         theirs.learn(*takes)
         return [piece for piece in pieces if not _same(theirs, piece)]
 
-    def _put(self, recording: Recording, lane: Lane, pieces: Sequence[Piece], pauses: Pauses) -> list[StoredSegment]:
-        cut = PauseCutter(pauses, lane, self._decode)
-        kept = [part for piece in pieces for part in cut(piece)]
-        return [self._segments.put(recording, lane.name, pack(group, self._decode)) for group in grouped(kept)]
+    def _put(
+        self, recording: Recording, cut: PauseCutter, pieces: Sequence[Piece], stored: list[StoredSegment]
+    ) -> None:
+        for group in grouped(part for piece in pieces for part in cut(piece)):
+            stored.append(self._segments.put(recording, group[0].lane, pack(group, self._decode)))
 
     async def _commit(
         self, known: OpenRecording, stored: Sequence[StoredSegment], moved: OpenSpool, pauses: Pauses

@@ -4,7 +4,7 @@ import asyncio
 
 import numpy as np
 import pytest
-from tests.unit.services.ingest.intakehouse import CALLER, IntakeHouse, speech
+from tests.unit.services.ingest.intakehouse import CALLER, FlakyBlobs, IntakeHouse, speech
 
 from callvault.adapters.blobs.memory import MemoryBlobs
 from callvault.adapters.spool.memory import MemorySpool
@@ -118,6 +118,26 @@ async def test_while_storage_is_away_more_is_taken_in_and_nothing_is_lost(house:
     assert list(house.spool.holdings()) == []
     assert np.array_equal(await house.heard(recording), np.concatenate(sound))
     assert len(await house.heard(other)) == 60 * 160
+
+
+async def test_when_storage_goes_away_between_two_lanes_nothing_is_left_lying_about() -> None:
+    class LeavingBlobs(FlakyBlobs):
+        def put(self, key, chunks, **more):
+            self.away = bool(self.objects) and not self.stays
+            return super().put(key, chunks, **more)
+
+        stays = False
+
+    house = IntakeHouse(blobs=LeavingBlobs())
+    recording = await house.recording()
+    for lane in ("customer", "assistant"):
+        await house.put(recording, 1, speech(8000), ms=0, lane=lane)
+    with pytest.raises(BlobsUnavailable):
+        await house.intake.mover.drain(recording)
+    assert house.blobs.objects == {}
+    house.blobs.stays = True
+    await house.intake.mover.drain(recording)
+    assert len(house.blobs.objects) == 2
 
 
 async def test_while_storage_is_away_one_recording_asks_for_all_whether_it_is_back(house: IntakeHouse) -> None:
