@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from callvault.domain.ids import Json
 
 GENESIS = "0" * 64
+_in_one_form = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +38,21 @@ def chained(entries: Iterable[AuditEntry], seq: int, previous: str) -> list[Audi
     links = []
     for entry in entries:
         seq += 1
-        linked = replace(entry, seq=seq, previous=previous)
-        previous = digest(linked)
-        links.append(replace(linked, digest=previous))
+        link = _digest(entry, seq, previous)
+        links.append(replace(entry, seq=seq, previous=previous, digest=link))
+        previous = link
     return links
 
 
 def digest(entry: AuditEntry) -> str:
     """SHA-256 over everything in the entry but the digest itself, in one fixed form."""
+    return _digest(entry, entry.seq, entry.previous)
+
+
+def _digest(entry: AuditEntry, seq: int, previous: str) -> str:
     facts = [
-        entry.previous,
-        entry.seq,
+        previous,
+        seq,
         entry.id,
         entry.workspace_id,
         entry.at_ms,
@@ -60,5 +65,4 @@ def digest(entry: AuditEntry) -> str:
         entry.request_id,
         entry.detail,
     ]
-    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_in_one_form(facts).encode()).hexdigest()

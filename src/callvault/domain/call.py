@@ -10,6 +10,10 @@ PRIVATE_KINDS = ("manager", "direct")
 UNRECORDED = "recordingDisabled"
 """In a call's metadata: true when no sound of it may be stored."""
 
+SOUND_FORMAT = "recordingFormat"
+"""In a call's metadata: one of `SOUND_FORMATS`."""
+SOUND_FORMATS = ("wav", "mp3", "ogg", "m4a", "flac")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Participant:
@@ -52,6 +56,12 @@ class Call:
     metadata: dict[str, Json] = field(default_factory=dict)
     deleted_ms: int | None = None
     version: int = 1
+
+    @property
+    def sound_format(self) -> str:
+        """The file format in which its recordings are wanted."""
+        told = self.metadata.get(SOUND_FORMAT)
+        return told if isinstance(told, str) and told in SOUND_FORMATS else SOUND_FORMATS[0]
 
     @property
     def unrecorded(self) -> bool:

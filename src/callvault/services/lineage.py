@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from callvault.domain.query import Query
+from callvault.domain.query import Query, Term
 from callvault.domain.recording import Derivation, Recording
 from callvault.ports.store import Store
 
 
 async def versions_of(store: Store, call_id: str) -> Sequence[Recording]:
-    query = Query(Recording).where("call_id", "=", call_id).where("deleted_ms", "is null")
-    return await store.find(query.by("-created_ms", "-id"))
+    terms = (Term("call_id", "=", call_id), Term("deleted_ms", "is null"))
+    return await store.find(Query(Recording, terms, ("-created_ms", "-id")))
 
 
 async def family_of(store: Store, recordings: Iterable[Recording]) -> list[Recording]:

@@ -244,6 +244,7 @@ class Recordings:
             created_ms=now,
             updated_ms=now,
             last_heard_ms=now,
+            format=call.sound_format,
             started_ms=call.started_ms,
             readers=call.readers,
             tags=facts.get("tags", ()),

@@ -33,11 +33,11 @@ def _redirecting(endpoint: str) -> Handler:
         visit = visit_of(request)
         services, caller = visit.services, visit.caller
         try:
-            call = await services.calls.by_id(caller, request.path_params["id"], Action.LISTEN)
-            asked = wanted(call, endpoint)
+            recording = await services.recordings.of_call(caller, request.path_params["id"])
+            asked = wanted(recording, endpoint)
             link = await services.delivery.links.secure_url(
                 caller,
-                await services.recordings.heard_of(caller, call),
+                recording,
                 view=asked.view,
                 format=asked.format,
                 artifact=asked.artifact,

@@ -6,7 +6,6 @@ from typing import Final
 
 from callvault.domain.call import Call, Participant, Turn
 from callvault.domain.ids import Json
-from callvault.services.delivery.desk import WAV
 from callvault.wire import isotime
 
 ARTIFACTS = {
@@ -132,14 +131,13 @@ def direction_of(type_name: str | None) -> str:
     return _DIRECTIONS.get(type_name or "", "outbound")
 
 
-def sound_format(call: Call) -> str:
-    """In which file format the call's plan wants its recordings: `wav;l16`, or `mp3`."""
-    return MP3 if _plan(_kept(call)).get("recordingFormat") == MP3 else WAV
-
-
 def wants_recording(request: Mapping[str, Json]) -> bool:
-    plan = request.get("artifactPlan")
-    return not (isinstance(plan, dict) and plan.get("recordingEnabled") is False)
+    return _plan(request).get("recordingEnabled") is not False
+
+
+def wants_mp3(request: Mapping[str, Json]) -> bool:
+    """Instead of `wav;l16`."""
+    return _plan(request).get("recordingFormat") == MP3
 
 
 def kept_of(request: Mapping[str, Json]) -> dict[str, Json]:

@@ -6,18 +6,19 @@ from typing import Final
 from callvault.domain.access import Action, Caller
 from callvault.domain.call import Call
 from callvault.domain.ids import Json
+from callvault.domain.recording import Recording
 from callvault.services.delivery.desk import Wanted
 from callvault.services.house import Services
-from callvault.web.dialects.vapi.schemas import ARTIFACTS, CallParts, call_json, sound_format
+from callvault.web.dialects.vapi.schemas import ARTIFACTS, CallParts, call_json
 
 PRESIGNED_SECONDS: Final = 3600
 SOUND: Final = frozenset({"mono", "stereo", "customer", "assistant"})
 
 
-def wanted(call: Call, endpoint: str) -> Wanted:
+def wanted(recording: Recording, endpoint: str) -> Wanted:
     """What an artifact's endpoint hands out: a view, in the format of the call's plan, or an artifact."""
     what = ARTIFACTS[endpoint]
-    return Wanted(view=what, format=sound_format(call)) if what in SOUND else Wanted(artifact=what)
+    return Wanted(view=what, format=recording.format) if what in SOUND else Wanted(artifact=what)
 
 
 async def parts_of(services: Services, caller: Caller, calls: Sequence[Call], base_url: str) -> list[CallParts]:
@@ -27,8 +28,7 @@ async def parts_of(services: Services, caller: Caller, calls: Sequence[Call], ba
     """
     heard = await services.recordings.heard_of_each(caller, calls)
     said = await services.transcripts.of_each(caller, calls)
-    asked = {call.id: {name: wanted(call, name) for name in ARTIFACTS} for call in calls}
-    listening = [(version, [*asked[call_id].values()]) for call_id, version in heard.items() if version]
+    listening = [(version, [wanted(version, name) for name in ARTIFACTS]) for version in heard.values() if version]
     links = await services.delivery.links.secure_urls(
         caller, listening, seconds=PRESIGNED_SECONDS, attachment=True, action=Action.LISTEN, base_url=base_url
     )
@@ -36,7 +36,8 @@ async def parts_of(services: Services, caller: Caller, calls: Sequence[Call], ba
     for call in calls:
         version = heard.get(call.id)
         minted = links.get(version.id, {}) if version else {}
-        presigned = {name: minted[what] for name, what in asked[call.id].items() if what in minted}
+        asked = {name: wanted(version, name) for name in ARTIFACTS} if version else {}
+        presigned = {name: minted[what] for name, what in asked.items() if what in minted}
         plain = {name: f"{base_url}/call/{call.id}/{name}" for name in presigned}
         urls = {name: link.url for name, link in presigned.items()}
         until = next((link.expires_ms for link in presigned.values()), None)
