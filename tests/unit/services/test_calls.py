@@ -222,3 +222,12 @@ async def test_facts_beyond_measure_are_refused(house: CallHouse, facts: dict, e
     with pytest.raises(error):
         await house.calls.create(ME, facts)
     assert await house.all(Call) == []
+
+
+async def test_a_call_that_was_ahead_is_under_way_when_its_recording_begins(house: CallHouse) -> None:
+    call = await house.calls.create(ME, {"status": "queued"})
+    await house.recordings.create(ME, call.id)
+    assert (await house.calls.by_id(ME, call.id)).status == "in-progress"
+    over = await house.calls.create(ME, {"status": "ended"})
+    await house.recordings.create(ME, over.id)
+    assert (await house.calls.by_id(ME, over.id)).status == "ended"
