@@ -10,7 +10,9 @@ from tests.unit.services.ingest.intakehouse import CALLER, IntakeHouse, speech
 
 from callvault.adapters.spool.memory import MemorySpool
 from callvault.domain.audit import AuditEntry
+from callvault.domain.call import Call
 from callvault.domain.errors import Missing, RecordingEnded, Refused
+from callvault.domain.event import Event
 from callvault.domain.lane import OpenSpool
 from callvault.domain.recording import Recording
 from callvault.domain.unit import Unit
@@ -64,6 +66,22 @@ async def test_a_recording_without_any_sound_has_failed(house: IntakeHouse) -> N
     done = await complete(house, recording)
     assert (done.status, done.failure, done.duration_us) == ("failed", "no_sound", 0)
     assert (await house.events(recording))[-1] == "recording.failed"
+
+
+async def test_with_the_last_of_its_sound_a_call_is_over(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    [call] = await house.all(Call)
+    other = (await house.recordings.create(CALLER, call.id)).recording.id
+    await house.put(recording, 1, speech(8000), ms=0)
+    done = await complete(house, recording)
+    [call] = await house.all(Call)
+    assert call.status == "in-progress"
+    await house.put(other, 1, speech(8000), ms=0)
+    await complete(house, other)
+    [call] = await house.all(Call)
+    assert (call.status, call.started_ms is not None, call.ended_ms is not None) == ("ended", True, True)
+    told = [event.type for event in await house.all(Event) if event.call_id == call.id]
+    assert told.count("call.ended") == 1 and done.status == "completed"
 
 
 async def test_only_who_may_write_ends_it(house: IntakeHouse) -> None:
