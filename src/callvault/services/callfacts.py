@@ -12,6 +12,8 @@ PARTICIPANTS_MAX = 200
 EXTERNAL_IDS_MAX = 32
 TEXT_MAX = 1_000
 JSON_MAX_BYTES = 64 * 1024
+JSON_MAX_LEVELS = 32
+"""What is nested deeper cannot be told again: programs that write JSON have limits of their own."""
 
 
 class CallFacts(TypedDict, total=False):
@@ -52,8 +54,18 @@ def checked(facts: CallFacts) -> CallFacts:
 
 
 def small_json(what: str, value: object) -> None:
+    if _deeper(value, JSON_MAX_LEVELS):
+        raise TooLarge(what=what, limit=f"{JSON_MAX_LEVELS} levels of JSON")
     if len(json.dumps(value)) > JSON_MAX_BYTES:
         raise TooLarge(what=what, limit=f"{JSON_MAX_BYTES} bytes of JSON")
+
+
+def _deeper(value: object, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    return levels == 0 or any(
+        _deeper(each, levels - 1) for each in (value.values() if isinstance(value, dict) else value)
+    )
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
