@@ -61,3 +61,9 @@ def test_what_one_server_takes_in_the_other_hands_out(postgres_url: str, s3_serv
     assert verified.json["storage"]["objects"] > 0
     healthy = command("doctor", "--json", "--data", tmp_path / "cli", **shared)
     assert healthy.status == 0, healthy.out
+    assert {"part": "bucket links", "state": "ok"}.items() <= healthy.json["findings"][6].items()
+    elsewhere = shared["STORAGE"].replace(s3_server.public_endpoint, "http://127.0.0.1:1")
+    lost = command("doctor", "--json", "--data", tmp_path / "cli", **{**shared, "STORAGE": elsewhere})
+    assert lost.status == 0
+    assert "cannot be followed" in lost.json["findings"][6]["what"]
+    assert "public_endpoint" in lost.json["findings"][6]["mend"]

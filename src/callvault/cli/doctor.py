@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 import shutil
 import stat
 import urllib.error
@@ -21,6 +22,7 @@ from callvault.domain.audit import AuditEntry
 from callvault.domain.errors import Fault, KeyUnavailable, Misconfigured, OperatorFault, PassingFault
 from callvault.domain.query import Query
 from callvault.domain.workspace import Workspace, WorkspaceKey
+from callvault.ports.blobs import Blobs, Presigning
 from callvault.ports.store import Store
 from callvault.settings import Settings, load
 
@@ -29,6 +31,7 @@ GIB: Final = 2**30
 CLOCK_SLACK_MS: Final = 5_000
 BUILT_YEAR: Final = 2026
 PUBLIC_SECONDS: Final = 10
+SAMPLE: Final = b"callvault"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class Doctor:
         await self._try("database", self._database)
         await self._try("master key", self._master_key)
         await self._try("storage", self._storage)
+        await self._try("bucket links", self._bucket_links)
         await self._try("clock", self._clock)
         await self._try("public endpoint", self._public)
         if self._store:
@@ -116,6 +120,17 @@ class Doctor:
         await asyncio.to_thread(self._adapters.blobs.check)
         place = self._settings.storage_url.partition("?")[0]
         return Finding("storage", OK, f"{place} took, gave back in part, and deleted an object")
+
+    async def _bucket_links(self) -> Finding | None:
+        """Where the storage can sign URLs of its own: whether one of them leads anybody anywhere."""
+        adapters = self._adapters
+        if adapters is None or adapters.presigner is None or adapters.clear is None:
+            return None
+        why = await asyncio.to_thread(_refused_link, adapters.presigner, adapters.clear, adapters.clock.now_ms())
+        if why:
+            mend = "the operator: see that the storage's public_endpoint leads to it; vault links do without"
+            return Finding("bucket links", WARNING, why, mend)
+        return Finding("bucket links", OK, "a signed URL of the storage's own gave back what was put")
 
     async def _clock(self) -> Finding | None:
         now = datetime.now(UTC)
@@ -188,6 +203,22 @@ async def _newest_ms(store: Store) -> int:
         query = Query(AuditEntry).where("workspace_id", "=", workspace.id).by("-seq").page(1)
         newest = max([newest, *(entry.at_ms for entry in await store.find(query))])
     return newest
+
+
+def _refused_link(presigner: Presigning, storage: Blobs, now_ms: int) -> str:
+    stored = storage.put(f"check/{secrets.token_hex(8)}", [SAMPLE])
+    try:
+        url = presigner.presign(stored, seconds=60, media_type="audio/wav", disposition="inline", now_ms=now_ms)
+        request = urllib.request.Request(url, headers={"range": "bytes=2-5"})  # noqa: S310 - the storage's own
+        with urllib.request.urlopen(request, timeout=PUBLIC_SECONDS) as answer:  # noqa: S310
+            told = answer.status, answer.headers.get("content-type"), answer.read(100)
+    except urllib.error.HTTPError as error:
+        return f"a signed URL of the storage's own was answered by {error.code}"
+    except (OSError, ValueError) as error:
+        return f"a signed URL of the storage's own cannot be followed ({getattr(error, 'reason', error)})"
+    finally:
+        storage.delete(stored.key)
+    return "" if told == (206, "audio/wav", SAMPLE[2:6]) else "a signed URL of the storage's own gave something else"
 
 
 def _unreachable(url: str) -> str:
