@@ -93,6 +93,20 @@ async def test_the_words_are_masked_too(house: WebHouse, where: str) -> None:
         assert "4111" not in told["text"]
 
 
+async def test_what_was_found_out_about_the_call_is_not_told(house: WebHouse, where: str) -> None:
+    call_id, originals = (await house.client.get(where)).json()["call"]["id"], await house.bearer()
+    call = f"/api/v1/calls/{call_id}"
+    found = {"summary": "the card is 4111 1111", "structuredData": {"card": "4111 1111"}}
+    await house.client.patch(call, json={"analysis": found}, headers=originals)
+    paths = [where, "/api/v1/recordings", call, "/api/v1/calls", "/call", f"/call/{call_id}", f"/v1/call/{call_id}"]
+    for path in paths:
+        for asking, told in ((await house.bearer(*READER), False), (originals, True)):
+            key = {"api-token": asking["authorization"].removeprefix("Bearer ")}
+            answer = await house.client.get(path, headers={**asking, **key})
+            assert answer.status_code == 200 and ("4111" in answer.text) is told, path
+    assert "4111" not in (await house.client.patch(call, json={"name": "x"})).text
+
+
 async def test_the_files_of_the_original_are_not_had(house: WebHouse, where: str) -> None:
     logs = await house.client.put(f"{where}/artifacts/call-logs", content=b'{"body":"4111 1111"}')
     assert logs.status_code == 201

@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
 from callvault.domain.access import Action, Caller
@@ -104,6 +104,13 @@ class Transcripts:
         said = {call.id: list(await self._newest(call)) for call in calls if call.id in spoken}
         readable = await self._each_readable(caller, calls, said)
         return {call_id: turns[-1] for call_id, turns in readable.items() if turns}
+
+    async def summed_up(self, caller: Caller, calls: Sequence[Call]) -> list[Call]:
+        """The calls, without what was found out about those of which the caller hears a redacted version at most: a
+        summary may say what is hidden in the sound."""
+        heard = await self._recordings.heard_of_each(caller, [call for call in calls if call.analysis])
+        hidden = {call_id for call_id, recording in heard.items() if recording is None or recording.redacted}
+        return [replace(call, analysis={}) if call.id in hidden else call for call in calls]
 
     async def _each_readable(
         self, caller: Caller, calls: Sequence[Call], said: Mapping[str, list[Turn]]

@@ -6,9 +6,11 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from callvault.domain.access import Action
+from callvault.domain.access import Action, Caller
+from callvault.domain.call import Call
 from callvault.domain.errors import AlreadyThere
 from callvault.domain.filters import Between, CallFilter
+from callvault.services.house import Services
 from callvault.web.auth import Asking, House, Visiting, needs
 from callvault.web.native import cursors
 from callvault.web.native.callschemas import CallChanges, CallIn, CallOut, Direction, Status, call_out
@@ -73,7 +75,8 @@ async def list_calls(
         created=Between(gt=created_after, lt=created_before),
     )
     page = await services.calls.find(caller, wanted, cursors.newest_first(limit, cursor))
-    return Listed(data=[call_out(call) for call in page.items], next_cursor=cursors.serialize(page.cursor))
+    calls = await services.transcripts.summed_up(caller, page.items)
+    return Listed(data=[call_out(call) for call in calls], next_cursor=cursors.serialize(page.cursor))
 
 
 @router.get("/calls/{id}")
@@ -81,28 +84,28 @@ async def list_calls(
 async def get_call(id: str, caller: Asking, services: House) -> CallOut:
     """By its uuid, its public id, or its chat id."""
     if id.startswith("call_"):
-        return call_out(await services.calls.by_public_id(caller, id))
+        return await _told(services, caller, await services.calls.by_public_id(caller, id))
     if id.isascii() and id.isdigit() and len(id) < 20:
-        return call_out(await services.calls.by_chat_id(caller, int(id), Action.READ_CALL))
-    return call_out(await services.calls.by_id(caller, id))
+        return await _told(services, caller, await services.calls.by_chat_id(caller, int(id), Action.READ_CALL))
+    return await _told(services, caller, await services.calls.by_id(caller, id))
 
 
 @router.get("/calls/by/{system}/{value}")
 @needs(Action.READ_CALL)
 async def get_call_by_external_id(system: str, value: str, caller: Asking, services: House) -> CallOut:
-    return call_out(await services.calls.by_external_id(caller, system, value))
+    return await _told(services, caller, await services.calls.by_external_id(caller, system, value))
 
 
 @router.patch("/calls/{id}")
 @needs(Action.CHANGE_CALL)
 async def change_call(id: str, changes: CallChanges, caller: Asking, services: House) -> CallOut:
-    return call_out(await services.calls.update(caller, id, changes.facts()))
+    return await _told(services, caller, await services.calls.update(caller, id, changes.facts()))
 
 
 @router.post("/calls/{id}/end")
 @needs(Action.CHANGE_CALL)
 async def end_call(id: str, caller: Asking, services: House, ending: Ending | None = None) -> CallOut:
-    return call_out(await services.calls.end(caller, id, ending.reason if ending else None))
+    return await _told(services, caller, await services.calls.end(caller, id, ending.reason if ending else None))
 
 
 @router.delete("/calls/{id}")
@@ -110,3 +113,8 @@ async def end_call(id: str, caller: Asking, services: House, ending: Ending | No
 async def delete_call(id: str, caller: Asking, services: House) -> CallOut:
     """Its sound, artifacts and transcript, and all that was derived. What is left is a tombstone."""
     return call_out(await services.calls.delete(caller, id))
+
+
+async def _told(services: Services, caller: Caller, call: Call) -> CallOut:
+    [readable] = await services.transcripts.summed_up(caller, [call])
+    return call_out(readable)

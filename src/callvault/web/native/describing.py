@@ -24,6 +24,7 @@ async def told(visit: Visit, recording: Recording, call: Call | None = None) -> 
     """One recording with everything about it."""
     services = visit.services
     [pair] = [Pair(recording, call)] if call else await services.recordings.with_calls([recording])
+    [pair] = await _summed_up(visit, [pair])
     turns = await services.transcripts.of(visit.caller, pair.call)
     lanes = await services.store.find(Query(Lane).where("recording_id", "=", recording.id).by("position", "name"))
     return _told(
@@ -39,13 +40,18 @@ async def told(visit: Visit, recording: Recording, call: Call | None = None) -> 
 
 async def listed(visit: Visit, recordings: Sequence[Recording]) -> list[CallRecording]:
     """Many, without what costs a look at each."""
-    pairs = await visit.services.recordings.with_calls(recordings)
+    pairs = await _summed_up(visit, await visit.services.recordings.with_calls(recordings))
     spoken = await visit.services.transcripts.exist_for([pair.call.id for pair in pairs])
     key_id = await _key_id(visit, recordings[0]) if recordings else None
     return [
         _told(visit, pair, pair.call.id in spoken, encryption_key=key_id, participants=_speakers(pair.call, (), ()))
         for pair in pairs
     ]
+
+
+async def _summed_up(visit: Visit, pairs: Sequence[Pair]) -> list[Pair]:
+    calls = await visit.services.transcripts.summed_up(visit.caller, [pair.call for pair in pairs])
+    return [Pair(pair.recording, call) for pair, call in zip(pairs, calls, strict=True)]
 
 
 def transcript_out(call: Call, turns: Sequence[Turn]) -> CallTranscript:

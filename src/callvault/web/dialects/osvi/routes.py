@@ -65,7 +65,8 @@ async def list_calls(
 @router.get("/v1/call/{id}")
 @needs(Action.READ_CALL)
 async def get_call(id: str, caller: Asking, services: House) -> Success[CallDetail]:
-    return Success(data=schemas.detail_of(await services.calls.by_id(caller, id)))
+    [call] = await services.transcripts.summed_up(caller, [await services.calls.by_id(caller, id)])
+    return Success(data=schemas.detail_of(call))
 
 
 @router.get("/v1/call/{id}/transcript")

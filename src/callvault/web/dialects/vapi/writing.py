@@ -26,6 +26,7 @@ async def parts_of(services: Services, caller: Caller, calls: Sequence[Call], ba
 
     A handful of looks at the database, however many the calls are.
     """
+    calls = await services.transcripts.summed_up(caller, calls)
     heard = await services.recordings.heard_of_each(caller, calls)
     said = await services.transcripts.of_each(caller, calls)
     listening = [(version, [wanted(version, name) for name in ARTIFACTS]) for version in heard.values() if version]
