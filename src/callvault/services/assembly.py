@@ -44,7 +44,7 @@ class Assembly:
         return ended and source is not None and source.size == upload.length
 
     async def _file(self, upload: Upload) -> FiledSound:
-        with await self._uploads.open(upload) as source:
+        with await self._uploads.parts.open(upload) as source:
             return await self._files.put(
                 SYSTEM,
                 upload.recording_id,

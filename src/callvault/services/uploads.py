@@ -6,7 +6,6 @@ import hmac
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from typing import BinaryIO
 
 from callvault.domain.access import Action, Caller, Principal
 from callvault.domain.errors import (
@@ -29,9 +28,9 @@ from callvault.ports.jobs import Duty
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
-from callvault.services.partsfile import PartsFile
 from callvault.services.recordings import Recordings
 from callvault.services.timelines import Unlock
+from callvault.services.uploadparts import UploadParts
 
 PART_BYTES = 4 << 20
 MOST_BYTES = 64 << 30
@@ -69,8 +68,9 @@ class Uploads:
         recordings: Recordings,
         unlock: Unlock,
     ) -> None:
-        self._store, self._blobs, self._clock, self._ids = store, blobs, clock, ids
-        self._access, self._recordings, self._unlock = access, recordings, unlock
+        self._store, self._clock, self._ids = store, clock, ids
+        self._access, self._recordings = access, recordings
+        self.parts = UploadParts(store, blobs, clock=clock, ids=ids, unlock=unlock)
         self._touched: OrderedDict[str, float] = OrderedDict()
 
     async def begin(
@@ -133,7 +133,6 @@ class Uploads:
         await self._recordings.enabled(self._access.permit(caller, Action.WRITE_SOUND))
         if offset != upload.offset:
             raise UploadMisplaced(offset=upload.offset)
-        await self._unlock(upload.workspace_id, ())
         return await (self._checked(upload, chunks, checksum) if checksum else self._streamed(upload, chunks))
 
     async def terminate(self, caller: Caller, upload_id: str) -> None:
@@ -148,19 +147,7 @@ class Uploads:
         unit = Unit()
         unit.remove(upload)
         await self._store.commit(unit)
-        await self._destroy(await self.parts(upload))
-
-    async def parts(self, upload: Upload) -> list[StoredObject]:
-        """In order."""
-        query = Query(StoredObject).where("workspace_id", "=", upload.workspace_id)
-        query = query.where("key", ">", upload.prefix).where("key", "<", upload.prefix + "\x7f")
-        return list(await self._store.find(query.by("key")))
-
-    async def open(self, upload: Upload) -> BinaryIO:
-        """The file, for threads: reading it blocks."""
-        parts = await self.parts(upload)
-        await self._unlock(upload.workspace_id, parts)
-        return PartsFile(self._blobs, parts).buffered()
+        await self.parts.destroy(await self.parts.of(upload))
 
     def duties(self) -> list[Duty]:
         return [Duty("discard uploads left behind", self.sweep, SWEEP_EVERY_SECONDS)]
@@ -181,7 +168,7 @@ class Uploads:
                 rest += chunk
                 await self._touch(upload)
                 if len(rest) >= PART_BYTES:
-                    upload = await self._grown(upload, [await self._put(upload, upload.offset, bytes(rest))])
+                    upload = await self._grown(upload, [await self.parts.put(upload, upload.offset, bytes(rest))])
                     rest.clear()
         finally:
             # Whatever came before the connection was lost is kept, for who resumes.
@@ -190,7 +177,7 @@ class Uploads:
         return upload
 
     async def _last(self, upload: Upload, rest: bytes) -> Upload:
-        return await self._grown(upload, [await self._put(upload, upload.offset, rest)])
+        return await self._grown(upload, [await self.parts.put(upload, upload.offset, rest)])
 
     async def _checked(self, upload: Upload, chunks: AsyncIterator[bytes], checksum: Checksum) -> Upload:
         digest, rest, parts = hashlib.new(checksum.algorithm, usedforsecurity=False), bytearray(), list[StoredObject]()
@@ -202,15 +189,15 @@ class Uploads:
                 rest += chunk
                 await self._touch(upload)
                 if len(rest) >= PART_BYTES:
-                    parts.append(await self._put(upload, upload.offset + received, bytes(rest)))
+                    parts.append(await self.parts.put(upload, upload.offset + received, bytes(rest)))
                     rest.clear()
             if not hmac.compare_digest(digest.digest(), checksum.digest):
                 raise DigestMismatch
             if rest:
-                parts.append(await self._put(upload, upload.offset + sum(p.size for p in parts), bytes(rest)))
+                parts.append(await self.parts.put(upload, upload.offset + sum(p.size for p in parts), bytes(rest)))
             grown, parts = await self._grown(upload, parts), []
         finally:
-            await asyncio.shield(self._destroy(parts))
+            await asyncio.shield(self.parts.destroy(parts))
         return grown
 
     async def _touch(self, upload: Upload) -> None:
@@ -227,16 +214,6 @@ class Uploads:
         if upload.offset + received > upload.length:
             raise TooLarge(what="the upload", limit=f"{upload.length} bytes that were announced")
 
-    async def _put(self, upload: Upload, offset: int, data: bytes) -> StoredObject:
-        key = f"{upload.prefix}{offset:014d}-{token(self._ids.secret(6))}"
-        stored = await asyncio.to_thread(self._blobs.put, key, [data], workspace_id=upload.workspace_id)
-        return replace(
-            stored,
-            workspace_id=upload.workspace_id,
-            recording_id=upload.recording_id,
-            created_ms=self._clock.now_ms(),
-        )
-
     async def _grown(self, upload: Upload, parts: list[StoredObject]) -> Upload:
         now = self._clock.now_ms()
         offset = upload.offset + sum(part.size for part in parts)
@@ -250,7 +227,7 @@ class Uploads:
         try:
             await self._store.commit(unit)
         except StaleWrite:
-            await self._destroy(parts)
+            await self.parts.destroy(parts)
             raise UploadMisplaced(offset=offset) from None
         return grown
 
@@ -266,13 +243,6 @@ class Uploads:
             recording_id=upload.recording_id,
             arguments=arguments,
         )
-
-    async def _destroy(self, parts: list[StoredObject]) -> None:
-        for part in parts:
-            await asyncio.to_thread(self._blobs.delete, part.key)
-        unit = Unit()
-        unit.remove(*parts)
-        await self._store.commit(unit)
 
 
 def _owns(principal: Principal, upload: Upload) -> bool:

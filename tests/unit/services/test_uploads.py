@@ -48,7 +48,7 @@ class Desk:
         return await self.uploads.begin(ME, made.recording.id, length, channels=("customer", "assistant"))
 
     async def content(self, upload: Upload) -> bytes:
-        return (await self.uploads.open(upload)).read()
+        return (await self.uploads.parts.open(upload)).read()
 
 
 @pytest.fixture
