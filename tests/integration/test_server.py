@@ -48,20 +48,30 @@ def refused(folder: Path, *args: str, **environ: str) -> Iterator[subprocess.Com
     )
 
 
-def test_a_first_start_makes_all_it_needs_and_tells_its_key_once(vault: Path) -> None:
-    with serving(vault) as first:
+def test_a_first_start_makes_all_it_needs_tells_its_key_once_and_forgets_nothing(vault: Path) -> None:
+    with serving(vault, "--no-workers") as first, first.client() as client:
         assert first.key
-        with first.client() as client:
-            assert client.get("/readyz").json()["status"] == "ok"
-            assert client.post("/api/v1/recordings", json=FACTS).status_code == 201
+        assert client.get("/readyz").json()["status"] == "ok"
+        assert client.post("/api/v1/recordings", json=FACTS).status_code == 201
+        create = ("keys", "create", "--workspace", "default", "--scopes", "audit:read", "--json", "--data", vault)
+        weak = {"authorization": f"Bearer {command(*create).json['key']}"}
+        for n in range(20):
+            assert client.get("/api/v1/recordings", headers=weak | {"x-request-id": f"read-{n}"}).status_code == 403
         assert first.stop() < 10
         assert first.process.returncode == 0
+    export = command("audit", "export", "--workspace", "default", "--data", vault)
+    entries = [json.loads(line) for line in export.out.splitlines()]
+    refusals = [entry["request_id"] for entry in entries if entry["outcome"] == "refused"]
+    assert refusals == [f"read-{n}" for n in range(20)]
+    assert command("verify", "audit", "--data", vault).status == 0
     with serving(vault) as second:
         assert second.key is None
         with second.client(first.key) as client:
             assert len(client.get("/api/v1/recordings").json()["data"]) == 1
+        second.stop()
         log = second.log.read_text()
-    assert [json.loads(line)["requestId"] for line in log.splitlines()]
+    assert all(json.loads(line)["requestId"] for line in log.splitlines())
+    assert "GET /api/v1/recordings 403" in log
     assert not keys_in(log)
     assert "4155550123" not in log
 
@@ -78,23 +88,6 @@ def test_keys_are_made_and_revoked_beside_a_running_server(running: tuple[Path, 
         assert answer.status_code == 401
     verified = command("verify", "audit", "--json", "--data", folder)
     assert verified.status == 0, verified.out
-
-
-def test_reads_are_in_the_audit_after_a_clean_stop(vault: Path) -> None:
-    with serving(vault, "--no-workers") as server, server.client() as client:
-        chats = command("keys", "create", "--workspace", "default", "--scopes", "audit:read", "--json", "--data", vault)
-        for n in range(20):
-            refusal = client.get(
-                "/api/v1/recordings",
-                headers={"authorization": f"Bearer {chats.json['key']}", "x-request-id": f"read-{n}"},
-            )
-            assert refusal.status_code == 403
-        server.stop()
-    export = command("audit", "export", "--workspace", "default", "--data", vault)
-    entries = [json.loads(line) for line in export.out.splitlines()]
-    refusals = [entry["request_id"] for entry in entries if entry["outcome"] == "refused"]
-    assert refusals == [f"read-{n}" for n in range(20)]
-    assert command("verify", "audit", "--data", vault).status == 0
 
 
 def begin_post(server: Server, body: bytes) -> http.client.HTTPConnection:
