@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from bench.codecs import _write_speech as write_speech
+from callvault.adapters.allocator import keep_freed_blocks
 from callvault.adapters.blobs.disk import DiskBlobs
 from callvault.adapters.blobs.sealed import SealedBlobs
 from callvault.adapters.codecs.encoding import FORMATS
@@ -196,6 +197,7 @@ def ours(measure: str, folder: Path, name: str, argument: object) -> dict[str, f
 
 
 async def _measured(measure: str, folder: str, name: str, argument: str) -> dict[str, float]:
+    keep_freed_blocks()
     vault = Vault.at(Path(folder), sealed=folder.endswith("/sealed"))
     try:
         return await MEASURES[measure](vault, name, argument)

@@ -53,6 +53,7 @@ class Adapters:
 
 
 async def open_adapters(settings: Settings, store: Store, node: bool) -> Adapters:
+    from callvault.adapters.allocator import keep_freed_blocks
     from callvault.adapters.blobs.opening import open_blobs, open_presigner
     from callvault.adapters.blobs.sealed import SealedBlobs
     from callvault.adapters.codecs.pyav import PyAvCodecs
@@ -60,6 +61,7 @@ async def open_adapters(settings: Settings, store: Store, node: bool) -> Adapter
     from callvault.adapters.webhooks.sender import HttpxSender
     from callvault.adapters.webhooks.signing import SIGNERS
 
+    keep_freed_blocks()
     master, text = await _master_key(settings, store)
     await _prove(master, store)
     keyring = MemoryKeyring(master)

@@ -1,0 +1,12 @@
+"""The C library's allocator, told once that blocks of memory come and go."""
+
+from typing import Final
+
+COME_AND_GO: Final = 4 << 20
+
+
+def keep_freed_blocks() -> None:
+    """Pieces of sound are made and freed by the hundred. Until it has seen a larger block freed, glibc gives the memory
+    of each back to the system and takes it again page by page for the next, which costs more than mixing them; from
+    then on it keeps up to twice that block for each thread. Elsewhere this does nothing."""
+    bytearray(COME_AND_GO)
