@@ -205,20 +205,31 @@ async def test_a_file_comes_in_by_parts_and_is_taken_in(house: WebHouse, where: 
     assert (await house.client.head(location, headers=TUS)).status_code == 404
 
 
+async def test_a_recording_whose_file_waits_is_completed_when_that_was_taken_in(house: WebHouse, where: str) -> None:
+    file, _ = stereo(800)
+    location = await begun(house, where, len(file), channels="customer,assistant")
+    await house.client.patch(location, content=file, headers={**PART, "upload-offset": "0"})
+    asked = await house.client.post(f"{where}/complete")
+    assert (asked.status_code, asked.json()["status"], asked.json()["inProgress"]) == (200, "processing", True)
+    await assembled(house)
+    told = (await house.client.get(where)).json()
+    assert (told["status"], told["duration"]) == ("completed", 0.1)
+
+
 async def test_an_assembly_that_was_cut_off_behind_its_work_changes_nothing(house: WebHouse, where: str) -> None:
     file, _ = stereo(800)
     location = await begun(house, where, len(file), complete="true", channels="customer,assistant")
     await house.client.patch(location, content=file, headers={**PART, "upload-offset": "0"})
     [job] = await house.services.store.find(Query(Job).where("kind", "=", "assemble"))
-    discard = house.services.uploads.discard
+    forget = house.services.uploads.forget
     cut_off = []
 
     async def cut(upload: object) -> None:
         cut_off.append(upload)
 
-    house.services.uploads.discard = cut
+    house.services.uploads.forget = cut
     await house.services.assembly.run(job, Steps(house))
-    house.services.uploads.discard = discard
+    house.services.uploads.forget = forget
     assert cut_off and await house.services.assembly.run(job, Steps(house)) == {}
     assert await house.services.assembly.run(job, Steps(house)) == {}
     assert (await house.client.get(where)).json()["status"] == "completed"

@@ -10,6 +10,7 @@ from callvault.ports.jobs import JobKind, Progress
 from callvault.ports.store import Store
 from callvault.services.ingest.completion import Completion
 from callvault.services.ingest.files import MIXED, SOURCE, FiledSound, Files
+from callvault.services.stale import again_when_stale
 from callvault.services.uploads import ASSEMBLE, Uploads
 
 
@@ -31,10 +32,18 @@ class Assembly:
         if not await self._is_in(upload):
             filed = await self._file(upload)
             result = {"lanes": [*filed.lanes], "rate": filed.rate, "samples": filed.samples, "damage": filed.damage}
+        await self._settle(upload.id)
+        return result
+
+    @again_when_stale
+    async def _settle(self, upload_id: str) -> None:
+        """Completes the recording if that was asked, at the upload's beginning or while its file was taken in."""
+        upload = await self._store.get(Upload, upload_id)
+        if upload is None:
+            return
         if upload.complete:
             await self._completion.complete(SYSTEM, upload.recording_id)
-        await self._uploads.discard(upload)
-        return result
+        await self._uploads.forget(upload)
 
     async def _is_in(self, upload: Upload) -> bool:
         """Whether an earlier run has taken it in and then completed the recording, which takes no file any more."""

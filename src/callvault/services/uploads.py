@@ -29,6 +29,7 @@ from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
 from callvault.services.recordings import Recordings
+from callvault.services.stale import again_when_stale
 from callvault.services.timelines import Unlock
 from callvault.services.uploadparts import UploadParts
 
@@ -141,6 +142,26 @@ class Uploads:
         if upload.completed_ms is not None:
             raise RecordingEnded
         await self.discard(upload)
+
+    @again_when_stale
+    async def complete_later(self, recording_id: str) -> bool:
+        """Whether a file of the recording has come and waits to be taken in: then the recording is completed when it
+        was."""
+        query = Query(Upload).where("recording_id", "=", recording_id).where("completed_ms", "is not null").by("id")
+        waiting = await self._store.find(query)
+        unit = Unit()
+        unit.change(*(replace(u, complete=True, version=u.version + 1) for u in waiting if not u.complete))
+        if unit.writes:
+            await self._store.commit(unit)
+        return bool(waiting)
+
+    async def forget(self, upload: Upload) -> None:
+        """Its file was taken in. `StaleWrite` when somebody has asked something of it meanwhile."""
+        unit = Unit()
+        unit.change(replace(upload, version=upload.version + 1))
+        unit.remove(upload)
+        await self._store.commit(unit)
+        await self.parts.destroy(await self.parts.of(upload))
 
     async def discard(self, upload: Upload) -> None:
         """The row goes first: an append that is under way then fails, and leaves nothing behind."""

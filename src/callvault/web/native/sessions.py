@@ -54,9 +54,12 @@ async def resume_recording(id: str, visit: Visiting, asked: Resumption | None = 
 @router.post("/recordings/{id}/complete")
 @needs(Action.WRITE_SOUND)
 async def complete_recording(id: str, visit: Visiting) -> CallRecording:
-    """Nothing more is taken in. It is `completed` at once, or soon after when the storage is slow; doing it again
-    changes nothing."""
-    return await told(visit, await visit.services.intake.completion.complete(visit.caller, id.lower()))
+    """Nothing more is taken in. It is `completed` at once, or soon after when the storage is slow or an uploaded file
+    waits to be taken in; doing it again changes nothing."""
+    recording = await visit.services.recordings.retrieve(visit.caller, id, Action.WRITE_SOUND)
+    if recording.in_progress and await visit.services.uploads.complete_later(recording.id):
+        return await told(visit, recording)
+    return await told(visit, await visit.services.intake.completion.complete(visit.caller, recording.id))
 
 
 def _us(seconds: float | None) -> int | None:
