@@ -50,8 +50,8 @@ _RATIO = r"(?P<value>[\d.]+)"
 
 def _whole(kind: str) -> list[Bar]:
     """Of the hour's WAV beside each of its peers."""
-    line = rf"mono WAV of .*?\n{kind} \| (?P<ours>[\d.]+)"
-    peers = r".*?\npeers, s \|  \| "
+    line = rf"mono WAV of .*?\n{kind}, by the clock \| (?P<ours>[\d.]+)"
+    peers = r".*?\npeers, by the clock \|  \| "
     return [
         Bar(
             f"mono WAV of 1 h, {kind}, beside ffmpeg",
@@ -109,9 +109,11 @@ def _linked(name: str) -> list[Bar]:
 
 
 _LIVE = r"\n(?P<ours>\d+) two-lane G.711 calls for [^|]*moved to storage \| "
+_PAGES_P50 = r"\n[^|\n]*, (?:first page|deep) \| (?P<value>[\d.]+) ms"
 _PAGES = r"\n[^|\n]*, (?:first page|deep) \| (?P<ours>[^|\n]*) \| (?P<value>[\d.]+) ms"
 
 BARS = (
+    Bar("a filtered page of 1 000 000 recordings, median", "store", _PAGES_P50, most=20, unit=" ms"),
     Bar("a filtered page of 1 000 000 recordings, p99", "store", _PAGES, most=20, unit=" ms"),
     Bar("sealing", "sealing", rf"\nseal \| {_CELL}{_RATIO}", least=0.8),
     Bar("unsealing", "sealing", rf"\nopen \| {_CELL}{_RATIO}", least=0.8),
