@@ -25,8 +25,8 @@ _SECRETS: Final = re.compile(
     | (?P<link>/(?:link|s|share|shares)/)[^\s"'?\#/]{6,}[^\s"']*
     | (?P<word>(?:bearer|basic|api-token:?|x-vapi-secret:?)\s+)[^\s"',]+
     | (?P<user>://)[^/\s:@]*:[^/\s@]+@                        # a URL's password
-    | (?P<query>https?://[^\s"'?]+\?)[^\s"']+                 # a signed URL's signature
-    | (?P<pair>\b(?:secret|password|passwd|token|signature|api_?key|x-amz-[a-z-]+)["']?\s*[=:]\s*["']?)[^\s"',;&]+
+    | (?P<query>https?://[^\s"'?]{1,2048}\?)[^\s"']+                 # a signed URL's signature
+    | (?P<pair>\b(?:secret|password|passwd|token|signature|api_?key|x-amz-[a-z-]{1,40})["']?\s*[=:]\s*["']?)[^\s"',;&]+
     | (?P<pem>-----BEGIN[ A-Z]+-----)[^-]+(?:-----END[ A-Z]+-----)?
     | (?P<phone>(?<![\w.-])\+\d[\d ().-]{5,}\d(?![\w-]))
     | (?P<bare>(?<![\w.:-])(?:\(\d{3}\)\s?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w-]))
@@ -38,7 +38,9 @@ _KEPT: Final = frozenset({"key", "call", "link", "word", "user", "query", "pair"
 _TELLING: Final = re.compile(
     r"transcript|content|utterance|text|body|secret|password|token|authorization|number|phone|url|cookie|^key$|^to$|^from$"
 )
-_SIGN: Final = re.compile(r"/(?:link|share|s/)|_|[+]|\d{10}|token|secret|key")
+_SIGN: Final = re.compile(r"/(?:link|share|s/)|_|[+]|\d{10}|\d{3}\)?[ .-]?\d{3}[ .-]\d{4}|token|secret|key")
+PATH_MAX: Final = 1000
+"""So much of a request's path is told: what it says is the client's choice."""
 _json: Final = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
@@ -49,6 +51,7 @@ def redact(text: str) -> str:
 
 def redact_path(path: str) -> str:
     """The same for the paths of requests, most of which hold nothing of the kind."""
+    path = path if len(path) <= PATH_MAX else f"{path[:PATH_MAX]}…"
     return redact(path) if _SIGN.search(path) else path
 
 
@@ -103,7 +106,7 @@ class PlainLines(logging.Formatter):
         facts = " ".join(f"{name}={value}" for name, value in facts_of(record).items())
         request_id = f" [{REQUEST.get()}]" if REQUEST.get() else ""
         line = f"{_at(record)[11:23]} {record.levelname.lower():7} {redact(record.getMessage())} {facts}{request_id}"
-        return "\n    ".join([line.replace("\n", " "), *trace_of(record)])
+        return "\n    ".join([_printable(line), *trace_of(record)])
 
 
 class RequestLog:
@@ -128,7 +131,7 @@ class RequestLog:
         at = datetime.now(UTC).isoformat(timespec="milliseconds")[:23]
         if self._plain:
             told = " ".join([f"{name}={value}" for name, value in facts.items()])
-            self._waiting.append(f"{at[11:]} info    {event} {told}\n")
+            self._waiting.append(f"{at[11:]} info    {_printable(event)} {told}\n")
         else:
             told = ", ".join([f'"{name}": {_json(value)}' for name, value in facts.items()])
             self._waiting.append(f'{{"at": "{at}Z", "level": "info", "event": {_json(event)}, {told}}}\n')
@@ -154,6 +157,11 @@ def configure(form: str = "auto", level: str = "info", stream: TextIO | None = N
     for chatty in ("uvicorn.error", "uvicorn.asgi", "httpx", "httpcore", "websockets", "alembic", "procrastinate"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").disabled = True
+
+
+def _printable(text: str) -> str:
+    """In one line, and without what would steer a terminal."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else " " for each in text)
 
 
 def _at(record: logging.LogRecord) -> str:

@@ -3,11 +3,12 @@
 import io
 import json
 import logging
+import time
 from typing import Any
 
 import pytest
 
-from callvault.web.logs import REQUEST, REQUESTS, JsonLines, PlainLines, configure, redact
+from callvault.web.logs import REQUEST, REQUESTS, JsonLines, PlainLines, RequestLog, configure, redact, redact_path
 
 KEY = "cvk_aB3dE6gH_" + "s3cr3tS3cr3tS3cr3tS3cr3tS3cr3tS3c"
 TOKEN = "k1.eyJhbGciOi.MAC-mac_mac"
@@ -49,6 +50,29 @@ def test_secrets_links_and_numbers_are_hidden(told: str, kept: str) -> None:
 )
 def test_what_an_operator_needs_is_left(told: str) -> None:
     assert redact(told) == told
+
+
+@pytest.mark.parametrize("path", ["/by/crm/415-555-0123", "/by/crm/(415) 555-0123", "/by/crm/+14155550123"])
+def test_a_number_in_a_path_is_hidden(path: str) -> None:
+    assert redact_path(path) == "/by/crm/[hidden]"
+
+
+@pytest.mark.parametrize("again", ["x-amz-", "http://", "://a:", "+11111", "bearer ", "-----BEGIN A", "a", "token "])
+def test_a_long_path_is_cut_and_costs_no_time(again: str) -> None:
+    path = "/key" + again * (60_000 // len(again))
+    began = time.perf_counter()
+    assert len(redact_path(path)) < 2000
+    redact(path)
+    assert time.perf_counter() - began < 2
+
+
+@pytest.mark.parametrize("form", [True, False])
+async def test_a_request_is_one_line_whatever_its_path_holds(form: bool) -> None:
+    written, requests = io.StringIO(), RequestLog()
+    requests.configure(written, plain=form)
+    requests.note("GET /a\n12:00 info all is well\r\x1b[2J 404", {"ms": 1})
+    requests.flush()
+    assert len(written.getvalue().splitlines()) == 1 and "\x1b" not in written.getvalue()
 
 
 def line(form: logging.Formatter, message: str, *args: object, **extra: Any) -> str:
