@@ -120,7 +120,6 @@ class Settings:
         _number(0, 10**9), 60_000, "of one key, and of one address without a key, in each process; 0 for no limit"
     )
     body_max: int = setting(_number(1024, 2**30), 2**20, "the most bytes of a request that is no sound or file")
-    link_seconds: int = setting(_number(1, 604_800), 3600, "how long a link lives when its asker does not say")
     link_seconds_max: int = setting(_number(1, 604_800), 86_400, "the longest life of a link in a new workspace")
     idle_complete_seconds: int = setting(
         _number(5, 86_400), 300, "after so long without a word a recording of a new workspace is complete"

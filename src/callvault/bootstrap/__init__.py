@@ -6,6 +6,7 @@ from callvault.bootstrap.adapters import open_adapters as open_adapters
 from callvault.bootstrap.adapters import open_store as open_store
 from callvault.bootstrap.adapters import parse_master_key as parse_master_key
 from callvault.bootstrap.adapters import prepare as prepare
+from callvault.bootstrap.assembly import FREE_BYTES as FREE_BYTES
 from callvault.bootstrap.assembly import assemble as assemble
 from callvault.bootstrap.house import House as House
 from callvault.bootstrap.house import opened as opened

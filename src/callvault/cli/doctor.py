@@ -16,7 +16,7 @@ from typing import Final
 
 import click
 
-from callvault.bootstrap import Adapters, open_adapters, open_store, prepare
+from callvault.bootstrap import FREE_BYTES, Adapters, open_adapters, open_store, prepare
 from callvault.cli.running import as_json, data, show
 from callvault.domain.audit import AuditEntry
 from callvault.domain.errors import Fault, KeyUnavailable, Misconfigured, OperatorFault, PassingFault
@@ -89,7 +89,7 @@ class Doctor:
             return None
         free = shutil.disk_usage(self._settings.data).free
         what = f"{free / GIB:.1f} GiB are free"
-        state = FAILED if free < GIB / 4 else WARNING if free < 2 * GIB else OK
+        state = FAILED if free < FREE_BYTES else WARNING if free < 2 * GIB else OK
         return Finding("disk space", state, what, "" if state == OK else "the operator: free space, or move --data")
 
     async def _secrets(self) -> Finding:

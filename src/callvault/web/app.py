@@ -36,7 +36,7 @@ A part is a package `web/native`, `web/ui` or `web/dialects/<name>` whose `__ini
   problem details by default (`web/errors.py`, where the statuses are). What FastAPI finds wrong with a request comes
   as `Invalid`, with `errors` (loc, msg, type); an unknown path as `Missing`, a wrong method as `MethodNotAllowed`.
 - *Sound*: `ranged(request, content, media_type, headers)` of `web/ranges.py` answers Range, If-Range, If-Match and
-  If-None-Match of anything with `length`, `etag` and `stream(start, end)`; `disposition(name, attachment)` names it.
+  If-None-Match of anything with `length`, `etag` and `stream(start, end)`; see `web/sound.py`.
 - *Webhooks*: `Part.messages(services, public_url) -> MessageForm` lets endpoints ask for the dialect's messages.
 - *Documentation*: `/openapi/<name>.json` is made of the FastAPI routes and the hot ones' `docs`.
 """

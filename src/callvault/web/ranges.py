@@ -1,9 +1,8 @@
-"""Content of known length on the wire: whole or in ranges, with the conditions of RFC 9110 and names of RFC 6266."""
+"""Content of known length on the wire: whole or in ranges, with the conditions of RFC 9110."""
 
 import secrets
 from collections.abc import AsyncIterator
 from typing import Final, Protocol
-from urllib.parse import quote
 
 from starlette.requests import Request
 
@@ -28,15 +27,6 @@ class Content(Protocol):
     def stream(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """Bytes `start` to before `end`, in pieces."""
         ...
-
-
-def disposition(filename: str, attachment: bool) -> str:
-    """`Content-Disposition` with the name in ASCII for old clients and in UTF-8 for the others."""
-    clean = "".join(c if c.isprintable() and c not in '/\\"' else "_" for c in filename) or "download"
-    plain = clean.encode("ascii", "replace").decode().replace("?", "_").replace("%", "_")
-    kind = "attachment" if attachment else "inline"
-    extended = "" if plain == clean else f"; filename*=UTF-8''{quote(clean, safe='')}"
-    return f'{kind}; filename="{plain}"{extended}'
 
 
 def ranged(request: Request, content: Content, media_type: str, headers: Headers | None = None) -> Answer:

@@ -8,9 +8,10 @@ from callvault.domain.access import Action
 from callvault.domain.recording import Recording
 from callvault.services.delivery.desk import Content, Wanted
 from callvault.services.delivery.growing import Growing, Passing
-from callvault.web.ranges import disposition, ranged
+from callvault.web.ranges import ranged
 from callvault.web.responses import Answer, Headers
 from callvault.web.visit import visit_of
+from callvault.wire.disposition import serialize
 
 PRIVATE: Final = (b"cache-control", b"private, no-cache")
 """A cache may keep it for the one who asked, and must ask again whether it is still allowed."""
@@ -35,7 +36,7 @@ async def sound_answer(
 
 
 def content_answer(request: Request, content: Content, filename: str, attachment: bool) -> Answer:
-    headers: Headers = [(b"content-disposition", disposition(filename, attachment).encode()), PRIVATE]
+    headers: Headers = [(b"content-disposition", serialize(filename, attachment=attachment).encode()), PRIVATE]
     if isinstance(content, Growing | Passing):
         return Answer(200, [(b"content-type", content.media_type.encode()), *headers], content.stream())
     return ranged(request, content, content.media_type, headers)

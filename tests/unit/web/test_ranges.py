@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from starlette.requests import Request
 
-from callvault.web.ranges import disposition, ranged
+from callvault.web.ranges import ranged
 from callvault.web.responses import Answer
 
 BYTES = bytes(range(100))
@@ -79,16 +79,3 @@ async def test_a_condition_that_fails_stops_everything() -> None:
     assert (await answer(if_match='"v0"'))[0] == 412
     assert (await answer(if_match='W/"v1"'))[0] == 412
     assert (await answer(if_match='"v1"', range="bytes=0-9"))[0] == 206
-
-
-def test_names_are_told_in_ascii_and_in_full() -> None:
-    assert disposition("call.wav", attachment=True) == 'attachment; filename="call.wav"'
-    assert disposition("Grüße.wav", attachment=False) == (
-        "inline; filename=\"Gr__e.wav\"; filename*=UTF-8''Gr%C3%BC%C3%9Fe.wav"
-    )
-
-
-def test_a_name_cannot_break_out_of_the_header() -> None:
-    assert disposition('a"b\r\nSet-Cookie: x/..\\y', attachment=True) == (
-        'attachment; filename="a_b__Set-Cookie: x_.._y"'
-    )
