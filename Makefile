@@ -50,6 +50,6 @@ bench: setup ## measure, with peers beside us, and print ratios
 	@$(BIN)/python -m bench
 
 fuzz: setup ## fuzz the parsers for a long time
-	@HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest tests/unit/wire -n 2 -k fuzz
+	@HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest tests/unit/wire tests/integration/test_schemas.py -n 2 -k "fuzz or schemas"
 
 .PHONY: help setup lock demo serve test check fmt cover bench fuzz

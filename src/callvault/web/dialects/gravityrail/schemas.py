@@ -72,7 +72,7 @@ def channel_of(call: Call) -> str:
 def download_url(url: str, expires_ms: int, now_ms: int, filename: str) -> dict[str, Any]:
     answer = DownloadUrl(
         url=url,
-        expiresIn=max(0, expires_ms - now_ms + 500) // 1000,
+        expiresIn=max(0, -((now_ms - expires_ms) // 1000)),
         expiresAt=isotime.serialize(expires_ms),
         contentType="audio/wav",
         filename=filename,

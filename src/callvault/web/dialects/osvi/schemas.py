@@ -131,8 +131,8 @@ def transcript_of(call: Call, turns: Sequence[Turn]) -> Transcript:
 
 
 def recording_of(call_id: str, url: str, left_ms: int) -> dict[str, Json]:
-    """What is left is told in whole seconds: links end with one."""
-    link = RecordingUrl(call_id=call_id, recording_url=url, expires_in_seconds=round(left_ms / 1000))
+    """What is left is told in whole seconds, one begun counts: links end with a whole one of the clock."""
+    link = RecordingUrl(call_id=call_id, recording_url=url, expires_in_seconds=-(-left_ms // 1000))
     return Success(data=link).model_dump()
 
 
