@@ -21,7 +21,6 @@ from callvault.domain.query import Query
 from callvault.domain.unit import Unit
 
 T = TypeVar("T")
-MAPPED_BYTES = 1 << 30
 
 
 class SqliteUnits(Units):
@@ -107,8 +106,6 @@ class SqliteStore:
     def _connect_to_read(self) -> sqlite3.Connection:
         connection = self._connect()
         connection.execute("PRAGMA query_only = 1")
-        # Each commit of the writer empties a reader's cache: what it then reads again is cheaper mapped than copied.
-        connection.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
         return connection
 
     @contextmanager
