@@ -49,7 +49,8 @@ class Audit:
             at_ms=self._clock.now_ms(),
             actor=caller.actor,
             action=action.label if isinstance(action, Action) else action,
-            thing=thing,
+            # No database takes a NUL in a text, and an entry that cannot be written would hold up all behind it.
+            thing=thing.replace("\0", ""),
             outcome=outcome,
             member=caller.principal.member_id if caller.principal else None,
             address=caller.address,

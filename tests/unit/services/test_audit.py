@@ -62,6 +62,10 @@ def test_an_entry_says_who_did_what_to_what_and_from_where() -> None:
     assert entry.at_ms == FakeClock().now_ms()
 
 
+def test_no_name_of_a_thing_can_hold_up_what_waits_behind_it(house: House) -> None:
+    assert house.audit.entry(CALLER, Action.LISTEN, "w", "workspace:a\0b").thing == "workspace:ab"
+
+
 async def test_reads_are_written_together_in_their_order(house: House) -> None:
     house.read(5)
     assert await house.entries() == []
