@@ -4,7 +4,6 @@ python -m bench.http [seconds each]
 """
 
 import asyncio
-import gc
 import http.client
 import json
 import os
@@ -233,7 +232,7 @@ async def _serve(folder: Path) -> None:
             address = "{}:{}".format(*listening.getsockname())
             sys.stdout.write(json.dumps({"address": address, "key": first.key}) + "\n")
             sys.stdout.flush()
-            gc.freeze()
+            house.settle()
             await uvicorn.Server(config).serve([listening])
 
 

@@ -1,6 +1,7 @@
 """The house with what runs behind it, and the order in which all begins and ends."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable
 from concurrent.futures import ThreadPoolExecutor
@@ -48,6 +49,12 @@ class House:
             engine = open_engine(self.settings, self.adapters)
             self._worker = worker(self.services, self.adapters, engine, self.settings.public_url)
             self._run("worker", self._worker.run())
+
+    def settle(self) -> None:
+        """All that is loaded stays to the end: the collector need not walk through it, nor come by so often, while
+        somebody waits."""
+        gc.freeze()
+        gc.set_threshold(10_000, 20, 20)
 
     async def drain(self) -> None:
         """Takes no new work from now on, and hands back what is not finished in time."""

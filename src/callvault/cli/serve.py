@@ -1,7 +1,6 @@
 """`callvault serve` and `callvault worker`: what runs until it is told to stop."""
 
 import asyncio
-import gc
 import json
 import signal
 import socket
@@ -80,8 +79,7 @@ async def serving(settings: Settings, ready: Callable[[House, str], Awaitable[No
                 ws_per_message_deflate=False,
             )
             await ready(house, _address(settings, listening))
-            # What is loaded stays to the end: the collector need not walk through it while somebody waits.
-            gc.freeze()
+            house.settle()
             await Server(config, options, house).serve([listening])
             logs.REQUESTS.flush()
     finally:
