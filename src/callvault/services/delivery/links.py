@@ -35,6 +35,8 @@ _ENDINGS: Final = {"call-logs": ".jsonl.gz", "pcap": ".pcap", "video": ".mp4"}
 class Link:
     url: str
     expires_ms: int
+    seconds: int = 0
+    """As many as were asked for and are allowed, where one link was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +101,12 @@ class Links:
             raise Missing(what="workspace")
         wanted = Wanted(view=view, format=format, rate=rate, live=live, artifact=artifact)
         await self._desk.check(recording, wanted)
-        most = min(seconds, workspace.link_seconds_max)
+        most = max(min(seconds, workspace.link_seconds_max), 1)
         claims = self._claims(caller, recording, wanted, most, attachment=attachment, filename=filename)
         url = await self._bucket_url(recording, wanted, claims) if workspace.delivery == BUCKET else None
         self._note(caller, claims, wanted, "bucket" if url else "vault")
-        return Link(url, claims.expires_s * 1000) if url else self._vault_link(claims, base_url)
+        link = Link(url, claims.expires_s * 1000) if url else self._vault_link(claims, base_url)
+        return replace(link, seconds=most)
 
     async def secure_urls(
         self,

@@ -76,8 +76,7 @@ async def download_url(request: Request) -> Answer:
         action=Action.LISTEN_CHAT,
         base_url=visit.base_url,
     )
-    now_ms = visit.services.clock.now_ms()
-    return json_answer(schemas.download_url(link.url, link.expires_ms, now_ms, _filename(request)))
+    return json_answer(schemas.download_url(link.url, link.seconds, link.expires_ms, _filename(request)))
 
 
 AUDIO: Final = Hot(

@@ -69,10 +69,10 @@ def channel_of(call: Call) -> str:
     return _CHANNELS.get(call.kind, VOICE)
 
 
-def download_url(url: str, expires_ms: int, now_ms: int, filename: str) -> dict[str, Any]:
+def download_url(url: str, seconds: int, expires_ms: int, filename: str) -> dict[str, Any]:
     answer = DownloadUrl(
         url=url,
-        expiresIn=max(0, -((now_ms - expires_ms) // 1000)),
+        expiresIn=seconds,
         expiresAt=isotime.serialize(expires_ms),
         contentType="audio/wav",
         filename=filename,

@@ -99,8 +99,7 @@ async def get_recording(request: Request) -> Answer:
         )
     except Missing:
         raise RecordingNotAvailable from None
-    left_ms = link.expires_ms - visit.services.clock.now_ms()
-    return json_answer(schemas.recording_of(recording.call_id, link.url, left_ms))
+    return json_answer(schemas.recording_of(recording.call_id, link.url, link.seconds))
 
 
 def _json(description: str, model: type[BaseModel]) -> dict[str, Any]:

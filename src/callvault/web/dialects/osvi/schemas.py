@@ -130,9 +130,8 @@ def transcript_of(call: Call, turns: Sequence[Turn]) -> Transcript:
     return Transcript(call_id=call.id, transcript=[_turn(turn) for turn in turns])
 
 
-def recording_of(call_id: str, url: str, left_ms: int) -> dict[str, Json]:
-    """What is left is told in whole seconds, one begun counts: links end with a whole one of the clock."""
-    link = RecordingUrl(call_id=call_id, recording_url=url, expires_in_seconds=-(-left_ms // 1000))
+def recording_of(call_id: str, url: str, seconds: int) -> dict[str, Json]:
+    link = RecordingUrl(call_id=call_id, recording_url=url, expires_in_seconds=seconds)
     return Success(data=link).model_dump()
 
 
