@@ -49,9 +49,12 @@ class PostgresServer:
             connection.execute(statement.encode())
 
     def kill(self) -> None:
+        """When it returns, no session of it answers any more."""
         process = psutil.Process(self.pid)
+        family = [process, *process.children(recursive=True)]
         process.kill()
-        psutil.wait_procs([process], timeout=10)
+        _, alive = psutil.wait_procs(family, timeout=30)
+        assert not alive, alive
 
 
 @pytest.fixture(scope="session")

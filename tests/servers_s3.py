@@ -107,10 +107,18 @@ def own_s3_server(tmp_path: Path) -> Iterator[S3Server]:
 
 
 def _started(folder: Path, data: Path, owner: int) -> S3Server:
-    port, *others = free_ports(1 + len(PORTS))
-    server = S3Server(port, {**dict(zip(PORTS, others, strict=True)), **NO_PORTS}, str(data))
-    server.start(folder, owner)
-    return server
+    """A port that was free may be somebody else's by the time that the server wants it: then it tries others."""
+    for attempt in reversed(range(3)):
+        port, *others = free_ports(1 + len(PORTS))
+        server = S3Server(port, {**dict(zip(PORTS, others, strict=True)), **NO_PORTS}, str(data))
+        try:
+            server.start(folder, owner)
+            return server
+        except RuntimeError:
+            if not attempt:
+                raise
+            folder.mkdir(exist_ok=True)
+    raise AssertionError
 
 
 def _folder() -> Path:
