@@ -11,13 +11,13 @@ import httpx
 import pytest
 
 from callvault.domain.access import OPERATOR
-from callvault.domain.audit import AuditEntry
 from callvault.domain.call import Call
 from callvault.domain.event import Event
 from callvault.domain.query import Query
 from callvault.domain.recording import Clip, Derivation, EditList, Mask, Recording
 from callvault.domain.unit import Unit
 from callvault.domain.webhook import BODY_LIMIT, WebhookEndpoint
+from tests.audits import audited
 from tests.dialects import goldens
 from tests.dialects.agentphone_calls import FACTS, SECONDS, TURNS, Recorded, noises, wav_of
 from tests.dialects.asgistream import AsgiStream
@@ -134,7 +134,7 @@ async def test_who_heard_it_without_a_key_is_in_the_audit_as_public(house: WebHo
     await keyless(house, path, "HEAD")
     await keyless(house, path, range="bytes=0-99", authorization="Bearer sk_live_of_nobody")
     await house.services.audit.flush()
-    entries = await house.services.store.find(Query(AuditEntry).where("action", "=", "recordings.listen").by("seq"))
+    entries = [e for e in await audited(house.services.store) if e.action == "recordings.listen"]
     assert [(entry.actor, entry.member, entry.thing) for entry in entries] == [
         ("public", None, f"recording:{recorded.id}")
     ]

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from callvault.domain.audit import AuditEntry
 from callvault.domain.errors import BlobsUnavailable
 from callvault.domain.job import Job
 from callvault.domain.query import Query
 from callvault.domain.webhook import BODY_LIMIT, Delivery
 from callvault.web.dialects.vapi.messages import fitting
 from callvault.web.options import Options
+from tests.audits import audited
 from tests.dialects import goldens
 from tests.dialects.soundcalls import SPOKEN, same_logs
 from tests.dialects.soundhouse import begun, ended, ok, redacted, with_artifacts, working
@@ -249,9 +249,7 @@ async def test_what_is_minted_together_is_audited_together(house: WebHouse) -> N
     made = await ended(house, await begun(house))
     await ok(house.client.get(f"/call/{made.id}"))
     await house.services.audit.flush()
-    entries = await house.services.store.find(
-        Query(AuditEntry).where("thing", "=", f"recording:{made.recording_id}").by("workspace_id", "seq")
-    )
+    entries = [e for e in await audited(house.services.store) if e.thing == f"recording:{made.recording_id}"]
     [minted] = [entry.detail for entry in entries if "links" in entry.detail]
     assert sorted(minted["links"]) == ["assistant.wav", "customer.wav", "mono.wav", "stereo.wav"]  # type: ignore[arg-type]
 

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from callvault.domain.audit import AuditEntry
 from callvault.domain.event import Event
 from callvault.domain.query import Query
 from callvault.wire import waveform
+from tests.audits import audited
 from tests.webhouse import WebHouse, webhouse
 
 FRAMES = 16_000
@@ -251,7 +251,7 @@ async def test_downloads_are_counted_told_and_audited(house: WebHouse) -> None:
     assert (await house.client.get(where)).json()["downloadCount"] == 2
     told = [e for e in await house.services.store.find(Query(Event)) if e.type == "recording.downloaded"]
     assert len(told) == 2
-    entries = await house.services.store.find(Query(AuditEntry).where("action", "=", "recordings.listen"))
+    entries = [e for e in await audited(house.services.store) if e.action == "recordings.listen"]
     assert [(entry.actor.split(":")[0], entry.detail["range"]) for entry in entries] == [
         ("link", None),
         ("link", "bytes=100-199"),

@@ -18,7 +18,7 @@ import click
 
 from callvault.bootstrap import FREE_BYTES, Adapters, open_adapters, open_store, prepare
 from callvault.cli.running import as_json, data, show
-from callvault.domain.audit import AuditEntry
+from callvault.domain.audit import ChainedEntry
 from callvault.domain.errors import Fault, KeyUnavailable, Misconfigured, OperatorFault, PassingFault
 from callvault.domain.query import Query
 from callvault.domain.workspace import Workspace, WorkspaceKey
@@ -200,8 +200,8 @@ async def _newest_ms(store: Store) -> int:
     """The latest time that the audit knows, by the newest entries of some workspaces."""
     newest = 0
     for workspace in await store.find(Query(Workspace).by("id").page(20)):
-        query = Query(AuditEntry).where("workspace_id", "=", workspace.id).by("-seq").page(1)
-        newest = max([newest, *(entry.at_ms for entry in await store.find(query))])
+        query = Query(ChainedEntry).where("workspace_id", "=", workspace.id).by("-seq").page(1)
+        newest = max([newest, *(link.entry.at_ms for link in await store.find(query))])
     return newest
 
 

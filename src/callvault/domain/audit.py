@@ -2,67 +2,66 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 from callvault.domain.ids import Json
 
 GENESIS = "0" * 64
+NOTHING: Mapping[str, Json] = MappingProxyType({})
 _in_one_form = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
-    id: str
+class AuditEntry(NamedTuple):
     workspace_id: str
+    thing: str
+    """`recording:<id>`, `key:<id>` ..."""
+    id: str
     at_ms: int
     actor: str
     """`key:<id>`, `link:<id>`, `public`, `operator` or `system`."""
     action: str
-    thing: str
-    """`recording:<id>`, `key:<id>` ..."""
     outcome: str = "done"
     """`done`, `refused` or `failed`."""
     member: str | None = None
     address: str | None = None
     request_id: str | None = None
-    detail: dict[str, Json] = field(default_factory=dict)
-    seq: int = 0
-    """Counted within the workspace by the store; 0 until then."""
-    previous: str = ""
-    digest: str = ""
+    detail: Mapping[str, Json] = NOTHING
 
 
-def chained(entries: Iterable[AuditEntry], seq: int, previous: str) -> list[AuditEntry]:
-    """The entries numbered and chained behind the entry `seq` whose digest is `previous`."""
-    links = []
-    for entry in entries:
-        seq += 1
-        link = _digest(entry, seq, previous)
-        links.append(replace(entry, seq=seq, previous=previous, digest=link))
-        previous = link
-    return links
+@dataclass(frozen=True, slots=True)
+class ChainedEntry:
+    """An entry in its place, as it is kept: in the very form that its digest is made of."""
+
+    workspace_id: str
+    seq: int
+    """Counted within the workspace."""
+    thing: str
+    told: str
+    """All that the entry says besides its workspace and its thing: a JSON list."""
+    digest: str
+    """SHA-256 over the digest of the entry before and everything in this one."""
+
+    @property
+    def entry(self) -> AuditEntry:
+        return AuditEntry(self.workspace_id, self.thing, *json.loads(self.told))
 
 
-def digest(entry: AuditEntry) -> str:
-    """SHA-256 over everything in the entry but the digest itself, in one fixed form."""
-    return _digest(entry, entry.seq, entry.previous)
+def chained(entries: Iterable[AuditEntry], seq: int, previous: str) -> Iterator[ChainedEntry]:
+    """The entries behind the entry `seq` whose digest is `previous`."""
+    for workspace_id, thing, *rest, detail in entries:
+        seq, told = seq + 1, _in_one_form([*rest, {**detail}])
+        previous = _digest(previous, workspace_id, seq, thing, told)
+        yield ChainedEntry(workspace_id, seq, thing, told, previous)
 
 
-def _digest(entry: AuditEntry, seq: int, previous: str) -> str:
-    facts = [
-        previous,
-        seq,
-        entry.id,
-        entry.workspace_id,
-        entry.at_ms,
-        entry.actor,
-        entry.action,
-        entry.thing,
-        entry.outcome,
-        entry.member,
-        entry.address,
-        entry.request_id,
-        entry.detail,
-    ]
-    return hashlib.sha256(_in_one_form(facts).encode()).hexdigest()
+def digest(entry: ChainedEntry, previous: str) -> str:
+    """What it must be behind an entry of that digest."""
+    return _digest(previous, entry.workspace_id, entry.seq, entry.thing, entry.told)
+
+
+def _digest(previous: str, workspace_id: str, seq: int, thing: str, told: str) -> str:
+    place = _in_one_form([previous, workspace_id, seq, thing])
+    return hashlib.sha256(f"{place}{told}".encode()).hexdigest()

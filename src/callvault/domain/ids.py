@@ -5,18 +5,16 @@ import re
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_128_BITS = (1 << 128) - 1
+_48_BITS = (1 << 48) - 1
 UUID = re.compile("[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}")
 LANE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 def uuid7(now_ms: int, randomness: bytes) -> str:
     """A time-ordered UUID (RFC 9562) from a Unix time and 10 random bytes."""
-    value = now_ms << 80 | int.from_bytes(randomness[:10], "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    digits = f"{value & _128_BITS:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    digits = ((now_ms & _48_BITS).to_bytes(6, "big") + randomness[:10]).hex()
+    variant = "89ab"[randomness[2] & 3]
+    return f"{digits[:8]}-{digits[8:12]}-7{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def token(randomness: bytes) -> str:

@@ -1,15 +1,13 @@
 """What is asked of the store, as a value: which entities, in which order, from where, how many."""
 
-from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "has", "null or has", "is null", "is not null")
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """One condition. `=` and `!=` take None as a value like others; no range has it. `contains`: the text, in any case,
     is part of the field; `has`: the JSON list has the value; `null or has`: there is no list, or it has."""
 
@@ -23,8 +21,7 @@ class Term:
         return tuple(self.field.split("|"))
 
 
-@dataclass(frozen=True, slots=True)
-class Query(Generic[T]):
+class Query(NamedTuple, Generic[T]):
     """`Query(Recording).where("workspace_id", "=", w).by("-created_ms", "-id").starting(after, limit=50)`."""
 
     kind: type[T]
@@ -39,13 +36,13 @@ class Query(Generic[T]):
     def where(self, field: str, operator: str, value: Any = None) -> "Query[T]":
         if operator not in OPERATORS:
             raise ValueError(operator)
-        return replace(self, terms=(*self.terms, Term(field, operator, value)))
+        return self._replace(terms=(*self.terms, Term(field, operator, value)))
 
     def by(self, *order: str) -> "Query[T]":
-        return replace(self, order=order)
+        return self._replace(order=order)
 
     def page(self, limit: int, after: tuple[Any, ...] | None = None, offset: int = 0) -> "Query[T]":
-        return replace(self, limit=limit, after=after, offset=offset)
+        return self._replace(limit=limit, after=after, offset=offset)
 
     def cursor(self, entity: T) -> tuple[Any, ...]:
         """What `after` must be to go on behind this entity."""

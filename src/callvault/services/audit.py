@@ -5,10 +5,10 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from callvault.domain.access import Action, Caller
-from callvault.domain.audit import GENESIS, AuditEntry, digest
+from callvault.domain.audit import GENESIS, AuditEntry, ChainedEntry, digest
 from callvault.domain.errors import Fault, StoreUnavailable
 from callvault.domain.ids import Json
 from callvault.domain.query import Query
@@ -44,18 +44,18 @@ class Audit:
     ) -> AuditEntry:
         """`thing` is `recording:<id>`, `key:<id>` ...; the detail never holds a secret, a number or what was said."""
         return AuditEntry(
-            id=self._ids.uuid(),
-            workspace_id=workspace_id,
-            at_ms=self._clock.now_ms(),
-            actor=caller.actor,
-            action=action.label if isinstance(action, Action) else action,
+            workspace_id,
             # No database takes a NUL in a text, and an entry that cannot be written would hold up all behind it.
-            thing=thing.replace("\0", ""),
-            outcome=outcome,
-            member=caller.principal.member_id if caller.principal else None,
-            address=caller.address,
-            request_id=caller.request_id,
-            detail=detail,
+            thing.replace("\0", ""),
+            self._ids.uuid(),
+            self._clock.now_ms(),
+            caller.actor,
+            action.label if isinstance(action, Action) else action,
+            outcome,
+            caller.principal.member_id if caller.principal else None,
+            caller.address,
+            caller.request_id,
+            detail,
         )
 
     def later(self, entry: AuditEntry) -> None:
@@ -110,12 +110,12 @@ class AuditTrail:
 
     async def page(
         self, workspace_id: str, after_seq: int = 0, limit: int = 100, thing: str | None = None
-    ) -> Sequence[AuditEntry]:
-        query = Query(AuditEntry).where("workspace_id", "=", workspace_id)
+    ) -> Sequence[ChainedEntry]:
+        query = Query(ChainedEntry).where("workspace_id", "=", workspace_id)
         query = query.where("thing", "=", thing) if thing else query
         return await self._store.find(query.by("seq").page(limit, (after_seq,)))
 
-    async def walk(self, workspace_id: str) -> AsyncIterator[AuditEntry]:
+    async def walk(self, workspace_id: str) -> AsyncIterator[ChainedEntry]:
         await self._audit.flush()
         last = 0
         while entries := await self.page(workspace_id, last, 1_000):
@@ -136,17 +136,18 @@ class AuditTrail:
 
     async def export(self, workspace_id: str) -> AsyncIterator[bytes]:
         """JSONL, one entry a line, with all that its digest is made of."""
-        async for entry in self.walk(workspace_id):
-            yield json.dumps(asdict(entry), separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+        previous = GENESIS
+        async for link in self.walk(workspace_id):
+            line = {**link.entry._asdict(), "seq": link.seq, "previous": previous, "digest": link.digest}
+            previous = link.digest
+            yield json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
-def _flaw(entry: AuditEntry, seq: int, previous: str, known: tuple[int, str] | None) -> str:
+def _flaw(entry: ChainedEntry, seq: int, previous: str, known: tuple[int, str] | None) -> str:
     if entry.seq != seq + 1:
         return f"entry {seq + 1} is missing"
-    if entry.previous != previous:
-        return "it does not follow the entry before it"
-    if digest(entry) != entry.digest:
-        return "its content does not have its digest"
+    if digest(entry, previous) != entry.digest:
+        return "its content, behind the entry before it, does not have its digest"
     if known and entry.seq == known[0] and entry.digest != known[1]:
         return "it is not the entry whose digest was kept elsewhere"
     return ""

@@ -5,8 +5,8 @@ import re
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from callvault.domain.errors import LinkExpired, LinkInvalid
 
@@ -22,8 +22,7 @@ _UUID_TEXT: Final = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-
 _LONGEST: Final = 4096
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkClaims:
+class LinkClaims(NamedTuple):
     """What a link lets its bearer fetch."""
 
     workspace_id: str
@@ -35,6 +34,8 @@ class LinkClaims:
     """`view`, `rendition` or `artifact`."""
     what: str
     """Which one: `stereo`, `lane:agent`, `pcap` ..."""
+    expires_s: int
+    """The Unix second at which it is valid no more."""
     format: str = ""
     rate: int = 0
     """0 leaves the rate as it is."""
@@ -45,8 +46,6 @@ class LinkClaims:
     originals: bool = False
     """Whether the original is handed out even when a redacted version exists."""
     filename: str = ""
-    expires_s: int
-    """The Unix second at which it is valid no more."""
     link_epoch: int = 0
 
 
@@ -74,7 +73,15 @@ def verify(token: str, secrets_by_id: Mapping[str, bytes], now_ms: int) -> LinkC
 
 
 def _mac(secret: bytes, signed: str) -> str:
-    return _text(hmac.digest(secret, _PURPOSE + signed.encode(), "sha256")[:_MAC_BYTES])
+    mac = _keyed(secret).copy()
+    mac.update(signed.encode())
+    return _text(mac.digest()[:_MAC_BYTES])
+
+
+@lru_cache(16)
+def _keyed(secret: bytes) -> hmac.HMAC:
+    """To take in a key costs as much as to take in a link."""
+    return hmac.new(secret, _PURPOSE, "sha256")
 
 
 def _text(data: bytes) -> str:
@@ -117,6 +124,7 @@ def _parse(data: bytes) -> LinkClaims:
     )
 
 
+@lru_cache(1024)
 def _pack_id(text: str) -> bytes:
     if _UUID_TEXT.fullmatch(text):
         return bytes([_UUID]) + bytes.fromhex(text.replace("-", ""))

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from tests import audits
 from tests.webhouse import WebHouse, webhouse
 
 from callvault.adapters.store.memory import MemoryStore
@@ -34,7 +35,7 @@ class CountingStore(MemoryStore):
 
 async def audited(house: WebHouse) -> list[AuditEntry]:
     await house.services.audit.flush()
-    return list(await house.services.store.find(Query(AuditEntry).by("workspace_id", "seq")))
+    return await audits.audited(house.services.store)
 
 
 async def test_a_key_lets_its_bearer_in(house: WebHouse) -> None:

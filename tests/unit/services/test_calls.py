@@ -1,10 +1,10 @@
 """Calls: announced, looked up, changed, ended, deleted."""
 
 import pytest
+from tests.audits import audited
 from tests.callhouse import CallHouse, caller
 
 from callvault.domain.access import Action
-from callvault.domain.audit import AuditEntry
 from callvault.domain.call import Call, Participant
 from callvault.domain.errors import AlreadyThere, Malformed, Missing, NotAuthenticated, OnHold, Refused, TooLarge
 from callvault.domain.event import Event
@@ -44,7 +44,7 @@ async def test_a_new_call_is_told_and_audited_with_it(house: CallHouse) -> None:
     call = await house.calls.create(ME, {"from_number": "+15550100"})
     [event] = await house.all(Event)
     assert (event.type, event.call_id, event.workspace_id) == ("call.created", call.id, "w")
-    [entry] = await house.all(AuditEntry)
+    [entry] = await audited(house.store)
     assert (entry.action, entry.thing, entry.actor) == ("calls.create", f"call:{call.id}", "key:k")
     assert "+15550100" not in str(event) + str(entry)
 

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from tests.audits import audited
 from tests.callhouse import CallHouse, caller
 
-from callvault.domain.audit import AuditEntry
 from callvault.domain.errors import Malformed, Missing, Refused
 from callvault.domain.job import Job, cancelled, failed, pause_ms, succeeded, taken
 from callvault.domain.recording import Recording
@@ -87,7 +87,7 @@ async def test_a_queued_job_is_cancelled_at_once_and_the_act_is_audited() -> Non
     assert (ended.state, ended.ended_ms) == ("cancelled", house.clock.now_ms())
     assert await house.store.get(Job, job.id) == ended
     assert await house.jobs.cancel(caller(), job.id) == ended
-    assert [entry.action for entry in await house.all(AuditEntry)] == ["jobs.cancel"]
+    assert [entry.action for entry in await audited(house.store)] == ["jobs.cancel"]
 
 
 async def test_a_running_job_is_asked_to_end() -> None:

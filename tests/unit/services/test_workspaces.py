@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from tests.audits import audited
 from tests.webhouse import WebHouse, webhouse
 
 from callvault.domain.access import OPERATOR, Caller
-from callvault.domain.audit import AuditEntry
 from callvault.domain.errors import AlreadyThere, Malformed, Missing, NotAuthenticated, Refused
 from callvault.domain.query import Query
 from callvault.domain.workspace import SCOPES, ApiKey, Member, WorkspaceKey
@@ -24,8 +24,8 @@ async def caller(house: WebHouse, *scopes: str, **more: Any) -> Caller:
     return Caller(await house.services.access.authenticate(await house.key(*scopes, **more)))
 
 
-async def audited(house: WebHouse) -> list[str]:
-    return [entry.action for entry in await house.services.store.find(Query(AuditEntry).by("workspace_id", "seq"))]
+async def acts(house: WebHouse) -> list[str]:
+    return [entry.action for entry in await audited(house.services.store)]
 
 
 async def test_a_workspace_is_made_with_an_encryption_key_and_the_operators_defaults(house: WebHouse) -> None:
@@ -33,7 +33,7 @@ async def test_a_workspace_is_made_with_an_encryption_key_and_the_operators_defa
     assert (workspace.name, workspace.hipaa, workspace.link_seconds_max) == ("acme", True, 600)
     (key,) = await house.services.store.find(Query(WorkspaceKey).where("workspace_id", "=", workspace.id))
     assert len(house.adapters.master.unwrap(key.wrapped, workspace.id)) == 32
-    assert await audited(house) == ["workspace.create"]
+    assert await acts(house) == ["workspace.create"]
 
 
 async def test_a_name_is_taken_once(house: WebHouse) -> None:
@@ -112,7 +112,7 @@ async def test_a_key_is_told_once_and_kept_as_a_digest(house: WebHouse) -> None:
     assert made.key.split("_")[2] not in repr(stored)
     assert stored.scopes == SCOPES
     assert await house.services.store.get(Member, workspace.id, "ann")
-    assert await audited(house) == ["workspace.create", "keys.create"]
+    assert await acts(house) == ["workspace.create", "keys.create"]
 
 
 async def test_a_key_without_a_member_acts_as_one_of_its_own(house: WebHouse) -> None:

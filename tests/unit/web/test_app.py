@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from callvault.domain.audit import AuditEntry
 from callvault.domain.errors import Fault
-from callvault.domain.query import Query
 from callvault.web.logs import REQUESTS, TOGETHER_SECONDS, RequestLog
 from callvault.web.options import Options
 from callvault.web.parts import Claim, HeaderKey, Part
 from callvault.web.responses import Answer, json_answer
+from tests.audits import audited
 from tests.unit.web import sample
 from tests.webhouse import WebHouse, webhouse
 
@@ -62,7 +61,7 @@ async def test_a_key_without_the_scope_is_refused_and_that_is_audited(house: Web
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
     assert "recordings:read" in answer.json()["detail"]
     await house.services.audit.flush()
-    refused = await house.services.store.find(Query(AuditEntry).where("outcome", "=", "refused"))
+    refused = [e for e in await audited(house.services.store) if e.outcome == "refused"]
     assert [entry.action for entry in refused] == ["recordings.read"]
     assert refused[0].request_id == answer.headers["x-request-id"]
 

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from callvault.domain.audit import AuditEntry
+from callvault.domain.audit import ChainedEntry
 from callvault.domain.call import Call, ExternalId, Turn
 from callvault.domain.event import Event
 from callvault.domain.hold import Hold
@@ -104,7 +104,7 @@ KINDS = (
         unique=(("position",),),
         indexes=(("workspace_id", "position"), ("recording_id", "position")),
     ),
-    Kind(AuditEntry, "audit_entries", ("workspace_id", "seq"), indexes=(("workspace_id", "thing", "seq"),)),
+    Kind(ChainedEntry, "audit_entries", ("workspace_id", "seq"), indexes=(("workspace_id", "thing", "seq"),)),
     Kind(
         Job,
         "jobs",

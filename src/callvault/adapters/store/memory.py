@@ -136,10 +136,9 @@ class MemoryStore:
             self._add(job)
 
     def _audit(self, workspace_id: str, entries: list[AuditEntry]) -> None:
-        links = chained(entries, *self._heads.get(workspace_id, (0, GENESIS)))
-        self._heads[workspace_id] = links[-1].seq, links[-1].digest
-        for link in links:
+        for link in chained(entries, *self._heads.get(workspace_id, (0, GENESIS))):
             self._add(link)
+            self._heads[workspace_id] = link.seq, link.digest
 
     def _write(self, write: Write) -> None:
         table = self._table(type(write.entity))

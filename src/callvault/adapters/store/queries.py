@@ -6,7 +6,6 @@ that many ordered lists, merged.
 
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
@@ -48,7 +47,7 @@ class Queries:
         return self._sql("find", query)
 
     def count(self, query: Query[Any]) -> tuple[str, Row]:
-        return self._sql("count", replace(query, order=(), after=None, limit=None, offset=0))
+        return self._sql("count", query._replace(order=(), after=None, limit=None, offset=0))
 
     def _sql(self, verb: str, query: Query[Any]) -> tuple[str, Row]:
         merged = _merged(query) if verb == "find" else None

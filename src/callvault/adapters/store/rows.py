@@ -2,10 +2,12 @@
 
 import json
 import types
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
-from operator import attrgetter
+from itertools import repeat
+from operator import attrgetter, call
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from callvault.domain.errors import Malformed
@@ -55,8 +57,7 @@ class Mapper:
         for n, unpack in self._unpackers:
             if values[n] is not None:
                 values[n] = unpack(values[n])
-        for write, value in zip(self._writers, values, strict=True):
-            write(entity, value)
+        deque(map(call, self._writers, repeat(entity), values), 0)
         return entity
 
     def column(self, name: str) -> Column:

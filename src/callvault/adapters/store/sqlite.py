@@ -2,8 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,8 +47,10 @@ class SqliteStore:
         dialect = Dialect("sqlite")
         self._statements, self._queries, self._units = Statements(dialect), Queries(dialect), SqliteUnits(dialect)
         self._closed = False
-        with self._faults():
+        try:
             self._reader = SqliteReader(self._connect_to_read)
+        except sqlite3.Error as error:
+            raise fault_of(error, self._path) from error
         self._writer = SqliteWriter(self._connect, lambda error: fault_of(error, self._path))
 
     async def get(self, kind: type[T], *key: Any) -> T | None:
@@ -80,8 +81,12 @@ class SqliteStore:
 
     async def _rows(self, text: str, values: Row) -> list[Any]:
         self._must_be_open()
-        with self._faults():
+        try:
             return await self._reader.rows(text, values)
+        except OverflowError:
+            raise Malformed(what="number", why="it has more than 64 bits") from None
+        except sqlite3.Error as error:
+            raise fault_of(error, self._path) from error
 
     def _must_be_open(self) -> None:
         if self._closed:
@@ -107,15 +112,6 @@ class SqliteStore:
         connection = self._connect()
         connection.execute("PRAGMA query_only = 1")
         return connection
-
-    @contextmanager
-    def _faults(self) -> Iterator[None]:
-        try:
-            yield
-        except OverflowError:
-            raise Malformed(what="number", why="it has more than 64 bits") from None
-        except sqlite3.Error as error:
-            raise fault_of(error, self._path) from error
 
 
 def _lowered(text: str | None) -> str | None:

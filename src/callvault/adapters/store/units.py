@@ -12,7 +12,7 @@ from typing import Any
 from callvault.adapters.store.kinds import LABEL_FACTS, Fields, kind_of
 from callvault.adapters.store.rows import Row, mapper
 from callvault.adapters.store.statements import Dialect, Statements
-from callvault.domain.audit import GENESIS, AuditEntry, chained
+from callvault.domain.audit import GENESIS, AuditEntry, ChainedEntry, chained
 from callvault.domain.call import Call
 from callvault.domain.errors import Missing, StaleWrite
 from callvault.domain.event import Event
@@ -129,9 +129,9 @@ class Units:
     def _audit(self, workspace_id: str, entries: list[AuditEntry]) -> Steps:
         lock, move = self._statements.lock_head, self._statements.move_head
         seq, digest = yield Step(lock.text, [lock.bind((workspace_id, 0, GENESIS))], "row")
-        links = chained(entries, seq, digest)
-        yield from self._add(AuditEntry, links)
-        yield Step(move.text, [move.bind((workspace_id, links[-1].seq, links[-1].digest))])
+        chain = list(chained(entries, seq, digest))
+        yield from self._add(ChainedEntry, chain)
+        yield Step(move.text, [move.bind((workspace_id, chain[-1].seq, chain[-1].digest))])
 
     def _tell(self, events: Sequence[Event]) -> Steps:
         if events:

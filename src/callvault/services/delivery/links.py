@@ -105,8 +105,7 @@ class Links:
         claims = self._claims(caller, recording, wanted, most, attachment=attachment, filename=filename)
         url = await self._bucket_url(recording, wanted, claims) if workspace.delivery == BUCKET else None
         self._note(caller, claims, wanted, "bucket" if url else "vault")
-        link = Link(url, claims.expires_s * 1000) if url else self._vault_link(claims, base_url)
-        return replace(link, seconds=most)
+        return Link(url or self._vault_url(claims, base_url), claims.expires_s * 1000, most)
 
     async def secure_urls(
         self,
@@ -128,7 +127,9 @@ class Links:
         minted: dict[str, dict[Wanted, Link]] = {}
         for recording, there in await self._desk.there(allowed):
             claims = {wanted: self._claims(caller, recording, wanted, most, attachment=attachment) for wanted in there}
-            minted[recording.id] = {w: self._vault_link(claim, base_url) for w, claim in claims.items()}
+            minted[recording.id] = {
+                w: Link(self._vault_url(claim, base_url), claim.expires_s * 1000) for w, claim in claims.items()
+            }
             self._note_all(caller, recording, claims)
         return minted
 
@@ -211,10 +212,9 @@ class Links:
             link_epoch=recording.link_epoch,
         )
 
-    def _vault_link(self, claims: LinkClaims, base_url: str) -> Link:
+    def _vault_url(self, claims: LinkClaims, base_url: str) -> str:
         key_id, secret = next(iter(self._secrets.items()))
-        url = f"{self._public_url or base_url}/link/{sign(claims, key_id, secret)}"
-        return Link(url, claims.expires_s * 1000)
+        return f"{self._public_url or base_url}/link/{sign(claims, key_id, secret)}"
 
     async def _bucket_url(self, recording: Recording, wanted: Wanted, claims: LinkClaims) -> str | None:
         """The storage's own URL of the whole thing; None where the storage cannot, or holds it sealed."""

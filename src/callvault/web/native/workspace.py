@@ -7,7 +7,7 @@ from pydantic import Field
 from starlette.requests import Request
 
 from callvault.domain.access import Action
-from callvault.domain.audit import AuditEntry
+from callvault.domain.audit import ChainedEntry
 from callvault.domain.workspace import Workspace
 from callvault.services.workspaces import BOUNDS, NAME_MAX, WorkspaceSettings
 from callvault.web.auth import Asking, House, needs
@@ -69,7 +69,6 @@ class AuditOut(Told):
     address: str | None
     request_id: str | None
     detail: Metadata
-    previous: str
     digest: str
 
 
@@ -135,6 +134,6 @@ def _out(workspace: Workspace) -> WorkspaceOut:
     return WorkspaceOut(**facts, created=seconds(workspace.created_ms) or 0)
 
 
-def _entry(entry: AuditEntry) -> AuditOut:
-    facts: dict[str, Any] = {name: getattr(entry, name) for name in AuditOut.model_fields if name != "at"}
-    return AuditOut(**facts, at=seconds(entry.at_ms) or 0)
+def _entry(link: ChainedEntry) -> AuditOut:
+    entry = link.entry
+    return AuditOut(**entry._asdict(), seq=link.seq, digest=link.digest, at=seconds(entry.at_ms) or 0)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
+from tests.audits import audited
 from tests.callhouse import CallHouse
 from tests.unit.services.delivery.recorder import Recorder, Take, noise
 
@@ -119,7 +120,7 @@ class House(CallHouse):
 
     async def audited(self) -> list[AuditEntry]:
         await self.audit.flush()
-        return await self.all(AuditEntry)
+        return await audited(self.store)
 
 
 async def content(stream: AsyncIterator[bytes]) -> bytes:

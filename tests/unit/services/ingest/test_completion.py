@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.audits import audited
 from tests.callhouse import caller
 from tests.unit.services.ingest.intakehouse import CALLER, IntakeHouse, speech
 
 from callvault.adapters.spool.memory import MemorySpool
-from callvault.domain.audit import AuditEntry
 from callvault.domain.call import Call
 from callvault.domain.errors import Missing, RecordingEnded, Refused
 from callvault.domain.event import Event
@@ -57,7 +57,7 @@ async def test_it_is_told_once_and_audited(house: IntakeHouse) -> None:
     assert [event for event in await house.events(recording) if event == "recording.completed"] == [
         "recording.completed"
     ]
-    entries = [e.detail for e in await house.all(AuditEntry) if e.detail.get("ended_by")]
+    entries = [e.detail for e in await audited(house.store) if e.detail.get("ended_by")]
     assert entries == [{"ended_by": "completed"}]
 
 

@@ -5,9 +5,9 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from tests.audits import audited
 from tests.unit.services.ingest.intakehouse import CALLER, FlakyBlobs, IntakeHouse, speech
 
-from callvault.domain.audit import AuditEntry
 from callvault.domain.errors import AlreadyThere, Malformed, RecordingDisabled, RecordingEnded
 from callvault.domain.lane import Lane, Segment
 from callvault.domain.stored import Artifact, StoredObject
@@ -65,7 +65,7 @@ async def test_the_file_is_kept_as_it_was_received(house: IntakeHouse) -> None:
 async def test_who_brought_a_file_is_audited(house: IntakeHouse) -> None:
     recording = await house.recording()
     await put(house, recording, wav_of(noise(1000, 2)), channels=("customer", "assistant"))
-    (entry,) = [entry for entry in await house.all(AuditEntry) if "lanes" in entry.detail]
+    (entry,) = [entry for entry in await audited(house.store) if "lanes" in entry.detail]
     assert (entry.actor, entry.detail) == ("key:k", {"lanes": ["customer", "assistant"], "kept": "source"})
 
 

@@ -4,11 +4,11 @@ import hashlib
 
 import numpy as np
 import pytest
+from tests.audits import audited
 from tests.callhouse import caller
 from tests.unit.services.ingest.intakehouse import CALLER, IntakeHouse, speech
 
 from callvault.audio.pcm import DECODERS
-from callvault.domain.audit import AuditEntry
 from callvault.domain.errors import Malformed, RecordingEnded, Refused
 from callvault.domain.lane import Span
 from callvault.ports.spool import Piece
@@ -109,7 +109,7 @@ async def test_who_paused_and_why_is_known(house: IntakeHouse) -> None:
     (span,) = await house.all(Span)
     assert (span.kind, span.mode, span.reason, span.actor) == ("pause", "skip", "card number", "key:k")
     assert (span.start_us, span.end_us) == (7_000_000, 12_000_000)
-    assert [e.detail["paused"] for e in await house.all(AuditEntry) if "paused" in e.detail] == ["skip", None]
+    assert [e.detail["paused"] for e in await audited(house.store) if "paused" in e.detail] == ["skip", None]
     assert (await house.events(recording)).count("recording.updated") == 2
 
 

@@ -7,12 +7,12 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+from tests.audits import audited
 from tests.callhouse import caller
 from tests.unit.services.ingest.intakehouse import CALLER, PCMU, IntakeHouse, speech
 
 from callvault.adapters.spool.memory import MemorySpool
 from callvault.audio.pcm import DECODERS
-from callvault.domain.audit import AuditEntry
 from callvault.domain.call import Participant
 from callvault.domain.errors import (
     DigestMismatch,
@@ -393,7 +393,7 @@ async def test_who_brought_the_first_sound_of_a_lane_is_audited(house: IntakeHou
     recording = await house.recording()
     for n in range(3):
         await house.put(recording, n, speech(160, n), ms=20 * n)
-    entries = [entry for entry in await house.all(AuditEntry) if "lanes" in entry.detail]
+    entries = [entry for entry in await audited(house.store) if "lanes" in entry.detail]
     assert [(e.actor, e.action, e.detail["lanes"]) for e in entries] == [("key:k", "recordings.write", ["customer"])]
 
 

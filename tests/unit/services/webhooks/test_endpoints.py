@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 
 import pytest
 from standardwebhooks.webhooks import Webhook
+from tests.audits import audited
 from tests.callhouse import caller
 from tests.hookhouse import HookHouse
 from tests.receiver import Received, Reply, receiving
 
 from callvault.adapters.store.memory import MemoryStore
 from callvault.domain.access import Caller
-from callvault.domain.audit import AuditEntry
 from callvault.domain.errors import Malformed, Missing, NotAuthenticated, Refused, StaleWrite, TooLarge
 from callvault.domain.query import Query
 from callvault.domain.stored import StoredObject
@@ -209,7 +209,7 @@ async def test_every_act_is_audited_and_none_tells_a_secret() -> None:
     rotated = await house.endpoints.rotate(caller(), made.endpoint.id)
     await house.endpoints.update(caller(), made.endpoint.id, {"enabled": False})
     await house.endpoints.delete(caller(), made.endpoint.id)
-    entries = await house.store.find(Query(AuditEntry).by("seq"))
+    entries = await audited(house.store)
     actions = [entry.action for entry in entries]
     assert actions == ["webhooks.create", "webhooks.rotate", "webhooks.update", "webhooks.delete"]
     assert made.secret not in repr(entries)
@@ -243,7 +243,7 @@ async def test_a_secret_can_be_told_again_to_who_manages_webhooks_and_the_audit_
     newer = await house.endpoints.rotate(caller(), made.endpoint.id)
     assert await house.endpoints.secret(caller(), made.endpoint.id) == newer.secret
     await house.audit.flush()
-    entries = await house.store.find(Query(AuditEntry).where("action", "=", "webhooks.read_secret").by("seq"))
+    entries = [e for e in await audited(house.store) if e.action == "webhooks.read_secret"]
     assert [entry.thing for entry in entries] == [f"webhook_endpoint:{made.endpoint.id}"] * 2
     with pytest.raises(Refused):
         await house.endpoints.secret(caller("recordings:read"), made.endpoint.id)

@@ -31,19 +31,10 @@ CREATE TABLE artifacts (
 );
 
 CREATE TABLE audit_entries (
-  id TEXT COLLATE "C" NOT NULL,
   workspace_id TEXT COLLATE "C" NOT NULL,
-  at_ms BIGINT NOT NULL,
-  actor TEXT COLLATE "C" NOT NULL,
-  action TEXT COLLATE "C" NOT NULL,
-  thing TEXT COLLATE "C" NOT NULL,
-  outcome TEXT COLLATE "C" NOT NULL,
-  member TEXT COLLATE "C",
-  address TEXT COLLATE "C",
-  request_id TEXT COLLATE "C",
-  detail TEXT COLLATE "C" NOT NULL,
   seq BIGINT NOT NULL,
-  previous TEXT COLLATE "C" NOT NULL,
+  thing TEXT COLLATE "C" NOT NULL,
+  told TEXT COLLATE "C" NOT NULL,
   digest TEXT COLLATE "C" NOT NULL,
   CONSTRAINT pk_audit_entries PRIMARY KEY (workspace_id, seq)
 );

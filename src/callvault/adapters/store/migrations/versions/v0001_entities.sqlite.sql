@@ -31,19 +31,10 @@ CREATE TABLE artifacts (
 );
 
 CREATE TABLE audit_entries (
-  id TEXT NOT NULL,
   workspace_id TEXT NOT NULL,
-  at_ms BIGINT NOT NULL,
-  actor TEXT NOT NULL,
-  action TEXT NOT NULL,
-  thing TEXT NOT NULL,
-  outcome TEXT NOT NULL,
-  member TEXT,
-  address TEXT,
-  request_id TEXT,
-  detail TEXT NOT NULL,
   seq BIGINT NOT NULL,
-  previous TEXT NOT NULL,
+  thing TEXT NOT NULL,
+  told TEXT NOT NULL,
   digest TEXT NOT NULL,
   CONSTRAINT pk_audit_entries PRIMARY KEY (workspace_id, seq)
 );
