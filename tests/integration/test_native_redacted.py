@@ -114,3 +114,39 @@ async def test_the_files_of_the_original_are_not_had(house: WebHouse, where: str
     assert (await house.client.get(f"{where}/artifacts")).json()["data"] == []
     originals = await house.bearer()
     assert (await house.client.get(f"{where}/artifacts/call-logs", headers=originals)).status_code == 200
+
+
+async def test_a_newer_unredacted_recording_of_the_call_is_no_way_around(house: WebHouse, where: str) -> None:
+    call_id = (await house.client.get(where)).json()["call"]["id"]
+    house.clock.advance(1)
+    made = await house.client.post("/api/v1/recordings", json={"call": {"id": call_id}})
+    newer = f"/api/v1/recordings/{made.json()['id']}"
+    pcmu = {"content-type": "audio/PCMU"}
+    await house.client.put(f"{newer}/lanes/customer/takes/1?start=0", content=LOUD, headers=pcmu)
+    await house.client.put(f"{newer}/artifacts/call-logs", content=b'{"body":"4111 1111"}')
+    told = (await house.client.post(f"{newer}/complete")).json()
+    assert told["secureUrl"] is None and "4111" not in str(told)
+    for path in ("audio.wav", "waveform.json", "artifacts/call-logs"):
+        assert (await house.client.get(f"{newer}/{path}")).status_code == 403
+    assert "4111" not in (await house.client.get(f"{newer}/transcript")).text
+    told = (await house.client.get(f"/call/{call_id}")).json()["artifact"]
+    link = (await house.client.get(f"/call/{call_id}/mono-recording")).headers["location"]
+    for url in (link, told["presignedMonoUrl"]):
+        assert is_redacted((await house.client.get(url)).content)
+    assert "logUrl" not in told and "4111" not in str(told)
+    originals = await house.bearer()
+    assert not is_redacted((await house.client.get(f"{newer}/audio.wav", headers=originals)).content)
+
+
+async def test_a_recording_redacted_in_part_is_told_without_a_word(house: WebHouse, where: str) -> None:
+    [whole, redacted] = sorted(
+        (await house.client.get("/api/v1/recordings")).json()["data"], key=lambda r: r["redacted"]
+    )
+    version = await house.services.recordings.retrieve(SYSTEM, redacted["id"])
+    unit = Unit()
+    unit.change(replace(version, operation="trim", version=version.version + 1))
+    await house.services.store.commit(unit)
+    for recording in (whole, redacted):
+        told = (await house.client.get(f"/api/v1/recordings/{recording['id']}")).json()
+        assert (told["id"], told["hasTranscript"], told["transcript"]) == (recording["id"], False, None)
+    assert (await house.client.get(f"{where}/transcript")).status_code == 403

@@ -40,6 +40,10 @@ class Layout:
     """Where several takes lay over each other; the one with the highest number is heard."""
 
     @property
+    def begin(self) -> int:
+        return int(self.pieces["start"][0]) if len(self.pieces) else 0
+
+    @property
     def end(self) -> int:
         return int(self.ends[-1]) if len(self.ends) else 0
 

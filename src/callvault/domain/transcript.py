@@ -1,6 +1,6 @@
 """A transcript as somebody may read it: what they do not hear of the call, they do not read either."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from callvault.domain.call import Turn
@@ -14,11 +14,12 @@ EVER = float("inf")
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """A stretch of the call's clock, of one lane or of all."""
+    """A stretch of the call's clock."""
 
     start_us: float
     end_us: float
-    lane: str | None = None
+    spared: frozenset[str] = frozenset()
+    """Whose words are heard in it all the same, by the lanes' names and roles; who is not known is not spared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,12 @@ class Heard:
     of_call: bool = True
 
 
-def hidden_in(stretches: Sequence[Heard], masks: Iterable[Mask], length_us: int) -> list[Hidden]:
-    """What of a call's clock is not heard in stretches of it with masks over them."""
-    masked, at = list(masks), 0
+def hidden_in(
+    stretches: Sequence[Heard], masks: Iterable[Mask], length_us: int, lanes: Mapping[str, str]
+) -> list[Hidden]:
+    """What of a call's clock is not heard in stretches of it with masks over them; `lanes` are the names of the lanes
+    with their roles."""
+    masked, at = [(mask, _spared(mask.lane, lanes)) for mask in masks], 0
     found, heard_to = [], 0
     for stretch in stretches:
         if stretch.of_call:
@@ -45,19 +49,24 @@ def hidden_in(stretches: Sequence[Heard], masks: Iterable[Mask], length_us: int)
     return [stretch for stretch in found if stretch.start_us < stretch.end_us]
 
 
-def _masked(stretch: Heard, at: int, masks: Iterable[Mask]) -> Iterator[Hidden]:
+def _masked(stretch: Heard, at: int, masks: Iterable[tuple[Mask, frozenset[str]]]) -> Iterator[Hidden]:
     offset = stretch.start_us - at
-    for mask in masks:
+    for mask, spared in masks:
         start, end = max(mask.start_us + offset, stretch.start_us), min(mask.end_us + offset, stretch.end_us)
         if start < end:
-            yield Hidden(start, end, mask.lane)
+            yield Hidden(start, end, spared)
+
+
+def _spared(masked: str | None, lanes: Mapping[str, str]) -> frozenset[str]:
+    """Turns name their speaker by a lane or by a role, so that a mask on a lane hides those of its role as well."""
+    if masked is None or masked not in lanes:
+        return frozenset()
+    return frozenset({*lanes, *lanes.values()} - {masked, lanes[masked]})
 
 
 def paused_in(spans: Iterable[Span]) -> list[Hidden]:
     return [
-        Hidden(span.start_us, EVER if span.end_us is None else span.end_us, span.lane)
-        for span in spans
-        if span.kind == "pause"
+        Hidden(span.start_us, EVER if span.end_us is None else span.end_us) for span in spans if span.kind == "pause"
     ]
 
 
@@ -71,7 +80,7 @@ def without(turns: Sequence[Turn], hidden: Sequence[Hidden], instead: str) -> li
 
 def _touches(turn: Turn, turns: Sequence[Turn], hidden: Sequence[Hidden]) -> bool:
     start, end = turn.start_ms * 1000, _end_ms(turn, turns) * 1000
-    return any(h.start_us <= end and start < h.end_us and h.lane in (None, turn.role) for h in hidden)
+    return any(h.start_us <= end and start < h.end_us and turn.role not in h.spared for h in hidden)
 
 
 def _end_ms(turn: Turn, turns: Sequence[Turn]) -> float:

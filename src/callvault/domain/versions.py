@@ -1,6 +1,8 @@
 """Which version of a call's sound somebody hears: once a redacted one exists, it is what everybody gets."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from callvault.domain.errors import Missing, Refused
 from callvault.domain.recording import Recording
@@ -9,30 +11,82 @@ PARTIAL = ("trim", "merge")
 """What these verbs make does not stand for the whole of what it was made of."""
 
 
-def heard(wanted: Recording, family: Iterable[Recording], originals_too: bool) -> Recording:
-    """What is heard by somebody who asks for the version `wanted`, out of it and all its kin.
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """What is heard of a call that was redacted."""
 
-    Who may not hear originals gets the newest redacted version that stands for what was wanted; where none does and
-    yet the same sound was redacted in some other version, nothing.
+    versions: tuple[Recording, ...]
+    """Redacted ones, each in the place of an original, that of the newest first; none where nothing may be heard."""
+    is_whole: bool
+    """Whether there is one for every original."""
+
+
+class Family:
+    """Recordings with all that they were made of, all that was made of these, and all others of the same calls.
+
+    What was said in one of a call's originals may be heard in the others too: once any is redacted, an original that is
+    not is heard by nobody who may not hear originals.
     """
-    kin = {recording.id: recording for recording in (wanted, *family)}
-    if originals_too or wanted.redacted:
-        return wanted
-    roots = originals_of(wanted, kin)
-    redacted = [version for version in kin.values() if _counts(version) and roots & originals_of(version, kin)]
-    if not redacted:
-        return wanted
-    if stand_ins := [version for version in redacted if _stands_for(version, wanted, kin)]:
-        return max(stand_ins, key=_age)
-    raise Refused(why="a redacted version of this call exists: this one needs the scope recordings:original")
+
+    def __init__(self, recordings: Iterable[Recording]) -> None:
+        self._kin = {recording.id: recording for recording in recordings}
+        self._redacted: defaultdict[str, list[Recording]] = defaultdict(list)
+        for version in filter(_counts, self._kin.values()):
+            for source in self._sources(version):
+                self._redacted[source].append(version)
+
+    def heard(self, wanted: Recording) -> Recording:
+        """Instead of `wanted`: the newest redacted version that stands for it; where none does and yet some of the
+        same sound, or of the same call, was redacted, nothing."""
+        if wanted.redacted:
+            return wanted
+        redacted = {v.id: v for source in self._sources(wanted) for v in self._redacted.get(source, ())}
+        if not redacted:
+            return wanted
+        if stand_ins := [version for version in redacted.values() if _stands_for(version, wanted, self._kin)]:
+            return max(stand_ins, key=_age)
+        raise Refused(why="a redacted version of this call exists: this one needs the scope recordings:original")
+
+    def of_call(self, versions: Iterable[Recording]) -> Recording:
+        """What is heard of a call with these living versions."""
+        originals = _newest_first(versions)
+        redaction = self.redaction(originals)
+        if redaction and not redaction.versions:
+            return self.heard(originals[0])
+        return redaction.versions[0] if redaction else newest_original(originals)
+
+    def redaction(self, versions: Iterable[Recording]) -> Redaction | None:
+        """Of a call with these living versions; None where none of its sound was redacted."""
+        originals = _newest_first(versions)
+        heard = [self._heard_at_all(original) for original in originals]
+        if heard == originals:
+            return None
+        stand_ins = tuple(version for version in heard if version)
+        return Redaction(stand_ins, is_whole=len(stand_ins) == len(originals))
+
+    def _heard_at_all(self, wanted: Recording) -> Recording | None:
+        try:
+            return self.heard(wanted)
+        except Refused:
+            return None
+
+    def _sources(self, recording: Recording) -> set[str]:
+        """The originals that it was made of, and the calls that they are of."""
+        roots = originals_of(recording, self._kin)
+        return roots | {recording.call_id} | {self._kin[root].call_id for root in roots if root in self._kin}
+
+
+def heard(wanted: Recording, family: Iterable[Recording], originals_too: bool) -> Recording:
+    """What is heard by somebody who asks for the version `wanted`, out of it and all its family."""
+    return wanted if originals_too else Family((wanted, *family)).heard(wanted)
 
 
 def newest_original(versions: Iterable[Recording]) -> Recording:
     """Of the living versions of one call's sound: what somebody means who asks for a call's recording."""
-    originals = [recording for recording in versions if recording.operation is None]
+    originals = _newest_first(versions)
     if not originals:
         raise Missing(what="recording")
-    return max(originals, key=_age)
+    return originals[0]
 
 
 def originals_of(recording: Recording, kin: Mapping[str, Recording]) -> set[str]:
@@ -55,6 +109,11 @@ def descendants_of(recording: Recording, family: Iterable[Recording]) -> list[Re
         found.update((child.id, child) for child in children)
         waiting.extend(child.id for child in children)
     return list(found.values())
+
+
+def _newest_first(versions: Iterable[Recording]) -> list[Recording]:
+    originals = [recording for recording in versions if recording.operation is None]
+    return sorted(originals, key=_age, reverse=True)
 
 
 def _counts(version: Recording) -> bool:

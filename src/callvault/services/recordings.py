@@ -1,6 +1,7 @@
 """Recordings: begun with a call or for one, retrieved, listed, changed, deleted; and which version is heard."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
@@ -12,7 +13,6 @@ from callvault.domain.errors import (
     Malformed,
     Missing,
     RecordingDisabled,
-    Refused,
     TooLarge,
 )
 from callvault.domain.filters import RecordingFilter
@@ -20,14 +20,14 @@ from callvault.domain.ids import Json, is_uuid
 from callvault.domain.query import Query
 from callvault.domain.recording import Recording
 from callvault.domain.unit import Unit
-from callvault.domain.versions import heard, newest_original
+from callvault.domain.versions import Family, Redaction, heard, newest_original
 from callvault.domain.workspace import Workspace
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
 from callvault.services.callfacts import CallFacts, small_json
 from callvault.services.calls import Calls
-from callvault.services.lineage import family_of, versions_of
+from callvault.services.lineage import family_of, versions_of, versions_of_each
 from callvault.services.pages import Page, Place, page_of
 from callvault.services.removal import Removal
 from callvault.services.stale import again_when_stale
@@ -146,21 +146,40 @@ class Recordings:
         wanted = newest_original(versions)
         if caller is not None and self.hears_originals(caller, wanted):
             return wanted
-        return heard(wanted, await family_of(self._store, versions), originals_too=False)
+        return Family(await family_of(self._store, versions, {wanted.call_id})).of_call(versions)
 
     async def heard_of_each(self, caller: Caller, calls: Sequence[Call]) -> dict[str, Recording | None]:
         """The same of many at once, by the calls' ids: None where the caller may hear nothing of what there is."""
-        ids = tuple(call.id for call in calls)
-        query = Query(Recording).where("call_id", "in", ids).where("deleted_ms", "is null").by("call_id", "id")
-        versions = await self._store.find(query) if ids else ()
-        wanted = [newest_original(of_one) for of_one in _by_call(versions) if any(r.operation is None for r in of_one)]
-        hearers = [recording for recording in wanted if self.hears_originals(caller, recording)]
-        kin = await family_of(self._store, versions) if len(hearers) < len(wanted) else []
-        found: dict[str, Recording | None] = {recording.call_id: recording for recording in hearers}
-        for recording in wanted:
-            if recording.call_id not in found:
-                found[recording.call_id] = _heard(recording, kin)
+        by_call = await self._of_each(calls)
+        redacted = await self._redactions(caller, by_call)
+        found: dict[str, Recording | None] = {call_id: newest_original(of_one) for call_id, of_one in by_call.items()}
+        found.update((call_id, next(iter(one.versions), None)) for call_id, one in redacted.items())
         return found
+
+    async def redactions(self, caller: Caller | None, calls: Sequence[Call]) -> dict[str, Redaction]:
+        """Those that this caller is not above, by the ids of the calls that were redacted; None is somebody without any
+        scope."""
+        return await self._redactions(caller, await self._of_each(calls))
+
+    async def _of_each(self, calls: Sequence[Call]) -> dict[str, list[Recording]]:
+        """The living versions of each, where there is an original among them."""
+        found: defaultdict[str, list[Recording]] = defaultdict(list)
+        for recording in await versions_of_each(self._store, [call.id for call in calls]):
+            found[recording.call_id].append(recording)
+        return {name: of_one for name, of_one in found.items() if any(r.operation is None for r in of_one)}
+
+    async def _redactions(
+        self, caller: Caller | None, by_call: Mapping[str, Sequence[Recording]]
+    ) -> dict[str, Redaction]:
+        below = {
+            call_id: versions
+            for call_id, versions in by_call.items()
+            if caller is None or not self.hears_originals(caller, versions[0])
+        }
+        everything = [version for versions in below.values() for version in versions]
+        family = Family(await family_of(self._store, everything, below.keys()))
+        found = {call_id: family.redaction(versions) for call_id, versions in below.items()}
+        return {call_id: redaction for call_id, redaction in found.items() if redaction}
 
     async def versions(
         self, caller: Caller, call_id: str, action: Action = Action.READ_RECORDING
@@ -270,20 +289,6 @@ def checked(facts: RecordingFacts) -> RecordingFacts:
     if days is not None and not 0 < days <= RETENTION_DAYS_MAX:
         raise Malformed(what="retentionPeriod", why=f"it is 1 to {RETENTION_DAYS_MAX} days")
     return facts
-
-
-def _by_call(recordings: Iterable[Recording]) -> Iterable[Sequence[Recording]]:
-    found: dict[str, list[Recording]] = {}
-    for recording in recordings:
-        found.setdefault(recording.call_id, []).append(recording)
-    return found.values()
-
-
-def _heard(wanted: Recording, kin: Iterable[Recording]) -> Recording | None:
-    try:
-        return heard(wanted, kin, originals_too=False)
-    except Refused:
-        return None
 
 
 def _deletion(from_ms: int, days: int | None) -> int | None:

@@ -47,6 +47,10 @@ class LaneTimeline:
     sources: tuple[Source, ...]
 
     @property
+    def begin_us(self) -> int:
+        return self.clock.us_at(self.layout.begin)
+
+    @property
     def end_us(self) -> int:
         return self.clock.us_at(self.layout.end) if self.layout.end else 0
 

@@ -2,25 +2,26 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
 from callvault.domain.access import Action, Caller
 from callvault.domain.call import Call, Turn
-from callvault.domain.errors import AlreadyThere, Missing, StaleWrite, TooLarge
+from callvault.domain.errors import AlreadyThere, Refused, StaleWrite, TooLarge
 from callvault.domain.lane import Span
 from callvault.domain.query import Query
 from callvault.domain.recording import Recording
-from callvault.domain.transcript import PAUSED, REDACTED, Heard, Hidden, hidden_in, paused_in, without
+from callvault.domain.transcript import EVER, PAUSED, REDACTED, Heard, Hidden, hidden_in, paused_in, without
 from callvault.domain.unit import Unit
+from callvault.domain.versions import Redaction
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.calls import OVER, Calls
 from callvault.services.lineage import versions_of
 from callvault.services.recordings import Recordings
 from callvault.services.stale import again_when_stale
-from callvault.services.timelines import Timelines
+from callvault.services.timelines import Sound, Timelines
 from callvault.services.witness import Witness
 
 TURNS_MAX = 20_000
@@ -78,7 +79,7 @@ class Transcripts:
         unit = Unit()
         unit.put(*turns)
         unit.remove(*(await self._stored(call, len(turns) - 1)))
-        for recording in (await self._originals(call))[:1]:
+        for recording in (await self._originals(call.id))[:1]:
             self._witness.of_recording(unit, caller, Action.CHANGE_RECORDING, recording, "recording.transcribed")
         await self._store.commit(unit)
         self._wake(call.id)
@@ -108,27 +109,28 @@ class Transcripts:
     async def summed_up(self, caller: Caller, calls: Sequence[Call]) -> list[Call]:
         """The calls, without what was found out about those of which the caller hears a redacted version at most: a
         summary may say what is hidden in the sound."""
-        heard = await self._recordings.heard_of_each(caller, [call for call in calls if call.analysis])
-        hidden = {call_id for call_id, recording in heard.items() if recording is None or recording.redacted}
-        return [replace(call, analysis={}) if call.id in hidden else call for call in calls]
+        redacted = await self._recordings.redactions(caller, [call for call in calls if call.analysis])
+        return [replace(call, analysis={}) if call.id in redacted else call for call in calls]
 
     async def _each_readable(
         self, caller: Caller, calls: Sequence[Call], said: Mapping[str, list[Turn]]
     ) -> dict[str, list[Turn]]:
-        spoken = {call.id: call for call in calls if call.id in said}
+        redacted = await self._recordings.redactions(caller, [call for call in calls if call.id in said])
         readable = dict(said)
-        for call_id, heard in (await self._recordings.heard_of_each(caller, [*spoken.values()])).items():
-            if heard is None:
+        for call_id, redaction in redacted.items():
+            if redaction.versions:
+                readable[call_id] = without(said[call_id], await self._hidden(call_id, redaction), REDACTED)
+            else:
                 del readable[call_id]
-            elif heard.redacted:
-                readable[call_id] = without(said[call_id], await self._hidden(spoken[call_id], heard), REDACTED)
         return readable
 
     async def _readable(self, caller: Caller | None, call: Call, turns: list[Turn]) -> list[Turn]:
-        heard = await self._heard(caller, call) if turns else None
-        if heard is None or not heard.redacted:
+        redacted = await self._recordings.redactions(caller, [call] if turns else [])
+        if call.id not in redacted:
             return turns
-        return without(turns, await self._hidden(call, heard), REDACTED)
+        if not redacted[call.id].versions:
+            raise Refused(why="some of this call was redacted: its words need the scope recordings:original")
+        return without(turns, await self._hidden(call.id, redacted[call.id]), REDACTED)
 
     async def exist_for(self, call_ids: Sequence[str]) -> set[str]:
         """Which of the calls have a transcript."""
@@ -156,7 +158,7 @@ class Transcripts:
         if first + len(said) > TURNS_MAX or any(len(one.content) > TURN_MAX for one in said):
             raise TooLarge(what="the transcript", limit=f"{TURNS_MAX} turns of {TURN_MAX} characters")
         turns = [self._turn(call, one, seq) for seq, one in enumerate(said, first)]
-        spans = [span for original in await self._originals(call) for span in await self._spans(original)]
+        spans = [span for original in await self._originals(call.id) for span in await self._spans(original)]
         return without(turns, paused_in(spans), PAUSED)
 
     def _turn(self, call: Call, said: Said, seq: int) -> Turn:
@@ -179,28 +181,36 @@ class Transcripts:
     async def _newest(self, call: Call) -> Sequence[Turn]:
         return await self._store.find(Query(Turn).where("call_id", "=", call.id).by("-seq").page(1))
 
-    async def _originals(self, call: Call) -> list[Recording]:
-        return [recording for recording in await versions_of(self._store, call.id) if recording.operation is None]
+    async def _originals(self, call_id: str) -> list[Recording]:
+        return [recording for recording in await versions_of(self._store, call_id) if recording.operation is None]
 
     async def _spans(self, recording: Recording) -> Sequence[Span]:
         return await self._store.find(Query(Span).where("recording_id", "=", recording.id).by("start_us", "id"))
 
-    async def _heard(self, caller: Caller | None, call: Call) -> Recording | None:
-        try:
-            return await self._recordings.heard_of(caller, call)
-        except Missing:
-            return None
-
-    async def _hidden(self, call: Call, heard: Recording) -> list[Hidden]:
-        own = {original.id for original in await self._originals(call)}
-        sound = await self._timelines.sound(heard)
-        stretches = [Heard(s.start_us, s.end_us, s.timeline.recording_id in own) for s in sound.stretches]
-        length = max((s.timeline.length_us for s in sound.stretches if s.timeline.recording_id in own), default=0)
-        return hidden_in(stretches, sound.masks, length)
+    async def _hidden(self, call_id: str, redaction: Redaction) -> list[Hidden]:
+        """What any of the redacted versions hides; and where they do not sound, if there is sound that is not heard."""
+        own = {original.id for original in await self._originals(call_id)}
+        sounds = [await self._timelines.sound(version) for version in redaction.versions]
+        hidden = [stretch for sound in sounds for stretch in _hidden_by(sound, own)]
+        return hidden if redaction.is_whole else [*hidden, *_outside(sounds)]
 
     def _wake(self, call_id: str) -> None:
         if news := self._news.pop(call_id, None):
             news.set()
+
+
+def _hidden_by(sound: Sound, own: Container[str]) -> list[Hidden]:
+    stretches = [Heard(s.start_us, s.end_us, s.timeline.recording_id in own) for s in sound.stretches]
+    length = max((s.timeline.length_us for s in sound.stretches if s.timeline.recording_id in own), default=0)
+    lanes = {lane.lane.name: lane.lane.role for lane in sound.lanes}
+    return hidden_in(stretches, sound.masks, length, lanes)
+
+
+def _outside(sounds: Sequence[Sound]) -> list[Hidden]:
+    """Where none of them sounds."""
+    begins = min((lane.begin_us for sound in sounds for lane in sound.lanes), default=0)
+    ends = max(stretch.end_us for sound in sounds for stretch in sound.stretches)
+    return [Hidden(0, begins), Hidden(ends, EVER)]
 
 
 async def _happened(news: asyncio.Event) -> None:

@@ -20,28 +20,43 @@ def turn(seq: int, start_ms: int, end_ms: int | None, role: str = "customer") ->
     )
 
 
+SIDES = {"customer": "customer", "assistant": "assistant"}
+
+
 def kept(turns: list[Turn], hidden: list[Hidden]) -> list[int]:
     return [t.seq for t in without(turns, hidden, "-") if t.content != "-"]
 
 
 def test_a_turn_over_a_mask_says_nothing_and_its_neighbours_do() -> None:
-    hidden = hidden_in([Heard(0, 10_000_000)], [Mask(start_us=3_000_000, end_us=4_000_000)], 10_000_000)
+    hidden = hidden_in([Heard(0, 10_000_000)], [Mask(start_us=3_000_000, end_us=4_000_000)], 10_000_000, SIDES)
     turns = [turn(0, 0, 2_900), turn(1, 2_950, 3_001), turn(2, 3_999, 5_000), turn(3, 4_000, 5_000)]
     assert kept(turns, hidden) == [0, 3]
 
 
 def test_a_mask_on_one_lane_hides_that_side_alone() -> None:
-    hidden = hidden_in([Heard(0, 9_000_000)], [Mask(start_us=0, end_us=9_000_000, lane="customer")], 9_000_000)
+    hidden = hidden_in([Heard(0, 9_000_000)], [Mask(start_us=0, end_us=9_000_000, lane="customer")], 9_000_000, SIDES)
     assert kept([turn(0, 1, 2), turn(1, 1, 2, "assistant")], hidden) == [1]
 
 
+def test_a_mask_on_one_of_two_customers_hides_those_who_may_be_that_one() -> None:
+    lanes = {"alice": "customer", "bob": "customer", "assistant": "assistant"}
+    hidden = hidden_in([Heard(0, 9_000_000)], [Mask(start_us=0, end_us=9_000_000, lane="alice")], 9_000_000, lanes)
+    speakers = ["alice", "bob", "customer", "assistant", "human"]
+    assert kept([turn(n, 1, 2, who) for n, who in enumerate(speakers)], hidden) == [1, 3]
+
+
+def test_a_mask_on_a_lane_that_nobody_knows_hides_everybody() -> None:
+    hidden = hidden_in([Heard(0, 9_000_000)], [Mask(start_us=0, end_us=9_000_000, lane="x")], 9_000_000, SIDES)
+    assert kept([turn(0, 1, 2), turn(1, 1, 2, "assistant")], hidden) == []
+
+
 def test_a_turn_without_an_end_lasts_until_the_next_of_its_role() -> None:
-    hidden = hidden_in([Heard(0, 9_000_000)], [Mask(start_us=2_000_000, end_us=3_000_000)], 9_000_000)
+    hidden = hidden_in([Heard(0, 9_000_000)], [Mask(start_us=2_000_000, end_us=3_000_000)], 9_000_000, SIDES)
     assert kept([turn(0, 0, None), turn(1, 1_000, 1_100, "assistant"), turn(2, 1_500, None)], hidden) == [0, 1]
 
 
 def test_what_was_cut_away_is_not_read() -> None:
-    hidden = hidden_in([Heard(1_000_000, 2_000_000), Heard(4_000_000, 5_000_000)], [], 9_000_000)
+    hidden = hidden_in([Heard(1_000_000, 2_000_000), Heard(4_000_000, 5_000_000)], [], 9_000_000, SIDES)
     turns = [
         turn(0, 0, 500),
         turn(1, 1_000, 1_900),
@@ -55,19 +70,19 @@ def test_what_was_cut_away_is_not_read() -> None:
 def test_masks_are_placed_on_what_is_heard_and_found_on_the_call_s_clock() -> None:
     """Two seconds were cut out before the mask: at 3 s of what is heard is 5 s of the call."""
     stretches = [Heard(0, 2_000_000), Heard(4_000_000, 9_000_000)]
-    hidden = hidden_in(stretches, [Mask(start_us=3_000_000, end_us=3_500_000)], 9_000_000)
+    hidden = hidden_in(stretches, [Mask(start_us=3_000_000, end_us=3_500_000)], 9_000_000, SIDES)
     assert Hidden(5_000_000, 5_500_000) in hidden
     assert kept([turn(0, 4_100, 4_900), turn(1, 5_100, 5_200)], hidden) == [0]
 
 
 def test_another_call_s_stretch_takes_its_time_and_hides_nothing_here() -> None:
     stretches = [Heard(0, 5_000_000, of_call=False), Heard(0, 3_000_000)]
-    hidden = hidden_in(stretches, [Mask(start_us=6_000_000, end_us=7_000_000)], 3_000_000)
+    hidden = hidden_in(stretches, [Mask(start_us=6_000_000, end_us=7_000_000)], 3_000_000, SIDES)
     assert hidden == [Hidden(1_000_000, 2_000_000)]
 
 
 def test_words_behind_the_end_of_the_sound_are_read_when_nothing_was_cut() -> None:
-    assert hidden_in([Heard(0, 5_000_000)], [], 5_000_000) == []
+    assert hidden_in([Heard(0, 5_000_000)], [], 5_000_000, SIDES) == []
 
 
 def test_an_open_pause_hides_all_that_follows() -> None:

@@ -6,14 +6,16 @@ import pytest
 
 from callvault.domain.errors import Missing, Refused
 from callvault.domain.recording import Recording
-from callvault.domain.versions import descendants_of, heard, newest_original, originals_of
+from callvault.domain.versions import Family, descendants_of, heard, newest_original, originals_of
 
 
-def version(name: str, *parents: str, operation: str | None = None, redacted: bool = False, at: int = 0) -> Recording:
+def version(
+    name: str, *parents: str, operation: str | None = None, redacted: bool = False, at: int = 0, call: str = "c"
+) -> Recording:
     return Recording(
         id=name,
         workspace_id="w",
-        call_id="c",
+        call_id=call,
         created_ms=at or len(name),
         updated_ms=0,
         last_heard_ms=0,
@@ -80,6 +82,44 @@ def test_a_call_with_nothing_left_has_no_recording() -> None:
 def test_a_call_s_newest_original_is_heard() -> None:
     second = version("second", at=9)
     assert newest_original([O, second, R]) is second
+
+
+def test_once_redacted_another_original_of_the_call_is_not_heard_unless_redacted_too() -> None:
+    second = version("second", at=9)
+    excerpt = version("excerpt", "second", operation="trim", at=10)
+    for unredacted in (second, excerpt):
+        with pytest.raises(Refused):
+            heard(unredacted, [O, R, second], originals_too=False)
+    own = version("own", "second", operation="redactPII", redacted=True, at=11)
+    assert heard(second, [O, R, own], originals_too=False) is own
+    assert heard(second, [O, R], originals_too=True) is second
+
+
+def test_another_call_s_original_is_not_touched_by_the_redaction() -> None:
+    other = version("other", call="another")
+    assert heard(other, [O, R], originals_too=False) is other
+
+
+def test_a_call_is_heard_in_the_newest_of_its_originals_that_was_redacted() -> None:
+    second = version("second", at=9)
+    third = version("third", "second", operation="redactPII", redacted=True, at=10)
+    assert Family([O, second]).of_call([O, second]) is second
+    assert Family([O, R, second]).of_call([O, R, second]) is R
+    assert Family([O, R, second, third]).of_call([O, R, second, third]) is third
+
+
+def test_a_call_of_which_parts_alone_were_redacted_is_not_heard() -> None:
+    with pytest.raises(Refused):
+        Family([O, T, RT]).of_call([O, T, RT])
+
+
+def test_a_redaction_is_whole_when_every_original_has_its_own() -> None:
+    second = version("second", at=9)
+    own = version("own", "second", operation="redactPII", redacted=True, at=10)
+    assert Family([O, second]).redaction([O, second]) is None
+    partly, wholly = (Family(all_of_it).redaction(all_of_it) for all_of_it in ([O, R, second], [O, R, second, own]))
+    assert partly and (partly.versions, partly.is_whole) == ((R,), False)
+    assert wholly and (wholly.versions, wholly.is_whole) == ((own, R), True)
 
 
 def test_lineage_is_followed_over_any_number_of_steps() -> None:

@@ -139,6 +139,20 @@ async def test_once_a_redacted_version_exists_it_is_what_is_heard(house: CallHou
     assert (await house.recordings.heard(ORIGINALS, made.recording.id)).id == made.recording.id
 
 
+async def test_once_redacted_a_newer_original_of_the_call_is_not_heard_instead(house: CallHouse) -> None:
+    first = await house.recordings.create(ME, {})
+    redacted = await derived(house, first, "redactPII", redacted=True)
+    house.clock.advance(1)
+    second = await house.recordings.create(ME, first.call.id)
+    with pytest.raises(Refused):
+        await house.recordings.heard(ME, second.recording.id)
+    assert await house.recordings.of_call(ME, first.call.id) == redacted
+    assert await house.recordings.heard_of(None, first.call) == redacted
+    assert await house.recordings.heard_of_each(ME, [first.call]) == {first.call.id: redacted}
+    assert await house.recordings.heard(ORIGINALS, second.recording.id) == second.recording
+    assert await house.recordings.of_call(ORIGINALS, first.call.id) == second.recording
+
+
 async def test_sound_redacted_in_another_call_s_merge_is_not_heard_in_its_original(house: CallHouse) -> None:
     first, second = await house.recordings.create(ME, {}), await house.recordings.create(ME, {})
     merged = await derived(house, first, "merge", first.recording.id, second.recording.id, redacted=False)

@@ -58,7 +58,7 @@ def said(content: str, start_ms: int = 0, end_ms: int | None = None, role: str =
 def pause(recording_id: str, start_us: int, end_us: int, mode: str = "skip") -> Span:
     """With the mode `silence` it also gives a recording without any sound its length."""
     return Span(
-        id="s",
+        id=f"s {recording_id}",
         recording_id=recording_id,
         workspace_id="w",
         kind="pause",
@@ -69,20 +69,20 @@ def pause(recording_id: str, start_us: int, end_us: int, mode: str = "skip") -> 
     )
 
 
-async def redact(desk: Desk, made: CallRecording, mask: Mask) -> None:
+async def redact(desk: Desk, made: CallRecording, mask: Mask, operation: str = "redactPII") -> None:
     whole = Clip(recording_id=made.recording.id, start_us=0, end_us=9_000_000)
     redacted = replace(
         made.recording,
-        id="red",
+        id=f"red {made.recording.id}",
         status="completed",
-        operation="redactPII",
+        operation=operation,
         redacted=True,
         derived_from=(made.recording.id,),
         in_progress=False,
         edits=EditList(clips=(whole,), masks=(mask,)),
     )
     unit = Unit()
-    unit.add(redacted, Derivation(parent_id=made.recording.id, child_id="red", workspace_id="w"))
+    unit.add(redacted, Derivation(parent_id=made.recording.id, child_id=redacted.id, workspace_id="w"))
     unit.add(pause(made.recording.id, 0, 9_000_000, mode="silence"))
     await desk.house.store.commit(unit)
 
@@ -128,6 +128,44 @@ async def test_who_hears_the_redacted_version_reads_it_too(desk: Desk, made: Cal
     await redact(desk, made, Mask(start_us=2_500_000, end_us=4_000_000))
     assert [t.content for t in await desk.transcripts.of_call(ME, made.call.id)] == ["my number is", "[redacted]"]
     assert [t.content for t in await desk.transcripts.of_call(ORIGINALS, made.call.id)][1] == "4111 1111"
+
+
+CARD = [said("my number is", 0, 2_000), said("4111 1111", 2_500, 4_000)]
+CVC = [said("and the code", 5_000, 6_000), said("123", 6_500, 7_000)]
+
+
+async def test_a_newer_original_that_was_not_redacted_unmasks_no_word(desk: Desk, made: CallRecording) -> None:
+    await desk.transcripts.append(ME, made.call.id, [*CARD, said("in the newer sound alone", 11_000, 12_000)])
+    await redact(desk, made, Mask(start_us=2_500_000, end_us=4_000_000))
+    call = await desk.house.calls.update(ME, made.call.id, {"analysis": {"summary": "4111 1111"}})
+    desk.house.clock.advance(1)
+    await desk.house.recordings.create(ME, call.id)
+    masked = ["my number is", "[redacted]", "[redacted]"]
+    assert [t.content for t in await desk.transcripts.of_call(ME, call.id)] == masked
+    assert [t.content for t in (await desk.transcripts.of_each(ME, [call]))[call.id]] == masked
+    assert [t.content for t in await desk.transcripts.of(None, call)] == masked
+    assert (await desk.transcripts.last(ME, [call]))[call.id].content == "[redacted]"
+    assert (await desk.transcripts.summed_up(ME, [call]))[0].analysis == {}
+    assert (await desk.transcripts.summed_up(ORIGINALS, [call]))[0].analysis == call.analysis
+    assert [t.content for t in await desk.transcripts.of_call(ORIGINALS, call.id)][1] == "4111 1111"
+
+
+async def test_what_any_original_s_redaction_masks_is_masked(desk: Desk, made: CallRecording) -> None:
+    await desk.transcripts.append(ME, made.call.id, [*CARD, *CVC])
+    desk.house.clock.advance(1)
+    second = await desk.house.recordings.create(ME, made.call.id)
+    await redact(desk, made, Mask(start_us=2_500_000, end_us=4_000_000))
+    await redact(desk, second, Mask(start_us=6_500_000, end_us=7_000_000))
+    told = [t.content for t in await desk.transcripts.of_call(ME, made.call.id)]
+    assert told == ["my number is", "[redacted]", "and the code", "[redacted]"]
+
+
+async def test_where_no_sound_may_be_heard_no_word_is_read(desk: Desk, made: CallRecording) -> None:
+    await desk.transcripts.append(ME, made.call.id, CARD)
+    await redact(desk, made, Mask(start_us=2_500_000, end_us=4_000_000), operation="trim")
+    with pytest.raises(Refused):
+        await desk.transcripts.of_call(ME, made.call.id)
+    assert await desk.transcripts.of_each(ME, [made.call]) == {}
 
 
 async def test_a_follower_gets_history_then_what_is_said_then_the_end(desk: Desk, made: CallRecording) -> None:

@@ -25,7 +25,7 @@ async def told(visit: Visit, recording: Recording, call: Call | None = None) -> 
     services = visit.services
     [pair] = [Pair(recording, call)] if call else await services.recordings.with_calls([recording])
     [pair] = await _summed_up(visit, [pair])
-    turns = await services.transcripts.of(visit.caller, pair.call)
+    turns = (await services.transcripts.of_each(visit.caller, [pair.call])).get(pair.call.id, [])
     lanes = await services.store.find(Query(Lane).where("recording_id", "=", recording.id).by("position", "name"))
     return _told(
         visit,
