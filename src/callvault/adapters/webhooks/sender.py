@@ -62,6 +62,8 @@ class HttpxSender:
             raise Malformed(what="url", why=f"it names a host and has at most {LONGEST_URL} characters")
         if parts.username or parts.password or parts.fragment:
             raise Malformed(what="url", why="it has no user, no password and no fragment")
+        if not self._private_allowed and _is_private(host):
+            raise Malformed(what="url", why="its address is not public")
 
     async def send(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         began = time.monotonic()
@@ -119,6 +121,14 @@ async def resolved(host: str, port: int) -> Sequence[str]:
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def _is_private(host: str) -> bool:
+    """Of what can be known without asking for the name's addresses."""
+    try:
+        return not is_public(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _is_about_trust(error: BaseException | None) -> bool:
