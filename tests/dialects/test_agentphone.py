@@ -268,7 +268,10 @@ async def test_what_was_told_with_a_call_is_kept_as_it_came(house: WebHouse) -> 
     assert refused.json()["detail"][0]["loc"] == ["body", "modelTier"]
 
 
-async def message(house: WebHouse, recorded: Recorded) -> Any:
+async def message(house: WebHouse, recorded: Recorded, *scopes: str) -> Any:
+    """To an endpoint of somebody with these scopes, or else with all."""
+    member = f"owner {scopes}"
+    await house.key(*scopes, member_id=member)
     render = house.services.webhooks.forms.of("agentphone").render
     call = await house.services.store.get(Call, recorded.call["id"])
     assert call is not None
@@ -276,7 +279,7 @@ async def message(house: WebHouse, recorded: Recorded) -> Any:
         id="e", workspace_id=call.workspace_id, type="call.ended", created_ms=house.clock.now_ms(), call_id=call.id
     )
     endpoint = WebhookEndpoint(
-        id="h", workspace_id=call.workspace_id, member_id="m", url="", created_ms=0, updated_ms=0
+        id="h", workspace_id=call.workspace_id, member_id=member, url="", created_ms=0, updated_ms=0
     )
     rendering = await render(event, endpoint)
     assert rendering is None or len(rendering.body) < BODY_LIMIT
@@ -310,6 +313,12 @@ async def test_a_message_tells_the_end_of_a_call_with_all_that_was_said(house: W
         "recentHistory": [],
         "conversationState": None,
     }
+
+
+async def test_an_owner_who_may_read_no_call_is_told_no_word_and_no_number(house: WebHouse) -> None:
+    data = (await message(house, await ended(house, TURNS), "webhooks:manage"))["data"]
+    assert (data["from"], data["to"], data["transcript"]) == ("", "", [])
+    assert (data["status"], data["durationSeconds"]) == ("completed", 2)
 
 
 async def test_a_message_says_nothing_that_was_redacted(house: WebHouse) -> None:

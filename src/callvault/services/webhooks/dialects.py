@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from callvault.domain.access import Caller
 from callvault.domain.errors import Malformed
 from callvault.domain.event import Event
 from callvault.domain.ids import Json
 from callvault.domain.webhook import WebhookEndpoint
+from callvault.services.access import Access
 
 STANDARD = "standard"
 
@@ -53,6 +55,12 @@ class MessageForms:
     def wants(self, endpoint: WebhookEndpoint, event: Event) -> bool:
         form = self._forms.get(endpoint.dialect)
         return endpoint.enabled and form is not None and endpoint.wants(event) and form.wants(event)
+
+
+async def owner_of(access: Access, endpoint: WebhookEndpoint) -> Caller:
+    """Who is told: one who may what the member who made the endpoint may by any of his keys now."""
+    name = f"webhook-{endpoint.id}"
+    return Caller(await access.of_member(endpoint.workspace_id, endpoint.member_id, name))
 
 
 async def ours(event: Event, endpoint: WebhookEndpoint) -> Rendering:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from callvault.domain.access import Action, Caller, Thing
+from callvault.domain.access import Action, Thing
 from callvault.domain.call import Call
 from callvault.domain.errors import PassingFault
 from callvault.domain.event import Event
@@ -13,7 +13,7 @@ from callvault.domain.query import Query
 from callvault.domain.recording import Recording
 from callvault.domain.webhook import BODY_LIMIT, WebhookEndpoint
 from callvault.services.house import Services
-from callvault.services.webhooks.dialects import MessageForm, Rendering
+from callvault.services.webhooks.dialects import MessageForm, Rendering, owner_of
 from callvault.web.dialects.vapi.schemas import CallParts, artifact_json, call_json
 from callvault.web.dialects.vapi.writing import parts_of, wanted
 
@@ -78,7 +78,7 @@ class Message:
         originals = [version for version in await self._services.store.find(query) if version.operation is None]
         if any(version.in_progress or version.status == "processing" for version in originals):
             raise SoundStillComing
-        owner = await self._owner(call)
+        owner = await owner_of(self._services.access, self._endpoint)
         if not self._services.access.may(owner, Action.READ_CALL, Thing.of_call(call)):
             return {**self._head(REPORT), "artifact": {}, "call": _identified(call_json(CallParts(call)))}
         [parts] = await parts_of(self._services, owner, [call], self._public_url)
@@ -100,10 +100,6 @@ class Message:
         kinds = [kind for kind in UPLOADS.values() if kind in there or (kind in SOUND and not there)]
         told: list[Json] = [{"type": kind, "success": kind in there} for kind in kinds]
         return {**self._head(UPLOAD), "artifacts": told, "call": _identified(call_json(CallParts(call)))}
-
-    async def _owner(self, call: Call) -> Caller:
-        name = f"webhook-{self._endpoint.id}"
-        return Caller(await self._services.access.of_member(call.workspace_id, self._endpoint.member_id, name))
 
     def _head(self, kind: str) -> dict[str, Json]:
         return {"type": kind, "timestamp": self._event.created_ms}

@@ -1,15 +1,16 @@
 """What AgentPhone's webhooks are told: that a call has ended, with all that was said in it."""
 
 import json
+from dataclasses import replace
 from typing import Any, Final
 
-from callvault.domain.access import SYSTEM
+from callvault.domain.access import SYSTEM, Action, Thing
 from callvault.domain.call import Call, Turn
 from callvault.domain.errors import Missing, Refused
 from callvault.domain.event import Event
 from callvault.domain.webhook import BODY_LIMIT, WebhookEndpoint
 from callvault.services.house import Services
-from callvault.services.webhooks.dialects import MessageForm, Rendering
+from callvault.services.webhooks.dialects import MessageForm, Rendering, owner_of
 from callvault.web.dialects.agentphone import schemas
 from callvault.web.dialects.agentphone.webhooks.schemas import CALL_ENDED, VOICE, TestIn
 from callvault.wire import isotime
@@ -21,15 +22,24 @@ def form(services: Services, public_url: str) -> MessageForm:
     async def render(event: Event, endpoint: WebhookEndpoint) -> Rendering | None:
         try:
             call = await services.calls.by_id(SYSTEM, event.call_id or "")
-            turns = await services.transcripts.of(None, call)
         except Missing:
             return None
-        except Refused:
-            # Some of it was redacted in a version that does not stand for the whole.
-            turns = []
-        return Rendering(call_ended(event, call, turns), {"X-Webhook-Event": CALL_ENDED})
+        owner = await owner_of(services.access, endpoint)
+        if services.access.may(owner, Action.READ_CALL, Thing.of_call(call)):
+            body = call_ended(event, call, await _said(services, call))
+        else:
+            body = call_ended(event, replace(call, from_number=None, to_number=None), [])
+        return Rendering(body, {"X-Webhook-Event": CALL_ENDED})
 
     return MessageForm(NAME, (NAME,), lambda event: event.type == "call.ended", render)
+
+
+async def _said(services: Services, call: Call) -> list[Turn]:
+    try:
+        return await services.transcripts.of(None, call)
+    except Refused:
+        # Some of it was redacted in a version that does not stand for the whole.
+        return []
 
 
 def call_ended(event: Event, call: Call, turns: list[Turn]) -> bytes:
