@@ -77,7 +77,7 @@ def _told(floor: Floor) -> dict[str, Any]:
 
 def _offices(floor: Floor, adapters: Adapters, settings: Settings) -> Offices:
     store, clock, audit, access = floor.store, floor.clock, floor.audit, floor.access
-    trail, events = AuditTrail(store, audit), Events(store, access)
+    trail, events = AuditTrail(store, audit), Events(store, access, clock)
     adapters.store.listen(events.committed)
     return Offices(
         **_told(floor),

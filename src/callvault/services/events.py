@@ -10,6 +10,7 @@ from callvault.domain.event import Event
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
 from callvault.ports.store import Store
+from callvault.ports.system import Clock
 from callvault.services.access import Access
 
 POLL_SECONDS = 1.0
@@ -34,11 +35,12 @@ class Events:
         self,
         store: Store,
         access: Access,
+        clock: Clock,
         *,
         poll_seconds: float = POLL_SECONDS,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
-        self._store, self._access = store, access
+        self._store, self._access, self._clock = store, access, clock
         self._poll_seconds, self._heartbeat_seconds = poll_seconds, heartbeat_seconds
         self._happened = asyncio.Event()
 
@@ -68,19 +70,18 @@ class Events:
         """Events behind a position, then those to come, for ever; without one, those to come alone. Every
         `heartbeat_seconds` without any an empty sequence, for the caller to see whether anybody still listens."""
         last = await self.latest(caller) if after is None else after
-        idle = 0.0
+        told_at = self._clock.monotonic()
         while True:
             happened = self._happened
             found = await self.page(caller, wanted, last)
             if found:
-                last, idle = found[-1].position, 0.0
+                last, told_at = found[-1].position, self._clock.monotonic()
                 yield found
                 continue
             with suppress(TimeoutError):
                 await asyncio.wait_for(happened.wait(), self._poll_seconds)
-            idle += self._poll_seconds
-            if idle >= self._heartbeat_seconds:
-                idle = 0.0
+            if self._clock.monotonic() - told_at >= self._heartbeat_seconds:
+                told_at = self._clock.monotonic()
                 yield ()
 
 

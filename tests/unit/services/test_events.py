@@ -21,7 +21,7 @@ class House:
     def __init__(self) -> None:
         self.store, self.clock, self.ids = TellingStore(MemoryStore()), FakeClock(), FakeIds()
         self.access = Access(self.store, self.clock, Audit(self.store, self.clock, self.ids))
-        self.events = Events(self.store, self.access, poll_seconds=0.02, heartbeat_seconds=0.05)
+        self.events = Events(self.store, self.access, self.clock, poll_seconds=0.02)
         self.store.listen(self.events.committed)
 
     async def tell(self, *types: str, workspace: str = "w", **fields: object) -> None:
@@ -99,8 +99,22 @@ async def test_a_follower_without_a_position_gets_what_happens_from_now_on() -> 
 
 async def test_a_follower_hears_of_other_processes_too_and_of_silence() -> None:
     house = House()
-    deaf = Events(house.store, house.access, poll_seconds=0.01, heartbeat_seconds=0.05)
+    deaf = Events(house.store, house.access, house.clock, poll_seconds=0.01)
     following = deaf.follow(caller(), after=0)
-    assert await anext(following) == ()
+    waiting = asyncio.ensure_future(anext(following))
+    await asyncio.sleep(0)
+    house.clock.advance(15)
+    assert await waiting == ()
     await house.tell("a.told")
     assert [event.type for event in await anext(following)] == ["a.told"]
+
+
+async def test_what_happens_elsewhere_is_no_silence() -> None:
+    house = House()
+    waiting = asyncio.ensure_future(anext(house.events.follow(caller(), after=0)))
+    for _ in range(20):
+        await house.tell("a.secret", workspace="other")
+        await asyncio.sleep(0)
+    house.clock.advance(14)
+    await house.tell("a.told")
+    assert [event.type for event in await waiting] == ["a.told"]
