@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from callvault.domain.access import OPERATOR
+from tests.dialects.asgistream import AsgiStream
 from tests.webhouse import WebHouse, webhouse
 
 
@@ -62,6 +64,27 @@ async def test_events_are_followed_from_where_a_client_was(house: WebHouse) -> N
     assert [block[0] for block in blocks[1:]] == [f"id: {n}" for n in range(2, 7)]
     assert blocks[-1][1] == "event: recording.processing"
     assert json.loads(blocks[-1][2].removeprefix("data: "))["recordingId"] == made["id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "place", "pieces"),
+    [("/api/v1/events/stream", {"Last-Event-ID": "0"}, 4), ("{}/transcript/stream", {}, 1)],
+)
+async def test_a_key_that_is_revoked_hears_of_nothing_more(
+    house: WebHouse, path: str, place: dict, pieces: int
+) -> None:
+    where, workspace = f"/api/v1/recordings/{(await recording(house))['id']}", await house.workspace()
+    turns = {"turns": [{"role": "customer", "content": "hello", "start": 0}]}
+    key = await house.services.keys.create(OPERATOR, workspace.id)
+    await house.client.post(f"{where}/transcript/turns", json=turns)
+    stream = AsgiStream(house.app, path.format(where), {"Authorization": f"Bearer {key.key}", **place})
+    for _ in range(pieces):
+        assert await stream.next()
+    await house.services.keys.revoke(OPERATOR, key.row.id)
+    await house.client.post(f"{where}/transcript/turns", json=turns)
+    await recording(house)
+    assert await stream.next() is None
+    await stream.running
 
 
 async def test_a_place_that_is_none_is_refused(house: WebHouse) -> None:

@@ -5,8 +5,9 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Final
 
-from callvault.web.options import Options
+from callvault.domain.errors import CallerFault
 from callvault.web.responses import Answer
+from callvault.web.visit import Visit
 
 HEARTBEAT: Final = b": heartbeat\n\n"
 HEARTBEAT_SECONDS: Final = 15.0
@@ -19,10 +20,23 @@ def event(name: str, data: Any, id: str | int | None = None) -> bytes:
     return f"{numbered}event: {name}\ndata: {text}\n\n".encode()
 
 
-def answer(options: Options, events: AsyncGenerator[bytes, None]) -> Answer:
-    """Ends when the events do, when the client has gone, and when the server stops."""
+def answer(visit: Visit, events: AsyncGenerator[bytes, None]) -> Answer:
+    """Ends when the events do, when they are not for the client any more or it has gone, and when the server stops."""
     headers = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
-    return Answer(200, headers, until(options.stopping, events))
+    return Answer(200, headers, until(visit.options.stopping, _while_known(visit, events)))
+
+
+async def _while_known(visit: Visit, events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """A stream may outlive the key that it was asked for with: nothing is told after that."""
+    key, caller = visit.part.credential.presented(visit.asked), visit.caller
+    try:
+        async for chunk in events:
+            await visit.services.access.authenticate(key, address=caller.address, request_id=caller.request_id)
+            yield chunk
+    except CallerFault:
+        return
+    finally:
+        await events.aclose()
 
 
 async def until(stopping: asyncio.Event, events: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:

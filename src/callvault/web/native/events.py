@@ -59,7 +59,7 @@ async def stream_events(request: Request) -> Answer:
     visit, query = visit_of(request), request.query_params
     wanted = EventFilter(tuple(query.getlist("type")), query.get("recordingId"), query.get("callId"))
     last = request.headers.get("last-event-id") or query.get("after")
-    return sse.answer(visit.options, _events(visit, wanted, whole("Last-Event-ID", last) if last else None))
+    return sse.answer(visit, _events(visit, wanted, whole("Last-Event-ID", last) if last else None))
 
 
 async def _events(visit: Visit, wanted: EventFilter, after: int | None) -> AsyncGenerator[bytes, None]:

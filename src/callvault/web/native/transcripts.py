@@ -79,7 +79,7 @@ async def stream_transcript(request: Request) -> Answer:
     visit = visit_of(request)
     call = await _call(visit.services, visit.caller, request.path_params["id"], Action.READ_RECORDING)
     last = request.headers.get("last-event-id", "")
-    return sse.answer(visit.options, _turns(visit, call, int(last) if last.isdecimal() and len(last) < 9 else -1))
+    return sse.answer(visit, _turns(visit, call, int(last) if last.isdecimal() and len(last) < 9 else -1))
 
 
 async def _turns(visit: Visit, call: Call, after: int) -> AsyncGenerator[bytes, None]:

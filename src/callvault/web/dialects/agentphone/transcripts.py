@@ -32,7 +32,7 @@ async def get_transcript(call_id: str, visit: Visiting) -> Transcript:
 async def stream_transcript(request: Request) -> Answer:
     visit = visit_of(request)
     call = await visit.services.calls.by_public_id(visit.caller, request.path_params["call_id"])
-    return sse.answer(visit.options, _events(visit, call))
+    return sse.answer(visit, _events(visit, call))
 
 
 async def _events(visit: Visit, call: Call) -> AsyncGenerator[bytes, None]:
