@@ -234,6 +234,14 @@ async def test_a_redacted_call_is_told_redacted(house: WebHouse) -> None:
     assert original.content == made.files["customer-recording"]
 
 
+async def test_no_metadata_is_told_in_the_place_of_a_fact(house: WebHouse) -> None:
+    forged = {"id": "x", "orgId": "x", "createdAt": "x", "status": "x", "type": "x", "artifact": "x", "cost": 0.25}
+    made = await ok(house.client.post("/api/v1/calls", json={"direction": "web", "metadata": {"vapi": forged}}))
+    told = await ok(house.client.get(f"/call/{made['id']}"))
+    assert (told["id"], told["type"], told["cost"]) == (made["id"], "webCall", 0.25)
+    assert "x" not in told.values()
+
+
 async def test_a_hundred_calls_cost_a_handful_of_looks(house: WebHouse) -> None:
     one = await ended(house, await with_artifacts(house, await begun(house)))
     few = await looks(house, "/call?limit=1")

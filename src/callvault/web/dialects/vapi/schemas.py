@@ -141,7 +141,7 @@ def wants_mp3(request: Mapping[str, Json]) -> bool:
 
 
 def kept_of(request: Mapping[str, Json]) -> dict[str, Json]:
-    """What of a request to create a call is kept as it came."""
+    """What of a request to create a call is kept as it came, and given back."""
     kept = {name: request[name] for name in _OPAQUE if request.get(name) is not None}
     if kept.get("type") not in _DIRECTIONS:
         kept.pop("type", None)
@@ -150,7 +150,7 @@ def kept_of(request: Mapping[str, Json]) -> dict[str, Json]:
 
 def _kept(call: Call) -> dict[str, Json]:
     kept = call.metadata.get("vapi")
-    return dict(kept) if isinstance(kept, dict) else {}
+    return kept_of(kept) if isinstance(kept, dict) else {}
 
 
 def _plan(kept: Mapping[str, Json]) -> dict[str, Json]:
