@@ -244,6 +244,8 @@ def _fault(error: Exception) -> Fault:
     if isinstance(error, RequestValidationError):
         return Invalid(errors=[{name: told[name] for name in ("loc", "msg", "type")} for told in error.errors()])
     if isinstance(error, HTTPException):
+        if isinstance(error.__cause__, Fault):
+            return error.__cause__  # met by FastAPI as it read the body
         return HttpProblem(status=error.status_code, why=str(error.detail))
     log.error("%s", type(error).__name__, exc_info=error)
     return Unexpected()
