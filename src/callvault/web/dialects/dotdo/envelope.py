@@ -1,7 +1,7 @@
 """What every .do answer is wrapped in."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 
@@ -9,6 +9,8 @@ from callvault.domain.errors import Fault
 from callvault.web.errors import Invalid
 from callvault.web.responses import Answer, json_answer
 from callvault.wire import isotime
+
+INVALID: Final = "the request is not of the right form: see `details`"
 
 
 class Meta(BaseModel):
@@ -42,8 +44,8 @@ def meta(request_id: str, now_ms: int, seconds: float) -> Meta:
 
 def render(fault: Fault, status: int, request_id: str) -> Answer:
     now_ms = round(datetime.now(UTC).timestamp() * 1000)
-    details = fault.errors if isinstance(fault, Invalid) else None
-    failure = Failure(
-        error=Problem(code=fault.code, message=str(fault), details=details), meta=meta(request_id, now_ms, 0)
-    )
+    error = Problem(code=fault.code, message=str(fault))
+    if isinstance(fault, Invalid):
+        error = Problem(code=fault.code, message=INVALID, details=fault.errors)
+    failure = Failure(error=error, meta=meta(request_id, now_ms, 0))
     return json_answer(failure.model_dump(), status)
