@@ -12,7 +12,7 @@ from callvault.domain.errors import Missing
 from callvault.web.apidocs import POLICY, page
 from callvault.web.auth import Rule, public, rule_of
 from callvault.web.parts import Claim, Hot, Part
-from callvault.web.responses import Answer, bytes_answer, json_answer
+from callvault.web.responses import Answer, bytes_answer, json_answer, redirect
 from callvault.web.routing import fast_routes, parameters
 
 SCHEME: Final = "key"
@@ -104,7 +104,17 @@ def part(parts: Sequence[Part], version: str) -> Part:
         policy = [(b"content-security-policy", POLICY.encode())]
         return bytes_answer(text.encode(), b"text/html; charset=utf-8", headers=policy)
 
-    hot = (Hot("GET", "/openapi", index), Hot("GET", "/openapi/{name}.json", show), Hot("GET", "/docs/{name}", read))
+    @public("what the APIs look like is no secret")
+    async def begin(request: Request) -> Answer:
+        """Every page leads to all others."""
+        return redirect(f"/docs/{next(iter(documented), '')}")
+
+    hot = (
+        Hot("GET", "/openapi", index),
+        Hot("GET", "/openapi/{name}.json", show),
+        Hot("GET", "/docs", begin),
+        Hot("GET", "/docs/{name}", read),
+    )
     return Part(
         name="docs", title="Documentation", claims=(Claim("/openapi"), Claim("/docs")), hot=hot, documented=False
     )

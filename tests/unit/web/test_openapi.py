@@ -37,6 +37,7 @@ async def test_every_part_has_its_document_and_its_page() -> None:
         assert (await house.client.get("/openapi")).json() == {"sample": "/openapi/sample.json"}
         told = (await house.client.get("/openapi/sample.json")).json()
         assert told["info"]["version"] == "1.2.3"
+        assert (await house.client.get("/docs")).headers["location"] == "/docs/sample"
         shown = await house.client.get("/docs/sample")
         assert shown.headers["content-type"] == "text/html; charset=utf-8"
         assert "/sample/hot/{name}.json" in shown.text
