@@ -120,8 +120,17 @@ class Calls:
             unit.change(*(replace(r, readers=changed.readers, version=r.version + 1) for r in await self._sound(call)))
         fields: list[Json] = [*sorted(changes)]
         self._witness.of_call(unit, caller, Action.CHANGE_CALL, changed, "call.updated", changed=fields)
+        if changes.get("analysis"):
+            await self._tell_analyzed(unit, caller, changed)
         await self._store.commit(unit)
         return changed
+
+    async def _tell_analyzed(self, unit: Unit, caller: Caller, call: Call) -> None:
+        """Of the newest original, as for a transcript."""
+        originals = [recording for recording in await self._sound(call) if recording.operation is None]
+        for original in originals[:1]:
+            recording = replace(original, readers=call.readers)
+            self._witness.of_recording(unit, caller, Action.CHANGE_RECORDING, recording, "recording.analyzed")
 
     def answer(self, unit: Unit, caller: Caller, call: Call) -> Call:
         """A call of which sound comes in is not ahead any more: as part of the unit."""

@@ -132,6 +132,18 @@ async def test_a_changed_call_is_told_and_its_new_external_ids_lead_to_it(house:
     assert [e.type for e in await house.all(Event)] == ["call.created", "call.updated"]
 
 
+async def test_an_analysis_that_is_there_is_told_of_the_newest_original(house: CallHouse) -> None:
+    made = await house.recordings.create(ME, {})
+    house.clock.advance(1)
+    newer = await house.recordings.create(ME, made.call.id)
+    await house.calls.update(ME, made.call.id, {"name": "x", "analysis": {}})
+    assert [e for e in await house.all(Event) if e.type == "recording.analyzed"] == []
+    await house.calls.update(ME, made.call.id, {"analysis": {"summary": "4111 1111"}})
+    [told] = [e for e in await house.all(Event) if e.type == "recording.analyzed"]
+    assert (told.recording_id, told.call_id) == (newer.recording.id, made.call.id)
+    assert "4111" not in str(told.data)
+
+
 async def test_a_change_cannot_take_another_call_s_external_id(house: CallHouse) -> None:
     await house.calls.create(ME, {"external_ids": {"twilio": "CA1"}})
     second = await house.calls.create(ME, {})
