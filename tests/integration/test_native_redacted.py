@@ -42,9 +42,10 @@ async def where(house: WebHouse) -> str:
     return where
 
 
-async def redact(house: WebHouse, recording_id: str) -> None:
+async def redact(house: WebHouse, recording_id: str, end_us: int = 1_000_000) -> None:
+    """The last half of a second."""
     original = await house.services.recordings.retrieve(SYSTEM, recording_id)
-    whole = Clip(recording_id=original.id, start_us=0, end_us=1_000_000)
+    whole = Clip(recording_id=original.id, start_us=0, end_us=end_us)
     redacted = replace(
         original,
         id=house.services.ids.uuid(),
@@ -52,7 +53,7 @@ async def redact(house: WebHouse, recording_id: str) -> None:
         redacted=True,
         redaction_type="silence",
         derived_from=(original.id,),
-        edits=EditList(clips=(whole,), masks=(Mask(start_us=500_000, end_us=1_000_000),)),
+        edits=EditList(clips=(whole,), masks=(Mask(start_us=end_us - 500_000, end_us=end_us),)),
         version=1,
     )
     unit = Unit()
@@ -150,3 +151,22 @@ async def test_a_recording_redacted_in_part_is_told_without_a_word(house: WebHou
         told = (await house.client.get(f"/api/v1/recordings/{recording['id']}")).json()
         assert (told["id"], told["hasTranscript"], told["transcript"]) == (recording["id"], False, None)
     assert (await house.client.get(f"{where}/transcript")).status_code == 403
+
+
+async def test_words_of_a_piece_that_is_not_heard_are_not_read(house: WebHouse) -> None:
+    """Of two pieces of a call the second alone, from 1 s to 2 s of the call, was redacted."""
+    house.client.headers.update(await house.bearer())
+    first = (await house.client.post("/api/v1/recordings", json={})).json()
+    house.clock.advance(1)
+    call = {"call": {"id": first["call"]["id"]}}
+    second = (await house.client.post("/api/v1/recordings", json=call)).json()
+    for made, start in ((first, 0), (second, 1_000)):
+        where, pcmu = f"/api/v1/recordings/{made['id']}", {"content-type": "audio/PCMU"}
+        await house.client.put(f"{where}/lanes/customer/takes/1?start={start}", content=LOUD, headers=pcmu)
+        await house.client.post(f"{where}/complete")
+    said = {"in the first": (0.1, 0.4), "in the second": (1.1, 1.4), "masked": (1.6, 1.9), "behind both": (3, 3.2)}
+    turns = [{"role": "customer", "content": c, "start": start, "end": end} for c, (start, end) in said.items()]
+    await house.client.put(f"{where}/transcript", json={"turns": turns})
+    await redact(house, second["id"], 2_000_000)
+    told = (await house.client.get(f"{where}/transcript", headers=await house.bearer(*READER))).json()["turns"]
+    assert [turn["content"] for turn in told] == ["[redacted]", "in the second", "[redacted]", "[redacted]"]
