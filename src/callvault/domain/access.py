@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from callvault.domain.call import Call, readers
-from callvault.domain.recording import Recording
+from callvault.domain.call import Chat
+from callvault.domain.recording import Version
 from callvault.domain.workspace import SCOPES
 
 
@@ -106,11 +106,11 @@ class Thing:
     readers: tuple[str, ...] | None = None
 
     @staticmethod
-    def of_call(call: Call) -> "Thing":
-        return Thing(call.workspace_id, readers(call.kind, call.participants))
+    def of_call(call: Chat) -> "Thing":
+        return Thing(call.workspace_id, call.readers)
 
     @staticmethod
-    def of_recording(recording: Recording) -> "Thing":
+    def of_recording(recording: Version) -> "Thing":
         """Without a look at its call: a recording knows its readers."""
         return Thing(recording.workspace_id, recording.readers)
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii as _quoted
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -63,5 +64,5 @@ def digest(entry: ChainedEntry, previous: str) -> str:
 
 
 def _digest(previous: str, workspace_id: str, seq: int, thing: str, told: str) -> str:
-    place = _in_one_form([previous, workspace_id, seq, thing])
+    place = f'["{previous}",{_quoted(workspace_id)},{seq},{_quoted(thing)}]'
     return hashlib.sha256(f"{place}{told}".encode()).hexdigest()

@@ -24,13 +24,22 @@ class Participant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Chat:
+    """As much of a call as tells whose it is."""
+
     id: str
     workspace_id: str
-    public_id: str
-    """`call_` and at least 128 random bits: where the workspace allows it, knowing it is the permission."""
     chat_id: int = 0
     """Counted within the workspace by the store when the call is added; 0 until then."""
+    readers: tuple[str, ...] | None = None
+    """The members a private call is for (see `readers`); None for everybody in the workspace whom a scope lets."""
+    deleted_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Chat):
+    public_id: str
+    """`call_` and at least 128 random bits: where the workspace allows it, knowing it is the permission."""
     created_ms: int
     updated_ms: int
     direction: str = "inbound"
@@ -48,13 +57,10 @@ class Call:
     ended_ms: int | None = None
     ended_reason: str | None = None
     participants: tuple[Participant, ...] = ()
-    readers: tuple[str, ...] | None = None
-    """The members a private call is for (see `readers`); None for everybody in the workspace whom a scope lets."""
     external_ids: dict[str, str] = field(default_factory=dict)
     analysis: dict[str, Json] = field(default_factory=dict)
     """What was found out about it: summary, structuredData, successEvaluation, sentiment ..."""
     metadata: dict[str, Json] = field(default_factory=dict)
-    deleted_ms: int | None = None
     version: int = 1
 
     @property

@@ -36,31 +36,41 @@ class EditList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
+class Version:
+    """As much of a recording as tells who hears it, and how: all that most who ask for a link have to know."""
+
     id: str
     workspace_id: str
     call_id: str
     created_ms: int
-    updated_ms: int
     status: str = "processing"
     in_progress: bool = True
     """Sound may still come in."""
-    ended_by: str | None = None
-    """`completed` by request, `idle` when no word came for the workspace's time, `interrupted` after a crash."""
-    failure: str | None = None
     readers: tuple[str, ...] | None = None
     """As of its call."""
     derived_from: tuple[str, ...] = ()
     operation: str | None = None
     """The verb that made it from what it derives from; none for an original."""
     edits: EditList = EditList()
+    format: str = "wav"
+    redacted: bool = False
+    link_epoch: int = 0
+    """Links carry it; raising it revokes every link of this recording at once."""
+    deleted_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording(Version):
+    updated_ms: int
+    ended_by: str | None = None
+    """`completed` by request, `idle` when no word came for the workspace's time, `interrupted` after a crash."""
+    failure: str | None = None
     sound_version: int = 0
     """Counts every change of what is heard; with the id it names the sound, so ETags are made of it."""
     duration_us: int = 0
     sample_rate: int = 0
     channels: int = 0
     codec: str = ""
-    format: str = "wav"
     file_size: int = 0
     started_ms: int | None = None
     ended_ms: int | None = None
@@ -68,7 +78,6 @@ class Recording:
     """When sound, or any word of it, last came in."""
     paused: str | None = None
     """`skip` or `silence` while what is said is not stored."""
-    redacted: bool = False
     redaction_type: str | None = None
     noise_reduction: bool = False
     volume_normalization: bool = False
@@ -79,13 +88,10 @@ class Recording:
     expires_ms: int | None = None
     retention_days: int | None = None
     auto_delete_ms: int | None = None
-    link_epoch: int = 0
-    """Links carry it; raising it revokes every link of this recording at once."""
     tags: tuple[str, ...] = ()
     metadata: dict[str, Json] = field(default_factory=dict)
     held: bool = False
     """A legal hold keeps it, and with it every deletion waits."""
-    deleted_ms: int | None = None
     version: int = 1
 
 

@@ -3,39 +3,41 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from callvault.domain.errors import Missing, Refused
-from callvault.domain.recording import Recording
+from callvault.domain.recording import Recording, Version
 
+V = TypeVar("V", bound=Version)
 PARTIAL = ("trim", "merge")
 """What these verbs make does not stand for the whole of what it was made of."""
 
 
 @dataclass(frozen=True, slots=True)
-class Redaction:
+class Redaction(Generic[V]):
     """What is heard of a call that was redacted."""
 
-    versions: tuple[Recording, ...]
+    versions: tuple[V, ...]
     """Redacted ones, each in the place of an original, that of the newest first; none where nothing may be heard."""
     is_whole: bool
     """Whether there is one for every original."""
 
 
-class Family:
+class Family(Generic[V]):
     """Recordings with all that they were made of, all that was made of these, and all others of the same calls.
 
     What was said in one of a call's originals may be heard in the others too: once any is redacted, an original that is
     not is heard by nobody who may not hear originals.
     """
 
-    def __init__(self, recordings: Iterable[Recording]) -> None:
+    def __init__(self, recordings: Iterable[V]) -> None:
         self._kin = {recording.id: recording for recording in recordings}
-        self._redacted: defaultdict[str, list[Recording]] = defaultdict(list)
+        self._redacted: defaultdict[str, list[V]] = defaultdict(list)
         for version in filter(_counts, self._kin.values()):
             for source in self._sources(version):
                 self._redacted[source].append(version)
 
-    def heard(self, wanted: Recording) -> Recording:
+    def heard(self, wanted: V) -> V:
         """Instead of `wanted`: the newest redacted version that stands for it; where none does and yet some of the
         same sound, or of the same call, was redacted, nothing."""
         if wanted.redacted:
@@ -47,7 +49,7 @@ class Family:
             return max(stand_ins, key=_age)
         raise Refused(why="a redacted version of this call exists: this one needs the scope recordings:original")
 
-    def of_call(self, versions: Iterable[Recording]) -> Recording:
+    def of_call(self, versions: Iterable[V]) -> V:
         """What is heard of a call with these living versions."""
         originals = _newest_first(versions)
         redaction = self.redaction(originals)
@@ -55,7 +57,7 @@ class Family:
             return self.heard(originals[0])
         return redaction.versions[0] if redaction else newest_original(originals)
 
-    def redaction(self, versions: Iterable[Recording]) -> Redaction | None:
+    def redaction(self, versions: Iterable[V]) -> Redaction[V] | None:
         """Of a call with these living versions; None where none of its sound was redacted."""
         originals = _newest_first(versions)
         heard = [self._heard_at_all(original) for original in originals]
@@ -64,24 +66,24 @@ class Family:
         stand_ins = tuple(version for version in heard if version)
         return Redaction(stand_ins, is_whole=len(stand_ins) == len(originals))
 
-    def _heard_at_all(self, wanted: Recording) -> Recording | None:
+    def _heard_at_all(self, wanted: V) -> V | None:
         try:
             return self.heard(wanted)
         except Refused:
             return None
 
-    def _sources(self, recording: Recording) -> set[str]:
+    def _sources(self, recording: V) -> set[str]:
         """The originals that it was made of, and the calls that they are of."""
         roots = originals_of(recording, self._kin)
         return roots | {recording.call_id} | {self._kin[root].call_id for root in roots if root in self._kin}
 
 
-def heard(wanted: Recording, family: Iterable[Recording], originals_too: bool) -> Recording:
+def heard(wanted: V, family: Iterable[V], originals_too: bool) -> V:
     """What is heard by somebody who asks for the version `wanted`, out of it and all its family."""
     return wanted if originals_too else Family((wanted, *family)).heard(wanted)
 
 
-def newest_original(versions: Iterable[Recording]) -> Recording:
+def newest_original(versions: Iterable[V]) -> V:
     """Of the living versions of one call's sound: what somebody means who asks for a call's recording."""
     originals = _newest_first(versions)
     if not originals:
@@ -89,7 +91,7 @@ def newest_original(versions: Iterable[Recording]) -> Recording:
     return originals[0]
 
 
-def originals_of(recording: Recording, kin: Mapping[str, Recording]) -> set[str]:
+def originals_of(recording: Version, kin: Mapping[str, Version]) -> set[str]:
     """The ids of the originals that it was made of, over any number of steps; its own if it is one."""
     if not recording.derived_from:
         return {recording.id}
@@ -111,21 +113,21 @@ def descendants_of(recording: Recording, family: Iterable[Recording]) -> list[Re
     return list(found.values())
 
 
-def _newest_first(versions: Iterable[Recording]) -> list[Recording]:
+def _newest_first(versions: Iterable[V]) -> list[V]:
     originals = [recording for recording in versions if recording.operation is None]
     return sorted(originals, key=_age, reverse=True)
 
 
-def _counts(version: Recording) -> bool:
+def _counts(version: Version) -> bool:
     return version.redacted and version.status == "completed" and version.deleted_ms is None
 
 
-def _stands_for(version: Recording, wanted: Recording, kin: Mapping[str, Recording]) -> bool:
+def _stands_for(version: Version, wanted: Version, kin: Mapping[str, Version]) -> bool:
     return version.operation not in PARTIAL and any(
         parent == wanted.id or (parent in kin and _stands_for(kin[parent], wanted, kin))
         for parent in version.derived_from
     )
 
 
-def _age(recording: Recording) -> tuple[int, str]:
+def _age(recording: Version) -> tuple[int, str]:
     return recording.created_ms, recording.id

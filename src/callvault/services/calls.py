@@ -1,14 +1,15 @@
 """Calls: announced, looked up by any of their ids, changed, ended, and their data deleted."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from callvault.domain.access import Action, Caller, Thing
-from callvault.domain.call import Call, ExternalId, readers
+from callvault.domain.call import Call, Chat, ExternalId, readers
 from callvault.domain.errors import AlreadyThere, Malformed, Missing
 from callvault.domain.filters import CallFilter
 from callvault.domain.ids import Json, is_uuid, token
-from callvault.domain.query import Query
+from callvault.domain.query import Query, Term
 from callvault.domain.recording import Recording
 from callvault.domain.unit import Unit
 from callvault.domain.workspace import Workspace
@@ -23,6 +24,7 @@ from callvault.services.stale import again_when_stale
 from callvault.services.witness import Witness
 
 PUBLIC_ID_BYTES = 18
+C = TypeVar("C", bound=Chat)
 AHEAD = ("scheduled", "queued", "ringing")
 OVER = ("ended", "failed")
 
@@ -75,8 +77,13 @@ class Calls:
 
     async def by_chat_id(self, caller: Caller, chat_id: int, action: Action = Action.READ_CHAT) -> Call:
         principal = self._access.permit(caller, action)
-        query = Query(Call).where("workspace_id", "=", principal.workspace_id).where("chat_id", "=", chat_id)
-        found = await self._store.find(query.by("id").page(1)) if 0 < chat_id < 2**63 else ()
+        found = await self._of_chat_id(Call, principal.workspace_id, chat_id)
+        return self._known(caller, action, *found)
+
+    async def chat(self, caller: Caller, chat_id: int, action: Action = Action.READ_CHAT) -> Chat:
+        """The same in brief."""
+        principal = self._access.permit(caller, action)
+        found = await self._of_chat_id(Chat, principal.workspace_id, chat_id)
         return self._known(caller, action, *found)
 
     async def by_external_id(self, caller: Caller, system: str, value: str, action: Action = Action.READ_CALL) -> Call:
@@ -184,7 +191,7 @@ class Calls:
         await self._store.commit(unit)
         return tombstone
 
-    def _known(self, caller: Caller, action: Action, call: Call | None = None) -> Call:
+    def _known(self, caller: Caller, action: Action, call: C | None = None) -> C:
         if call is None or call.deleted_ms is not None:
             raise Missing(what="call")
         self._access.require(caller, action, Thing.of_call(call), f"call:{call.id}")
@@ -197,6 +204,10 @@ class Calls:
     async def _of_id(self, call_id: str) -> Call | None:
         """What cannot be an id is one that no call has."""
         return await self._store.get(Call, call_id.lower()) if is_uuid(call_id) else None
+
+    async def _of_chat_id(self, kind: type[C], workspace_id: str, chat_id: int) -> Sequence[C]:
+        terms = (Term("workspace_id", "=", workspace_id), Term("chat_id", "=", chat_id))
+        return await self._store.find(Query(kind, terms, ("id",))) if 0 < chat_id < 2**63 else ()
 
     async def _of_public_id(self, public_id: str) -> Call | None:
         found = await self._store.find(Query(Call).where("public_id", "=", public_id).by("id").page(1))
@@ -218,7 +229,7 @@ class Calls:
                 raise AlreadyThere(what=f"call with this id of {wanted.system}")
 
     async def _sound(self, call: Call) -> Iterable[Recording]:
-        return await versions_of(self._store, call.id)
+        return await versions_of(self._store, Recording, call.id)
 
     def _tombstone(self, call: Call) -> Call:
         now = self._clock.now_ms()

@@ -1,25 +1,30 @@
-"""Lineage: all versions of calls, and all that were made of one another, whichever calls they belong to."""
+"""Lineage: all versions of calls, and all that were made of one another, whichever calls they belong to.
+
+They come as whole recordings or, where that is enough, as no more than `Version`: the `kind` that is asked for."""
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import TypeVar
 
 from callvault.domain.query import Query, Term
-from callvault.domain.recording import Derivation, Recording
+from callvault.domain.recording import Derivation, Version
 from callvault.ports.store import Store
 
+V = TypeVar("V", bound=Version)
 
-async def versions_of(store: Store, call_id: str) -> Sequence[Recording]:
+
+async def versions_of(store: Store, kind: type[V], call_id: str) -> Sequence[V]:
     terms = (Term("call_id", "=", call_id), Term("deleted_ms", "is null"))
-    return await store.find(Query(Recording, terms, ("-created_ms", "-id")))
+    return await store.find(Query(kind, terms, ("-created_ms", "-id")))
 
 
-async def versions_of_each(store: Store, call_ids: Collection[str]) -> Sequence[Recording]:
-    query = Query(Recording).where("call_id", "in", tuple(call_ids)).where("deleted_ms", "is null")
+async def versions_of_each(store: Store, kind: type[V], call_ids: Collection[str]) -> Sequence[V]:
+    query = Query(kind).where("call_id", "in", tuple(call_ids)).where("deleted_ms", "is null")
     return await store.find(query.by("call_id", "id")) if call_ids else ()
 
 
 async def family_of(
-    store: Store, recordings: Iterable[Recording], complete: Collection[str] = frozenset()
-) -> list[Recording]:
+    store: Store, kind: type[V], recordings: Iterable[V], complete: Collection[str] = frozenset()
+) -> list[V]:
     """The recordings, all they were made of, all that was made of any of these, and the other living ones of the same
     calls: but for the calls of which it is told that all are there."""
     known = {recording.id: recording for recording in recordings}
@@ -28,9 +33,9 @@ async def family_of(
         made = Query(Derivation).where("parent_id", "in", tuple(fresh)).by("parent_id", "child_id")
         kin = {derivation.child_id for derivation in await store.find(made)}
         kin.update(parent for name in fresh for parent in known[name].derived_from)
-        found = [await store.get(Recording, name) for name in kin - known.keys()]
+        found = [await store.get(kind, name) for name in kin - known.keys()]
         others = {known[name].call_id for name in fresh} - calls
-        found += await versions_of_each(store, others)
+        found += await versions_of_each(store, kind, others)
         calls |= others
         fresh = {recording.id for recording in found if recording} - known.keys()
         known.update((recording.id, recording) for recording in found if recording)

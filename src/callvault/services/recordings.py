@@ -3,10 +3,10 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypedDict
+from typing import TypedDict, TypeVar
 
 from callvault.domain.access import Action, Caller, Principal, Thing, Verdict, decide
-from callvault.domain.call import Call
+from callvault.domain.call import Call, Chat
 from callvault.domain.errors import (
     AlreadyThere,
     CallUnrecorded,
@@ -18,7 +18,7 @@ from callvault.domain.errors import (
 from callvault.domain.filters import RecordingFilter
 from callvault.domain.ids import Json, is_uuid
 from callvault.domain.query import Query
-from callvault.domain.recording import Recording
+from callvault.domain.recording import Recording, Version
 from callvault.domain.unit import Unit
 from callvault.domain.versions import Family, Redaction, heard, newest_original
 from callvault.domain.workspace import Workspace
@@ -33,6 +33,7 @@ from callvault.services.removal import Removal
 from callvault.services.stale import again_when_stale
 from callvault.services.witness import Witness
 
+V = TypeVar("V", bound=Version)
 DAY_MS = 86_400_000
 RETENTION_DAYS_MAX = 36_500
 TAGS_MAX = 64
@@ -125,28 +126,39 @@ class Recordings:
         wanted = await self.retrieve(caller, recording_id, action)
         if wanted.redacted or self.hears_originals(caller, wanted):
             return wanted
-        return heard(wanted, await family_of(self._store, [wanted]), originals_too=False)
+        return heard(wanted, await family_of(self._store, Recording, [wanted]), originals_too=False)
 
     async def of_call(self, caller: Caller, call_id: str, action: Action = Action.LISTEN) -> Recording:
         """What the caller hears who asks for a call's recording; `Missing` when there is none."""
+        return await self._of_call(Recording, caller, call_id, action)
+
+    async def version_of_call(self, caller: Caller, call_id: str, action: Action = Action.LISTEN) -> Version:
+        """The same in brief: it is enough for a link."""
+        return await self._of_call(Version, caller, call_id, action)
+
+    async def _of_call(self, kind: type[V], caller: Caller, call_id: str, action: Action) -> V:
         self._access.permit(caller, action)
-        versions = await versions_of(self._store, call_id.lower()) if is_uuid(call_id) else ()
+        versions = await versions_of(self._store, kind, call_id.lower()) if is_uuid(call_id) else ()
         if not versions:
             # A call without any answers for itself: it may not be there, or not for the caller.
             await self._calls.by_id(caller, call_id, action)
             raise Missing(what="recording")
         self._access.require(caller, action, Thing.of_recording(versions[0]), f"call:{versions[0].call_id}")
-        return await self._heard(caller, versions)
+        return await self._heard(kind, caller, versions)
 
-    async def heard_of(self, caller: Caller | None, call: Call) -> Recording:
+    async def heard_of(self, caller: Caller | None, call: Chat) -> Recording:
         """The same of a call that was looked up already; without a caller, as somebody without any scope."""
-        return await self._heard(caller, await versions_of(self._store, call.id))
+        return await self._heard(Recording, caller, await versions_of(self._store, Recording, call.id))
 
-    async def _heard(self, caller: Caller | None, versions: Sequence[Recording]) -> Recording:
+    async def version_of(self, caller: Caller, chat: Chat) -> Version:
+        """The same in brief."""
+        return await self._heard(Version, caller, await versions_of(self._store, Version, chat.id))
+
+    async def _heard(self, kind: type[V], caller: Caller | None, versions: Sequence[V]) -> V:
         wanted = newest_original(versions)
         if caller is not None and self.hears_originals(caller, wanted):
             return wanted
-        return Family(await family_of(self._store, versions, {wanted.call_id})).of_call(versions)
+        return Family(await family_of(self._store, kind, versions, {wanted.call_id})).of_call(versions)
 
     async def heard_of_each(self, caller: Caller, calls: Sequence[Call]) -> dict[str, Recording | None]:
         """The same of many at once, by the calls' ids: None where the caller may hear nothing of what there is."""
@@ -156,7 +168,7 @@ class Recordings:
         found.update((call_id, next(iter(one.versions), None)) for call_id, one in redacted.items())
         return found
 
-    async def redactions(self, caller: Caller | None, calls: Sequence[Call]) -> dict[str, Redaction]:
+    async def redactions(self, caller: Caller | None, calls: Sequence[Call]) -> dict[str, Redaction[Recording]]:
         """Those that this caller is not above, by the ids of the calls that were redacted; None is somebody without any
         scope."""
         return await self._redactions(caller, await self._of_each(calls))
@@ -164,20 +176,20 @@ class Recordings:
     async def _of_each(self, calls: Sequence[Call]) -> dict[str, list[Recording]]:
         """The living versions of each, where there is an original among them."""
         found: defaultdict[str, list[Recording]] = defaultdict(list)
-        for recording in await versions_of_each(self._store, [call.id for call in calls]):
+        for recording in await versions_of_each(self._store, Recording, [call.id for call in calls]):
             found[recording.call_id].append(recording)
         return {name: of_one for name, of_one in found.items() if any(r.operation is None for r in of_one)}
 
     async def _redactions(
         self, caller: Caller | None, by_call: Mapping[str, Sequence[Recording]]
-    ) -> dict[str, Redaction]:
+    ) -> dict[str, Redaction[Recording]]:
         below = {
             call_id: versions
             for call_id, versions in by_call.items()
             if caller is None or not self.hears_originals(caller, versions[0])
         }
         everything = [version for versions in below.values() for version in versions]
-        family = Family(await family_of(self._store, everything, below.keys()))
+        family = Family(await family_of(self._store, Recording, everything, below.keys()))
         found = {call_id: family.redaction(versions) for call_id, versions in below.items()}
         return {call_id: redaction for call_id, redaction in found.items() if redaction}
 
@@ -186,7 +198,7 @@ class Recordings:
     ) -> Sequence[Recording]:
         """All living versions of a call's sound, the newest first."""
         call = await self._calls.by_id(caller, call_id, action)
-        return await versions_of(self._store, call.id)
+        return await versions_of(self._store, Recording, call.id)
 
     async def complete_for(self, call_ids: Sequence[str]) -> set[str]:
         """Of which of the calls the sound is there to the end: that of their newest originals."""
@@ -249,7 +261,7 @@ class Recordings:
         await self._store.commit(unit)
         return await self._store.get(Recording, recording.id) or recording
 
-    def hears_originals(self, caller: Caller, recording: Recording) -> bool:
+    def hears_originals(self, caller: Caller, recording: Version) -> bool:
         verdict = decide(caller.principal, Action.LISTEN_ORIGINAL, Thing.of_recording(recording))
         return verdict is Verdict.ALLOWED
 

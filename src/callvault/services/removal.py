@@ -23,7 +23,7 @@ class Removal:
     async def doomed(self, recordings: Iterable[Recording]) -> Sequence[Recording]:
         """The living ones among them and what was made of them; `OnHold` if a hold keeps any."""
         chosen = list(recordings)
-        family = await family_of(self._store, chosen)
+        family = await family_of(self._store, Recording, chosen)
         doomed = {recording.id: recording for recording in chosen}
         for recording in chosen:
             doomed.update((made.id, made) for made in descendants_of(recording, family))

@@ -182,12 +182,14 @@ class Transcripts:
         return await self._store.find(Query(Turn).where("call_id", "=", call.id).by("-seq").page(1))
 
     async def _originals(self, call_id: str) -> list[Recording]:
-        return [recording for recording in await versions_of(self._store, call_id) if recording.operation is None]
+        return [
+            recording for recording in await versions_of(self._store, Recording, call_id) if recording.operation is None
+        ]
 
     async def _spans(self, recording: Recording) -> Sequence[Span]:
         return await self._store.find(Query(Span).where("recording_id", "=", recording.id).by("start_us", "id"))
 
-    async def _hidden(self, call_id: str, redaction: Redaction) -> list[Hidden]:
+    async def _hidden(self, call_id: str, redaction: Redaction[Recording]) -> list[Hidden]:
         """What any of the redacted versions hides; and where they do not sound, if there is sound that is not heard."""
         own = {original.id for original in await self._originals(call_id)}
         sounds = [await self._timelines.sound(version) for version in redaction.versions]

@@ -12,7 +12,7 @@ from callvault.domain.access import (
     Verdict,
     decide,
 )
-from callvault.domain.call import Call, Participant
+from callvault.domain.call import Chat, Participant, readers
 from callvault.domain.recording import Recording
 from callvault.domain.workspace import SCOPES
 
@@ -95,10 +95,9 @@ def test_who_may(action: Action, who: str) -> None:
 
 @pytest.mark.parametrize("kind", ["manager", "direct"])
 def test_private_calls_are_for_their_participants(kind: str) -> None:
-    facts = {"id": "c", "workspace_id": "w", "public_id": "call_1", "created_ms": 0, "updated_ms": 0}
-    call = Call(kind=kind, participants=(Participant(id="ann"),), **facts)
-    assert Thing.of_call(call) == Thing("w", ("ann",))
-    assert Thing.of_call(Call(kind="phone", participants=(Participant(id="ann"),), **facts)) == Thing("w", None)
+    ann = (Participant(id="ann"),)
+    assert Thing.of_call(Chat(id="c", workspace_id="w", readers=readers(kind, ann))) == Thing("w", ("ann",))
+    assert Thing.of_call(Chat(id="c", workspace_id="w", readers=readers("phone", ann))) == Thing("w", None)
 
 
 def test_a_recording_is_for_those_its_call_is_for() -> None:

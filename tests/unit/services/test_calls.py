@@ -1,5 +1,7 @@
 """Calls: announced, looked up, changed, ended, deleted."""
 
+from dataclasses import replace
+
 import pytest
 from tests.audits import audited
 from tests.callhouse import CallHouse, caller
@@ -195,7 +197,7 @@ async def test_deleting_a_call_twice_is_deleting_it_once(house: CallHouse) -> No
 async def test_a_hold_beats_the_deletion_of_a_call(house: CallHouse) -> None:
     made = await house.recordings.create(ME, {})
     unit = Unit()
-    unit.put(Recording(**{f: getattr(made.recording, f) for f in made.recording.__slots__} | {"held": True}))
+    unit.put(replace(made.recording, held=True))
     await house.store.commit(unit)
     with pytest.raises(OnHold):
         await house.calls.delete(ME, made.call.id)

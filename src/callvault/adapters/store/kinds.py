@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from callvault.domain.audit import ChainedEntry
-from callvault.domain.call import Call, ExternalId, Turn
+from callvault.domain.call import Call, Chat, ExternalId, Turn
 from callvault.domain.event import Event
 from callvault.domain.hold import Hold
 from callvault.domain.idempotency import IdempotentRequest
 from callvault.domain.job import Job
 from callvault.domain.lane import Lane, OpenSpool, Segment, Span
-from callvault.domain.recording import Derivation, Recording
+from callvault.domain.recording import Derivation, Recording, Version
 from callvault.domain.schedule import Firing
 from callvault.domain.stored import Artifact, Rendition, StoredObject
 from callvault.domain.upload import Upload
@@ -127,7 +127,11 @@ KINDS = (
     Kind(OutboxCursor, "outbox_cursors", ("name",)),
 )
 
+PARTS: dict[type[Any], type[Any]] = {Chat: Call, Version: Recording}
+"""Of some kinds, what may be read without the rest: the columns of its own fields."""
+
 BY_ENTITY = {kind.entity: kind for kind in KINDS}
+BY_ENTITY |= {part: BY_ENTITY[whole] for part, whole in PARTS.items()}
 
 
 def kind_of(entity: type[Any]) -> Kind:

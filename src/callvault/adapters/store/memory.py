@@ -38,6 +38,10 @@ class Table:
     def key(self, row: Row) -> Row:
         return self._pick(row, self.kind.key)
 
+    def told(self, part: type[Any], row: Row) -> Any:
+        """The row as the entity itself, or as the part of it that is asked for."""
+        return mapper(part).entity_of(self._pick(row, mapper(part).names))
+
     def taken(self, row: Row) -> bool:
         """Whether another row has one of the values that must be unique."""
         return any(self.holders.get(claim, self.key(row)) != self.key(row) for claim in self._claims(row))
@@ -71,7 +75,7 @@ class MemoryStore:
         with self._lock:
             table = self._table(kind)
             row = table.rows.get(tuple(map(table.mapper.packed, table.kind.key, key)))
-            return table.mapper.entity_of(row) if row else None
+            return table.told(kind, row) if row else None
 
     async def find(self, query: Query[T]) -> Sequence[T]:
         with self._lock:
@@ -80,7 +84,7 @@ class MemoryStore:
             if query.after is not None:
                 rows = [row for row in rows if _behind(row, query, table.mapper)]
             end = None if query.limit is None else query.offset + query.limit
-            return [table.mapper.entity_of(row) for row in rows[query.offset : end]]
+            return [table.told(query.kind, row) for row in rows[query.offset : end]]
 
     async def count(self, query: Query[T]) -> int:
         with self._lock:
@@ -107,9 +111,10 @@ class MemoryStore:
         pass
 
     def _table(self, kind: type[Any]) -> Table:
-        if kind not in self._tables:
-            self._tables[kind] = Table(kind_of(kind))
-        return self._tables[kind]
+        of = kind_of(kind)
+        if of.entity not in self._tables:
+            self._tables[of.entity] = Table(of)
+        return self._tables[of.entity]
 
     def _matching(self, query: Query[Any]) -> list[Row]:
         table = self._table(query.kind)

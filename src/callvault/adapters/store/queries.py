@@ -5,7 +5,9 @@ that many ordered lists, merged.
 """
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -21,7 +23,7 @@ from sqlalchemy import (
 
 from callvault.adapters.store.keyset import Mark, behind
 from callvault.adapters.store.kinds import LABEL_FACTS, kind_of
-from callvault.adapters.store.rows import Row, mapper, text
+from callvault.adapters.store.rows import Convert, Mapper, Row, mapper, text
 from callvault.adapters.store.schema import LABELS, TABLES
 from callvault.adapters.store.statements import Dialect, Sql, given
 from callvault.domain.query import Query, Term
@@ -38,10 +40,19 @@ RANGES: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
 EXCLUDES_NULL = ("=", "<", "<=", ">", ">=", "in", "is not null")
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is the same for all queries of one shape."""
+
+    sql: Sql
+    packs: Sequence[Convert]
+    """For each term."""
+
+
 class Queries:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._compiled: dict[Any, Sql] = {}
+        self._plans: dict[Any, Plan] = {}
 
     def find(self, query: Query[Any]) -> tuple[str, Row]:
         return self._sql("find", query)
@@ -51,31 +62,27 @@ class Queries:
 
     def _sql(self, verb: str, query: Query[Any]) -> tuple[str, Row]:
         merged = _merged(query) if verb == "find" else None
-        values = self._values(query, merged)
         shape = (verb, query.kind, _shape(query, merged))
-        sql = self._compiled.get(shape)
-        if sql is None:
-            shaped = Shaped(self._dialect, query, merged)
-            sql = self._compiled[shape] = self._dialect.compile(shaped.find() if verb == "find" else shaped.count())
-        return sql.text, sql.bind(values)
+        plan = self._plans.get(shape)
+        if plan is None:
+            plan = self._plans[shape] = self._plan(verb, query, merged)
+        return plan.sql.text, plan.sql.bind(_values(plan, query, merged))
 
-    def _values(self, query: Query[Any], merged: Term | None) -> list[Any]:
-        """The order of the places: terms, limit, offset, cursor, the values of the merged term."""
-        of = mapper(query.kind)
-        values = [self._value(query, term) for term in query.terms]
-        values += [2**62 if query.limit is None else query.limit, query.offset]
-        if query.after is not None:
-            values += [of.packed(_field(name), last) for name, last in zip(query.order, query.after, strict=True)]
-        return values + (_wanted(query, merged) if merged else [])
+    def _plan(self, verb: str, query: Query[Any], merged: Term | None) -> Plan:
+        shaped = Shaped(self._dialect, query, merged)
+        sql = self._dialect.compile(shaped.find() if verb == "find" else shaped.count())
+        return Plan(sql, [self._packed(query, term) for term in query.terms])
 
-    def _value(self, query: Query[Any], term: Term) -> Any:
+    def _packed(self, query: Query[Any], term: Term) -> Convert:
+        """How the term's value is handed over."""
+        of, field = mapper(query.kind), term.fields[0]
         if term.operator == "in":
-            return self._dialect.list_of(_wanted(query, term))
+            return lambda values: self._dialect.list_of(_distinct(of, field, values))
         if term.operator == "contains":
-            return text(term.value).lower()
+            return lambda value: text(value).lower()
         if term.operator in ("has", "null or has"):
-            return text(term.value)
-        return mapper(query.kind).packed(term.fields[0], term.value)
+            return text
+        return partial(of.packed, field)
 
 
 class Shaped:
@@ -117,7 +124,8 @@ class Shaped:
         return statement.limit(given(self._limit_place)).offset(given(self._limit_place + 1))
 
     def _outputs(self) -> list[ColumnElement[Any]]:
-        return [self._columns[name].label(name) if self._label else self._columns[name] for name in self._columns]
+        columns = {name: self._columns[name] for name in mapper(self._query.kind).names}
+        return [column.label(name) if self._label else column for name, column in columns.items()]
 
     def _branches(self, merged: Term) -> Iterator[list[ColumnElement[bool]]]:
         """Of each field and value the rows that have it there, without those that a field before has brought."""
@@ -214,18 +222,31 @@ def _merged(query: Query[Any]) -> Term | None:
     """The term that is split into ordered lists."""
     if query.limit is None or not query.order:
         return None
-    alternatives = (t for t in query.terms if t.operator == "in" or (t.operator == "=" and len(t.fields) > 1))
+    alternatives = [t for t in query.terms if t.operator == "in" or (t.operator == "=" and "|" in t.field)]
     return next((t for t in alternatives if 0 < len(_wanted(query, t)) * len(t.fields) <= MERGED), None)
 
 
+def _values(plan: Plan, query: Query[Any], merged: Term | None) -> list[Any]:
+    """The order of the places: terms, limit, offset, cursor, the values of the merged term."""
+    values = [pack(term.value) for pack, term in zip(plan.packs, query.terms, strict=True)]
+    values += (2**62 if query.limit is None else query.limit, query.offset)
+    if query.after is not None:
+        of = mapper(query.kind)
+        values += [of.packed(_field(name), last) for name, last in zip(query.order, query.after, strict=True)]
+    return values + _wanted(query, merged) if merged else values
+
+
 def _wanted(query: Query[Any], term: Term) -> list[Any]:
-    of, values = mapper(query.kind), term.value if term.operator == "in" else [term.value]
-    return list(dict.fromkeys(of.packed(term.fields[0], value) for value in values if value is not None))
+    return _distinct(mapper(query.kind), term.fields[0], term.value if term.operator == "in" else [term.value])
+
+
+def _distinct(of: Mapper, field: str, values: Iterable[Any]) -> list[Any]:
+    return list(dict.fromkeys(of.packed(field, value) for value in values if value is not None))
 
 
 def _shape(query: Query[Any], merged: Term | None) -> tuple[Any, ...]:
     return (
-        tuple((term.field, term.operator, term.value is None) for term in query.terms),
+        tuple([(term.field, term.operator, term.value is None) for term in query.terms]),
         query.order,
         None if query.after is None else tuple(last is None for last in query.after),
         query.limit is None and not query.offset,

@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy import Column as SqlColumn
 from sqlalchemy.types import TypeEngine
 
-from callvault.adapters.store.kinds import KINDS, LABEL_FACTS, Kind
+from callvault.adapters.store.kinds import KINDS, LABEL_FACTS, PARTS, Kind
 from callvault.adapters.store.rows import Column, mapper
 
 NAMING = {
@@ -93,4 +93,6 @@ def _labels(kind: Kind) -> Table:
 
 
 TABLES = {kind.entity: _table(kind) for kind in KINDS}
+TABLES |= {part: TABLES[whole] for part, whole in PARTS.items()}
 LABELS = {kind.entity: _labels(kind) for kind in KINDS if kind.labels}
+LABELS |= {part: LABELS[whole] for part, whole in PARTS.items() if whole in LABELS}

@@ -118,7 +118,7 @@ class Statements:
     def _get(self, entity: type[Any]) -> ClauseElement:
         table, key = TABLES[entity], kind_of(entity).key
         where = (table.c[name] == given(n) for n, name in enumerate(key))
-        return select(table).where(*where)
+        return select(*(table.c[name] for name in mapper(entity).names)).where(*where)
 
     def _add(self, entity: type[Any]) -> ClauseElement:
         return self._dialect.insert(TABLES[entity]).values(_given_row(entity))

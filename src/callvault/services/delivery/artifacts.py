@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from callvault.domain.errors import Missing
 from callvault.domain.query import Query
-from callvault.domain.recording import Recording
+from callvault.domain.recording import Recording, Version
 from callvault.domain.stored import Artifact, StoredObject
 from callvault.ports.blobs import Blobs
 from callvault.ports.store import Store
@@ -16,7 +16,7 @@ class Artifacts:
     def __init__(self, store: Store, blobs: Blobs, unlock: Unlock = nothing_is_sealed) -> None:
         self._store, self._blobs, self._unlock = store, blobs, unlock
 
-    async def of(self, recording: Recording, kind: str) -> Artifact:
+    async def of(self, recording: Version, kind: str) -> Artifact:
         """`Missing` when the recording has none of the kind."""
         artifact = await self._store.get(Artifact, recording.id, kind)
         if artifact is None or recording.deleted_ms is not None:

@@ -8,7 +8,7 @@ from typing import Final
 from callvault.domain.errors import Malformed, Missing, RecordingInProgress
 from callvault.domain.lane import Lane
 from callvault.domain.query import Query
-from callvault.domain.recording import Recording
+from callvault.domain.recording import Recording, Version
 from callvault.ports.store import Store
 from callvault.services.delivery.artifacts import Artifacts
 from callvault.services.delivery.channels import OF_ALL_LANES, check_lanes, check_name
@@ -66,7 +66,7 @@ class Desk:
             return await self._artifacts.open(recording, wanted.artifact)
         return await self._renditions.made(recording, wanted.view, wanted.format, wanted.rate)
 
-    async def check(self, recording: Recording, wanted: Wanted) -> None:
+    async def check(self, recording: Version, wanted: Wanted) -> None:
         """Raises what `open` would raise, at the price of one look at most."""
         if wanted.artifact:
             await self._artifacts.of(recording, wanted.artifact)
@@ -90,7 +90,7 @@ class Desk:
         return await self._store.find(query) if query.terms[0].value else ()
 
 
-def _originals(recording: Recording) -> set[str]:
+def _originals(recording: Version) -> set[str]:
     """Whose lanes are heard in it."""
     return {clip.recording_id for clip in recording.edits.clips} or {recording.id}
 

@@ -7,7 +7,7 @@ from typing import Final
 from callvault.domain.access import Action, Caller, Thing
 from callvault.domain.errors import LinkInvalid, Missing
 from callvault.domain.ids import Json
-from callvault.domain.recording import Recording
+from callvault.domain.recording import Recording, Version
 from callvault.domain.unit import Unit
 from callvault.domain.versions import heard
 from callvault.ports.blobs import Presigning
@@ -76,7 +76,7 @@ class Links:
     async def secure_url(
         self,
         caller: Caller,
-        recording: Recording,
+        recording: Version,
         *,
         view: str = "mono",
         format: str = WAV,
@@ -103,7 +103,7 @@ class Links:
         await self._desk.check(recording, wanted)
         most = max(min(seconds, workspace.link_seconds_max), 1)
         claims = self._claims(caller, recording, wanted, most, attachment=attachment, filename=filename)
-        url = await self._bucket_url(recording, wanted, claims) if workspace.delivery == BUCKET else None
+        url = await self._bucket_url(recording.id, wanted, claims) if workspace.delivery == BUCKET else None
         self._note(caller, claims, wanted, "bucket" if url else "vault")
         return Link(url or self._vault_url(claims, base_url), claims.expires_s * 1000, most)
 
@@ -182,12 +182,12 @@ class Links:
         """What was redacted after the link was made opens no original to those whose maker might hear none."""
         if claims.originals or recording.redacted:
             return recording
-        return heard(recording, await family_of(self._store, [recording]), originals_too=False)
+        return heard(recording, await family_of(self._store, Recording, [recording]), originals_too=False)
 
     def _claims(
         self,
         caller: Caller,
-        recording: Recording,
+        recording: Version,
         wanted: Wanted,
         seconds: int,
         *,
@@ -216,12 +216,13 @@ class Links:
         key_id, secret = next(iter(self._secrets.items()))
         return f"{self._public_url or base_url}/link/{sign(claims, key_id, secret)}"
 
-    async def _bucket_url(self, recording: Recording, wanted: Wanted, claims: LinkClaims) -> str | None:
+    async def _bucket_url(self, recording_id: str, wanted: Wanted, claims: LinkClaims) -> str | None:
         """The storage's own URL of the whole thing; None where the storage cannot, or holds it sealed."""
         if self._presigner is None or wanted.live:
             return None
-        content = await self._desk.whole(recording, wanted)
-        if content.stored.sealing is not None:
+        recording = await self._store.get(Recording, recording_id)
+        content = await self._desk.whole(recording, wanted) if recording else None
+        if content is None or content.stored.sealing is not None:
             return None
         return self._presigner.presign(
             content.stored,
@@ -260,7 +261,7 @@ def _wanted(claims: LinkClaims) -> Wanted:
     return Wanted(view=claims.what, format=claims.format, rate=claims.rate, live=claims.live)
 
 
-def _filename(recording: Recording, wanted: Wanted) -> str:
+def _filename(recording: Version, wanted: Wanted) -> str:
     if wanted.artifact:
         return f"{wanted.artifact}-{recording.id}{_ENDINGS.get(wanted.artifact, '')}"
     side = "" if wanted.view == "mono" else f"-{wanted.view.replace(':', '-')}"

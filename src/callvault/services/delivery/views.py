@@ -12,7 +12,7 @@ import numpy as np
 from callvault.audio.edits import Part, parts, under
 from callvault.audio.mix import Samples, beep, interleaved, silence, stretch
 from callvault.domain.errors import Malformed, Missing, RecordingInProgress
-from callvault.domain.recording import Mask, Recording
+from callvault.domain.recording import Mask, Recording, Version
 from callvault.ports.blobs import Blobs
 from callvault.services.delivery.channels import channels_of, check_lanes, check_name, count_of, is_in
 from callvault.services.delivery.content import made_ahead, read_ahead
@@ -130,7 +130,7 @@ class Views:
         return View(sound, view, rate or best, self.blobs, self.takes)
 
 
-def check_open(recording: Recording, live: bool) -> None:
+def check_open(recording: Version, live: bool) -> None:
     """Whether the recording can be heard at all yet, or still."""
     if recording.deleted_ms is not None or (recording.status == "failed" and not live):
         raise Missing(what="recording")

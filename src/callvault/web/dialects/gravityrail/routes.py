@@ -6,11 +6,12 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 
+from callvault.domain import call
 from callvault.domain.access import Action, Thing
 from callvault.domain.errors import Missing
 from callvault.domain.filters import CallFilter
 from callvault.domain.ids import is_uuid
-from callvault.domain.recording import Recording
+from callvault.domain.recording import Recording, Version
 from callvault.services.delivery.desk import Wanted
 from callvault.services.pages import Place
 from callvault.web.auth import Asking, House, needs
@@ -69,7 +70,7 @@ async def download_url(request: Request) -> Answer:
     seconds = _expires_in(request.query_params.get("expires_in"))
     link = await visit.services.delivery.links.secure_url(
         visit.caller,
-        await _recording(visit, request),
+        await _version(visit, request),
         seconds=seconds,
         attachment=True,
         filename=_filename(request),
@@ -111,15 +112,27 @@ DOWNLOAD_URL: Final = Hot(
 
 async def _recording(visit: Visit, request: Request) -> Recording:
     """What the caller hears of the chat; a chat without stored sound has no recording."""
+    chat = await _chat(visit, request)
+    try:
+        return await visit.services.recordings.heard_of(visit.caller, chat)
+    except Missing:
+        raise NoAudio from None
+
+
+async def _version(visit: Visit, request: Request) -> Version:
+    chat = await _chat(visit, request)
+    try:
+        return await visit.services.recordings.version_of(visit.caller, chat)
+    except Missing:
+        raise NoAudio from None
+
+
+async def _chat(visit: Visit, request: Request) -> call.Chat:
     _enter(visit.services, visit.caller, request.path_params["workspace_uuid"])
     chat_id = request.path_params["chat_id"]
     if not CHAT_ID.fullmatch(chat_id):
         raise Invalid(errors=[{"loc": ["path", "chat_id"], "msg": "must be an integer", "type": "int_parsing"}])
-    call = await visit.services.calls.by_chat_id(visit.caller, int(chat_id), Action.LISTEN_CHAT)
-    try:
-        return await visit.services.recordings.heard_of(visit.caller, call)
-    except Missing:
-        raise NoAudio from None
+    return await visit.services.calls.chat(visit.caller, int(chat_id), Action.LISTEN_CHAT)
 
 
 def _expires_in(text: str | None) -> int:

@@ -88,7 +88,7 @@ async def active_agents(caller: Asking, services: House) -> list[ActiveAgent]:
 async def get_recording(request: Request) -> Answer:
     visit, call_id = visit_of(request), request.path_params["id"]
     try:
-        recording = await visit.services.recordings.of_call(visit.caller, call_id)
+        recording = await visit.services.recordings.version_of_call(visit.caller, call_id)
         link = await visit.services.delivery.links.secure_url(
             visit.caller,
             recording,

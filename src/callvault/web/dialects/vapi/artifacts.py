@@ -33,7 +33,7 @@ def _redirecting(endpoint: str) -> Handler:
         visit = visit_of(request)
         services, caller = visit.services, visit.caller
         try:
-            recording = await services.recordings.of_call(caller, request.path_params["id"])
+            recording = await services.recordings.version_of_call(caller, request.path_params["id"])
             asked = wanted(recording, endpoint)
             link = await services.delivery.links.secure_url(
                 caller,

@@ -6,7 +6,7 @@ from typing import Final
 from callvault.domain.access import Action, Caller
 from callvault.domain.call import Call
 from callvault.domain.ids import Json
-from callvault.domain.recording import Recording
+from callvault.domain.recording import Version
 from callvault.services.delivery.desk import Wanted
 from callvault.services.house import Services
 from callvault.web.dialects.vapi.schemas import ARTIFACTS, CallParts, call_json
@@ -15,7 +15,7 @@ PRESIGNED_SECONDS: Final = 3600
 SOUND: Final = frozenset({"mono", "stereo", "customer", "assistant"})
 
 
-def wanted(recording: Recording, endpoint: str) -> Wanted:
+def wanted(recording: Version, endpoint: str) -> Wanted:
     """What an artifact's endpoint hands out: a view, in the format of the call's plan, or an artifact."""
     what = ARTIFACTS[endpoint]
     return Wanted(view=what, format=recording.format) if what in SOUND else Wanted(artifact=what)
