@@ -91,37 +91,63 @@ def test_keys_are_made_and_revoked_beside_a_running_server(running: tuple[Path, 
 
 
 def begin_post(server: Server, body: bytes) -> http.client.HTTPConnection:
-    """A request of which the head and half of the body are on their way."""
+    """A request that the server has begun to work on, with half of its body on the way."""
     connection = http.client.HTTPConnection(*server.url.removeprefix("http://").split(":"), timeout=PATIENCE_SECONDS)
     connection.putrequest("POST", "/api/v1/recordings")
     connection.putheader("authorization", f"Bearer {server.key}")
     connection.putheader("content-type", "application/json")
     connection.putheader("content-length", str(len(body)))
-    connection.endheaders(body[: len(body) // 2])
+    connection.putheader("expect", "100-continue")
+    connection.endheaders()
+    assert connection.sock.recv(25, socket.MSG_WAITALL) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    connection.send(body[: len(body) // 2])
     return connection
+
+
+def wait_until_nobody_listens(server: Server) -> None:
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    with contextlib.suppress(httpx.TransportError):
+        while time.monotonic() < give_up:
+            httpx.get(f"{server.url}/healthz", timeout=PATIENCE_SECONDS)
+        pytest.fail("the server takes connections still")
 
 
 def test_a_server_that_is_told_to_stop_answers_what_it_was_asked(vault: Path) -> None:
     body = json.dumps(FACTS).encode()
     with serving(vault) as server:
         connection = begin_post(server, body)
-        time.sleep(0.3)
         server.process.send_signal(signal.SIGTERM)
-        time.sleep(1)
-        with pytest.raises(httpx.HTTPError):
-            httpx.get(f"{server.url}/healthz", timeout=2)
+        wait_until_nobody_listens(server)
         connection.send(body[len(body) // 2 :])
         assert connection.getresponse().status == 201
         connection.close()
-        assert server.process.wait(10) == 0
+        assert server.process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_a_server_leaves_in_time_however_long_a_request_takes(vault: Path) -> None:
     with serving(vault) as server:
         connection = begin_post(server, json.dumps(FACTS).encode())
-        time.sleep(0.3)
         assert server.stop() < 10
         connection.close()
+
+
+def test_a_server_leaves_in_time_though_its_storage_does_not_answer_and_keeps_what_it_took_in(vault: Path) -> None:
+    sound = bytes(range(256)) * 32
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
+        storage = f"s3://bucket?region=us-east-1&endpoint=http://127.0.0.1:{silent.getsockname()[1]}"
+        away = {"STORAGE": storage, "STORAGE_ACCESS_KEY_ID": "a", "STORAGE_SECRET_ACCESS_KEY": "b"}
+        with serving(vault, **away) as server, server.client() as client:
+            key, recording = server.key, client.post("/api/v1/recordings", json=FACTS).json()["id"]
+            take = f"/api/v1/recordings/{recording}/lanes/customer/takes/1?start=0"
+            put = client.put(take, content=sound, headers={"content-type": "audio/PCMU;rate=8000"})
+            assert put.status_code == 201, put.text
+            assert client.get("/readyz").json()["parts"]["storage"] == "no_answer"
+            assert server.stop() < 10
+            assert server.process.returncode == 0
+            assert "left without waiting" in server.log.read_text()
+        with serving(vault, **away) as again, again.client(key) as client:
+            heard = client.get(f"/api/v1/recordings/{recording}/audio.wav?live=1&view=customer")
+            assert (heard.status_code, len(heard.content)) == (200, 44 + 2 * len(sound))
 
 
 def test_a_killed_server_starts_again_with_all_it_had(vault: Path) -> None:

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 FIRST_WORKSPACE: Final = "default"
 THREADS: Final = 48
 """For everything that blocks: mostly waiting for a disk or a storage far away."""
-DRAIN_SECONDS: Final = 5.0
+DRAIN_SECONDS: Final = 4.0
 STOP_SECONDS: Final = 1.5
 
 
@@ -57,9 +57,10 @@ class House:
         gc.set_threshold(10_000, 20, 20)
 
     async def drain(self) -> None:
-        """Takes no new work from now on, and hands back what is not finished in time."""
-        if self._worker:
-            await self._worker.stop(DRAIN_SECONDS)
+        """Takes no new work from now on, and hands back what is not finished in time; asked again, it is done."""
+        worker, self._worker = self._worker, None
+        if worker:
+            await worker.stop(DRAIN_SECONDS)
 
     async def first_key(self) -> NewKey | None:
         """In a house without a workspace: makes one, with a key for everything."""

@@ -1,16 +1,14 @@
 """`callvault demo`: a vault with sample calls, and a line to paste for each of the APIs."""
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Final
 
 import click
-import uvloop
 
 from callvault.bootstrap import House
 from callvault.cli.sampling import SYSTEM, Sample, load
-from callvault.cli.serve import serving
+from callvault.cli.serve import run_server
 from callvault.domain.access import OPERATOR, Caller
 from callvault.domain.call import Call
 from callvault.domain.errors import Missing
@@ -33,8 +31,7 @@ def demo(host: str | None, port: int | None, data: Path) -> None:
     """
     settings = load_settings(data=data, host=host, port=port)
     logs.configure(settings.log_format, "warning")
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serving(settings, _ready))
+    run_server(settings, _ready)
 
 
 async def _ready(house: House, address: str) -> None:

@@ -13,6 +13,7 @@ import uvicorn
 import uvloop
 
 from callvault.bootstrap import House, opened, web_options
+from callvault.cli.leaving import Leaving
 from callvault.cli.running import as_json, data
 from callvault.domain.errors import Misconfigured
 from callvault.settings import Settings, load
@@ -20,19 +21,21 @@ from callvault.web import logs
 from callvault.web.app import create_app
 from callvault.web.options import Options
 
-DRAIN_SECONDS: Final = 6
-"""So long may requests that are being answered go on after the signal; all is over within ten seconds."""
+DRAIN_SECONDS: Final = 5
+"""So long may requests that are being answered go on after the signal; `Leaving` sees to the rest."""
 SOCKET_MESSAGE_BYTES: Final = 1 << 20
+Ready = Callable[[House, str], Awaitable[None]]
 
 
 class Server(uvicorn.Server):
     """Ends when it is told to and leaves the rest to us: its own way is to kill the process by the signal again."""
 
-    def __init__(self, config: uvicorn.Config, options: Options, house: House) -> None:
+    def __init__(self, config: uvicorn.Config, options: Options, house: House, leaving: Leaving) -> None:
         super().__init__(config)
-        self._options, self._house = options, house
+        self._options, self._house, self._leaving = options, house, leaving
 
     def handle_exit(self, sig: int, frame: Any) -> None:
+        self._leaving.begin()
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
@@ -56,12 +59,16 @@ def serve(host: str | None, port: int | None, no_workers: bool, data: Path | Non
     """
     settings = load(data=data, host=host, port=port, workers=False if no_workers else None)
     logs.configure(settings.log_format, settings.log_level)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serving(settings, lambda house, address: _say(house, address, as_json)))
+    run_server(settings, lambda house, address: _say(house, address, as_json))
 
 
-async def serving(settings: Settings, ready: Callable[[House, str], Awaitable[None]]) -> None:
+def run_server(settings: Settings, ready: Ready) -> None:
     """Serves until it is told to stop; `ready` is called with the address when it can be reached."""
+    with Leaving() as leaving, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serving(settings, ready, leaving))
+
+
+async def _serving(settings: Settings, ready: Ready, leaving: Leaving) -> None:
     listening = _listen(settings.host, settings.port)
     try:
         async with opened(settings, node=True) as house:
@@ -80,8 +87,9 @@ async def serving(settings: Settings, ready: Callable[[House, str], Awaitable[No
             )
             await ready(house, _address(settings, listening))
             house.settle()
-            await Server(config, options, house).serve([listening])
+            await Server(config, options, house, leaving).serve([listening])
             logs.REQUESTS.flush()
+        leaving.empty()
     finally:
         listening.close()
 
@@ -96,17 +104,24 @@ def worker(data: Path | None, as_json: bool) -> None:
     """
     settings = load(data=data)
     logs.configure(settings.log_format, settings.log_level)
-    asyncio.run(_work(settings, as_json))
+    with Leaving() as leaving:
+        asyncio.run(_work(settings, as_json, leaving))
 
 
-async def _work(settings: Settings, as_json: bool) -> None:
+async def _work(settings: Settings, as_json: bool, leaving: Leaving) -> None:
     stop = asyncio.Event()
+
+    def end() -> None:
+        leaving.begin()
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, end)
     async with opened(settings) as house:
         await house.start(workers=True, node=False)
         click.echo(json.dumps({"working": True}) if as_json else "callvault works in the background")
         await stop.wait()
+    leaving.empty()
 
 
 def _listen(host: str, port: int) -> socket.socket:
