@@ -10,7 +10,7 @@ from callvault.adapters.keys.master import create_master_key
 from callvault.bootstrap import assemble
 from callvault.bootstrap.adapters import link_secrets, open_engine
 from callvault.bootstrap.work import worker
-from callvault.domain.errors import KeyUnavailable
+from callvault.domain.errors import KeyUnavailable, Misconfigured
 from callvault.settings import Settings
 from tests.webhouse import memory_adapters
 
@@ -65,3 +65,12 @@ async def test_a_worker_knows_the_jobs_of_every_service(tmp_path: Path) -> None:
     made = worker(services, adapters, open_engine(settings, adapters), "")
     assert {"purge", "render", "compact"} <= {name.partition(".")[0] for name in made._kinds}
     assert len(made._duties) > 5
+
+
+async def test_a_data_folder_that_is_gone_is_a_disk_that_is_down(tmp_path: Path) -> None:
+    folder = tmp_path / "vault"
+    checks = assemble(memory_adapters(), Settings(data=folder)).checks
+    with pytest.raises(Misconfigured, match="vault cannot be used: No such file"):
+        await checks["disk"]()
+    folder.mkdir()
+    await checks["disk"]()

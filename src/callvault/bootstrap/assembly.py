@@ -1,13 +1,14 @@
 """The services, put together over adapters."""
 
 import asyncio
+import os
 import shutil
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
 from callvault.bootstrap.adapters import Adapters
-from callvault.domain.errors import DiskFull
+from callvault.domain.errors import DiskFull, Misconfigured
 from callvault.domain.stored import StorageFacts
 from callvault.services.access import Access
 from callvault.services.assembly import Assembly
@@ -260,6 +261,11 @@ def _checks(adapters: Adapters, settings: Settings) -> dict[str, Check]:
 
 
 def _check_disk(folder: Path) -> None:
-    free = shutil.disk_usage(folder).free
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise Misconfigured(problems=f"the data folder {folder} cannot be used: {error.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise Misconfigured(problems=f"the data folder {folder} cannot be written")
     if free < FREE_BYTES:
         raise DiskFull(path=folder)

@@ -3,7 +3,7 @@
 import asyncio
 
 from callvault.domain.errors import StoreUnavailable
-from callvault.web.health import trouble
+from callvault.web.health import Readiness
 from callvault.web.options import Options
 from tests.unit.web import sample
 from tests.webhouse import webhouse
@@ -33,11 +33,29 @@ async def test_the_part_that_is_down_is_named_and_no_more_is_told() -> None:
     }
 
 
-async def test_a_part_that_does_not_answer_is_not_waited_for() -> None:
-    async def stuck() -> None:
-        await asyncio.sleep(60)
+async def test_a_part_that_does_not_answer_is_not_waited_for_and_is_looked_at_once_for_all_who_ask() -> None:
+    looks = 0
 
-    assert await trouble(stuck, 0.01) == "no_answer"
+    async def stuck() -> None:
+        nonlocal looks
+        looks += 1
+        await asyncio.Event().wait()
+
+    readiness = Readiness(0.01)
+    assert await asyncio.gather(*(readiness.trouble("storage", stuck) for _ in range(3))) == ["no_answer"] * 3
+    assert await readiness.trouble("storage", stuck) == "no_answer"
+    assert looks == 1
+
+
+async def test_a_part_that_answered_is_looked_at_anew() -> None:
+    states = [StoreUnavailable(why="away"), None]
+
+    async def back_again() -> None:
+        if state := states.pop(0):
+            raise state
+
+    readiness = Readiness()
+    assert [await readiness.trouble("database", back_again) for _ in range(2)] == ["store_unavailable", ""]
 
 
 async def test_a_house_that_stops_takes_no_new_work() -> None:
