@@ -7,11 +7,14 @@ from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from callvault.domain.errors import Misconfigured
+from callvault.wire.masterkey import parse_master_keys
+from callvault.wire.storageurl import StorageUrlWrong, parse_storage_url
 
 PREFIX: Final = "CALLVAULT_"
+POSTGRES: Final = ("postgresql", "postgres")
 YES, NO = ("1", "yes", "true", "on"), ("0", "no", "false", "off")
 
 
@@ -27,6 +30,20 @@ def _url(*schemes: str) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def _database(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    host = re.split("[/?]", rest.rpartition("@")[2])[0]
+    hosts_are_sound = all(re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(:[0-9]{1,5})?", each) for each in host.split(","))
+    if not (rest[:1] == "/" and rest[1:] if scheme == "sqlite" else scheme in POSTGRES and hosts_are_sound):
+        raise ValueError("a URL such as sqlite:////folder/vault.db or postgresql://user:password@host:5432/vault")
+    return text
+
+
+def _master_key(text: str) -> str:
+    parse_master_keys(text)
+    return text
 
 
 def _address(text: str) -> str:
@@ -83,7 +100,7 @@ class Settings:
     # Every `setting` makes a dataclass field: no default is shared.
     data: Path = setting(Path, Path("callvault-data"), "the folder for all that is kept on this machine")  # noqa: RUF009
     database: str = setting(
-        _url("sqlite", "postgresql", "postgres"),
+        _database,
         "",
         "`sqlite:///…` or `postgresql://…`; else a file in the data folder",
         secret=True,
@@ -100,7 +117,10 @@ class Settings:
     storage_service_account_key: str = setting(_text, "", "the JSON of a Google service account's key", secret=True)
     storage_account_key: str = setting(_text, "", "the key of an Azure storage account", secret=True)
     master_key: str = setting(
-        _text, "", "64 hexadecimal digits; former ones behind it; else `master.key` in the data folder", secret=True
+        _master_key,
+        "",
+        "64 hexadecimal digits; former ones behind it; else `master.key` in the data folder",
+        secret=True,
     )
     link_secret: tuple[str, ...] = setting(
         _secrets,
@@ -139,7 +159,7 @@ class Settings:
 
     @property
     def storage_url(self) -> str:
-        return self.storage or f"file://{self.data.absolute() / 'objects'}"
+        return self.storage or f"file://{quote(str(self.data.absolute() / 'objects'))}"
 
     @property
     def storage_credentials(self) -> dict[str, str]:
@@ -174,10 +194,21 @@ def load(environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
         except ValueError as mistake:
             shown = "" if each.metadata["secret"] else f", not '{environ.get(name, '')}'"
             problems.append(f"{name} must be {mistake}{shown}")
+    values["secret_files"] = tuple(Path(environ[f"{name}_FILE"]) for name in known if environ.get(f"{name}_FILE"))
+    settings = Settings(**values | {name: value for name, value in given.items() if value is not None})
+    if not any(problem.startswith(f"{PREFIX}STORAGE must") for problem in problems):
+        problems += _wrong_with_storage(settings)
     if problems:
         raise Misconfigured(problems="\n".join(problems))
-    values["secret_files"] = tuple(Path(environ[f"{name}_FILE"]) for name in known if environ.get(f"{name}_FILE"))
-    return Settings(**values | {name: value for name, value in given.items() if value is not None})
+    return settings
+
+
+def _wrong_with_storage(settings: Settings) -> list[str]:
+    try:
+        parse_storage_url(settings.storage_url, settings.storage_credentials)
+    except StorageUrlWrong as wrong:
+        return [f"{PREFIX}STORAGE: {problem}" for problem in wrong.problems]
+    return []
 
 
 def reference() -> str:

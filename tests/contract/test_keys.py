@@ -12,7 +12,7 @@ from callvault.adapters.keys.master import (
     KeyBytes,
     MasterKeys,
     create_master_key,
-    parse_master_keys,
+    open_master_keys,
     read_master_keys,
 )
 from callvault.adapters.keys.memory import MemoryKeyring
@@ -30,7 +30,7 @@ def master(request: pytest.FixtureRequest, tmp_path: Path) -> MasterKey:
     return {
         "bytes": lambda: NEW,
         "several": lambda: MasterKeys([NEW, OLD]),
-        "text": lambda: parse_master_keys("6e" * 32),
+        "text": lambda: open_master_keys("6e" * 32, "it"),
         "file": lambda: create_master_key(tmp_path / "master.key"),
     }[request.param]()
 
@@ -91,7 +91,7 @@ def test_of_several_the_first_wraps_and_all_open() -> None:
 
 
 def test_text_holds_the_newest_first() -> None:
-    keys = parse_master_keys(f"\n{'6e' * 32}\n{'6f' * 32}\n")
+    keys = open_master_keys(f"\n{'6e' * 32}\n{'6f' * 32}\n", "it")
     assert keys.id == NEW.id
     assert keys.unwrap(OLD.wrap(DATA_KEY, "w"), "w") == DATA_KEY
 
@@ -99,7 +99,7 @@ def test_text_holds_the_newest_first() -> None:
 @pytest.mark.parametrize("text", ["", " ", "6e" * 31, "6e" * 33, "zz" * 32, "correct horse battery staple"])
 def test_a_weak_or_mistyped_key_is_refused_and_not_shown(text: str) -> None:
     with pytest.raises(Misconfigured, match="64 hexadecimal digits") as refused:
-        parse_master_keys(text)
+        open_master_keys(text, "CALLVAULT_MASTER_KEY")
     assert not text.strip() or text not in str(refused.value)
 
 

@@ -4,6 +4,8 @@ import json
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from click.testing import CliRunner
 
 from callvault.cli.program import COMMANDS, program
 from callvault.domain.workspace import SCOPES
-from tests.commands import Result, command, keys_in
+from tests.commands import PATIENCE_SECONDS, Result, command, keys_in
 
 
 @pytest.fixture
@@ -242,10 +244,42 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert "name another with --data" in result.err
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_of_somebody_elses_is_named(tmp_path: Path) -> None:
-    (tmp_path / "vault").mkdir(mode=0o500)
-    assert command("keys", "create", "--workspace", "acme", "--data", tmp_path / "vault").status == 3
+def as_owner(*args: str | Path) -> Result:
+    """As a program of its own, for which permissions count even where the tests are root's."""
+    powerless = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    run = [*powerless, sys.executable, "-m", "callvault", *map(str, args)]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("closed", ["", "vault"])
+def test_a_folder_of_somebody_elses_is_named(vault: Path, tmp_path: Path, closed: str) -> None:
+    """That of the vault, and one around it."""
+    (tmp_path / closed).chmod(0o000)
+    looked = as_owner("doctor", "--json", "--data", vault)
+    asked = {as_owner(*ask, "--workspace", "acme", "--data", vault) for ask in (("keys", "list"), ("keys", "create"))}
+    (tmp_path / closed).chmod(0o700)
+    assert looked.status == 1
+    assert {"data folder", "secrets", "database"} <= set(findings(looked))
+    assert {result.status for result in asked} == {3}
+    assert all("mend its permissions or name another with --data" in result.err for result in asked)
+
+
+def test_any_name_will_do_for_a_folder(tmp_path: Path) -> None:
+    odd = tmp_path / "what? 100%20 #1"
+    assert command("keys", "create", "--workspace", "acme", "--data", odd).status == 0
+    assert [path.name for path in tmp_path.iterdir()] == [odd.name]
+    assert command("doctor", "--data", odd).status == 0
+
+
+def test_each_part_that_may_not_be_used_is_told_by_its_own_name(vault: Path) -> None:
+    for part, path in {"storage": vault / "objects", "master key": vault / "master.key"}.items():
+        mode = path.stat().st_mode
+        path.chmod(0o000)
+        result = as_owner("doctor", "--json", "--data", vault)
+        path.chmod(mode)
+        assert list(findings(result)) == [part]
+        assert str(path) in findings(result)[part][0]
 
 
 def test_a_folder_without_a_vault_is_not_made_into_one_by_looking(tmp_path: Path) -> None:
@@ -260,7 +294,7 @@ def test_a_folder_without_a_vault_is_not_made_into_one_by_looking(tmp_path: Path
 def test_a_wrong_database_url_is_refused_without_repeating_its_password(tmp_path: Path, url: str) -> None:
     result = command("migrate", "--data", tmp_path / "vault", DATABASE=url)
     assert result.status == 3
-    assert "CALLVAULT_DATABASE must be a URL that begins with sqlite:// or postgresql://" in result.err
+    assert "CALLVAULT_DATABASE must be a URL such as sqlite:////folder/vault.db or postgresql://" in result.err
     assert url not in result.err
 
 

@@ -36,6 +36,40 @@ def test_every_mistake_is_told_at_once_with_what_would_be_right() -> None:
     ]
 
 
+def test_the_parts_of_a_url_and_of_a_key_are_looked_at_too() -> None:
+    told = problems(DATABASE="sqlite://vault.db", MASTER_KEY="beef", STORAGE="s3://?zone=1", STORAGE_ACCESS_KEY_ID="a")
+    assert told == [
+        "CALLVAULT_DATABASE must be a URL such as sqlite:////folder/vault.db or "
+        "postgresql://user:password@host:5432/vault",
+        "CALLVAULT_MASTER_KEY must be 64 hexadecimal digits, as 'openssl rand -hex 32' prints them",
+        "CALLVAULT_STORAGE: s3: storage has no option 'zone', but ['endpoint', 'path_style', 'public_endpoint', "
+        "'region']",
+        "CALLVAULT_STORAGE: a storage URL names the bucket: s3://bucket/prefix",
+        "CALLVAULT_STORAGE: s3: storage needs both access_key_id and secret_access_key, or neither",
+    ]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:////srv/vault.db",
+        "postgres://vault@db/vault",
+        "postgresql://vault:p%40ss@[::1]:5432/vault?sslmode=require",
+        "postgresql://one:5432,two:5433/vault",
+        "postgresql://postgres@/vault?host=/run/postgresql",
+    ],
+)
+def test_a_database_is_named_by_any_sound_url(url: str) -> None:
+    assert load({"CALLVAULT_DATABASE": url}).database_url == url
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:/v.db", "sqlite:///", "sqlite://v.db", "postgresql:vault", "postgresql://h:x/v"]
+)
+def test_any_other_url_is_no_database(url: str) -> None:
+    assert problems(DATABASE=url)[0].startswith("CALLVAULT_DATABASE must be a URL such as")
+
+
 def test_an_unknown_setting_is_a_mistake_and_the_nearest_is_named() -> None:
     assert problems(STORAGE_SECRET_KEY="x", PROT="1", XYZZY="1") == [
         "CALLVAULT_PROT is no setting: is CALLVAULT_PORT meant?",

@@ -54,7 +54,6 @@ class Adapters:
 
 async def open_adapters(settings: Settings, store: Store, node: bool) -> Adapters:
     from callvault.adapters.allocator import keep_freed_blocks
-    from callvault.adapters.blobs.opening import open_blobs, open_presigner
     from callvault.adapters.blobs.sealed import SealedBlobs
     from callvault.adapters.codecs.pyav import PyAvCodecs
     from callvault.adapters.keys.memory import MemoryKeyring
@@ -62,11 +61,9 @@ async def open_adapters(settings: Settings, store: Store, node: bool) -> Adapter
     from callvault.adapters.webhooks.signing import SIGNERS
 
     keep_freed_blocks()
-    master, text = await _master_key(settings, store)
-    await _prove(master, store)
+    master, text = await open_master_key(settings, store)
     keyring = MemoryKeyring(master)
-    bare = await asyncio.to_thread(open_blobs, settings.storage_url, settings.storage_credentials)
-    presigner = open_presigner(settings.storage_url, settings.storage_credentials)
+    bare, presigner = await open_storage(settings)
     return Adapters(
         clock=SystemClock(),
         ids=SystemIds(),
@@ -94,14 +91,29 @@ def _open_spool(settings: Settings, keyring: Keyring, node: bool) -> Spool:
     return DiskSpool(settings.spool_path, keyring)
 
 
+async def open_storage(settings: Settings) -> tuple[Blobs, Presigning | None]:
+    """The storage without our seals, and what signs its URLs where it has any."""
+    from callvault.adapters.blobs.opening import open_blobs, open_presigner
+
+    bare = await asyncio.to_thread(open_blobs, settings.storage_url, settings.storage_credentials)
+    return bare, open_presigner(settings.storage_url, settings.storage_credentials)
+
+
+async def open_master_key(settings: Settings, store: Store) -> tuple[MasterKey, str]:
+    """The master key and the text it is written as, proved by what it wrapped."""
+    master, text = await _master_key(settings, store)
+    await _prove(master, store)
+    return master, text
+
+
 async def _master_key(settings: Settings, store: Store) -> tuple[MasterKey, str]:
-    """The master key and the text it is written as. One is made for a house that has sealed nothing yet; in any
+    """One is made for a house that has sealed nothing yet; in any
     other its absence is a loss to be told."""
     from callvault.adapters.keys.file import FileMasterKeys
-    from callvault.adapters.keys.master import create_master_key, parse_master_keys
+    from callvault.adapters.keys.master import create_master_key, open_master_keys
 
     if settings.master_key:
-        return parse_master_keys(settings.master_key), settings.master_key
+        return open_master_keys(settings.master_key, "CALLVAULT_MASTER_KEY"), settings.master_key
     path = settings.master_key_path
     if not path.exists():
         if await store.find(Query(WorkspaceKey).by("id").page(1)):
@@ -119,17 +131,17 @@ async def _prove(master: MasterKey, store: Store) -> None:
             raise KeyUnavailable(key="master", why=f"{fault.facts['why']}. {BRING_BACK}") from None
 
 
-def parse_master_key(text: str) -> MasterKey:
-    from callvault.adapters.keys.master import parse_master_keys
+def master_key_of(text: str, place: str) -> MasterKey:
+    from callvault.adapters.keys.master import open_master_keys
 
-    return parse_master_keys(text)
+    return open_master_keys(text, place)
 
 
 async def open_store(settings: Settings, *, fresh: bool = True) -> Store:
     """Migrates only where it must: what it takes for that is slow to load. A house that is not to be a `fresh` one
     must be there already, as this program would make it."""
     path = _sqlite_path(settings)
-    if path is None or path.exists():
+    if path is None or is_there(path):
         store = _store(settings)
         try:
             await store.check()
@@ -166,6 +178,17 @@ def migrate(settings: Settings) -> str:
     prepare(settings)
     migration.migrate(settings.database_url)
     return migration.revision(settings.database_url) or ""
+
+
+def is_there(path: Path) -> bool:
+    """Also what may not be looked at: who wants to use it is told so then."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def prepare(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version as version_of
 from typing import Final
 
-from callvault.bootstrap.adapters import Adapters, open_adapters, open_engine, open_store, prepare
+from callvault.bootstrap.adapters import Adapters, is_there, open_adapters, open_engine, open_store, prepare
 from callvault.bootstrap.assembly import assemble
 from callvault.domain.access import OPERATOR
 from callvault.domain.errors import Fault
@@ -113,7 +113,7 @@ async def opened(settings: Settings, *, node: bool = False, fresh: bool = True) 
     """The house with its database brought up to date. A `node` takes in sound: it alone may have its spool open;
     commands work beside it without one. Unless it may be a `fresh` one, it must be there."""
     async with AsyncExitStack() as stack:
-        if fresh or settings.data.exists():
+        if fresh or is_there(settings.data):
             await asyncio.to_thread(prepare, settings)
         store = await open_store(settings, fresh=fresh)
         stack.push_async_callback(store.close)

@@ -16,10 +16,10 @@ from typing import Final
 
 import click
 
-from callvault.bootstrap import FREE_BYTES, Adapters, open_adapters, open_store, prepare
+from callvault.bootstrap import FREE_BYTES, open_master_key, open_storage, open_store, prepare
 from callvault.cli.running import as_json, data, show
 from callvault.domain.audit import ChainedEntry
-from callvault.domain.errors import Fault, KeyUnavailable, Misconfigured, OperatorFault, PassingFault
+from callvault.domain.errors import Fault, Misconfigured, OperatorFault, PassingFault
 from callvault.domain.query import Query
 from callvault.domain.workspace import Workspace, WorkspaceKey
 from callvault.ports.blobs import Blobs, Presigning
@@ -50,7 +50,8 @@ class Doctor:
         self._settings = settings
         self.findings: list[Finding] = []
         self._store: Store | None = None
-        self._adapters: Adapters | None = None
+        self._blobs: Blobs | None = None
+        self._presigner: Presigning | None = None
 
     async def examine(self) -> list[Finding]:
         await self._try("data folder", self._folder)
@@ -71,6 +72,9 @@ class Doctor:
             finding = await look()
         except Fault as fault:
             finding = Finding(part, FAILED, str(fault), _who(fault))
+        except OSError as error:
+            what = f"{error.filename} cannot be looked at ({error.strerror})"
+            finding = Finding(part, FAILED, what, "the operator: mend its permissions, and those of its folders")
         if finding:
             self.findings.append(finding)
 
@@ -108,25 +112,27 @@ class Doctor:
     async def _master_key(self) -> Finding | None:
         if self._store is None:
             return None
-        self._adapters = adapters = await open_adapters(self._settings, self._store, node=False)
+        master, _ = await open_master_key(self._settings, self._store)
         keys = await self._store.find(Query(WorkspaceKey).by("id").page(1000))
         for key in keys:
-            adapters.master.unwrap(key.wrapped, key.workspace_id)
+            master.unwrap(key.wrapped, key.workspace_id)
         return Finding("master key", OK, f"it opens the keys of {len({key.workspace_id for key in keys})} workspaces")
 
     async def _storage(self) -> Finding | None:
-        if self._adapters is None:
+        if self._store is None and not self._settings.storage:
             return None
-        await asyncio.to_thread(self._adapters.blobs.check)
+        blobs, self._presigner = await open_storage(self._settings)
+        await asyncio.to_thread(blobs.check)
+        self._blobs = blobs
         place = self._settings.storage_url.partition("?")[0]
         return Finding("storage", OK, f"{place} took, gave back in part, and deleted an object")
 
     async def _bucket_links(self) -> Finding | None:
         """Where the storage can sign URLs of its own: whether one of them leads anybody anywhere."""
-        adapters = self._adapters
-        if adapters is None or adapters.presigner is None or adapters.clear is None:
+        if self._blobs is None or self._presigner is None:
             return None
-        why = await asyncio.to_thread(_refused_link, adapters.presigner, adapters.clear, adapters.clock.now_ms())
+        now_ms = int(datetime.now(UTC).timestamp() * 1000)
+        why = await asyncio.to_thread(_refused_link, self._presigner, self._blobs, now_ms)
         if why:
             mend = "the operator: see that the storage's public_endpoint leads to it; vault links do without"
             return Finding("bucket links", WARNING, why, mend)
@@ -189,8 +195,6 @@ def _lines(finding: Finding) -> list[str]:
 
 
 def _who(fault: Fault) -> str:
-    if isinstance(fault, KeyUnavailable):
-        return "the operator: bring back the master key that this database was sealed under"
     if isinstance(fault, OperatorFault):
         return "the operator: as it says"
     return "time, else the operator: see that it runs and can be reached" if isinstance(fault, PassingFault) else ""

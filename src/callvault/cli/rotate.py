@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from callvault.bootstrap import House, parse_master_key
+from callvault.bootstrap import House, master_key_of
 from callvault.cli.running import as_json, data, in_house, show, workspace_named
 from callvault.domain.access import OPERATOR
 from callvault.domain.errors import Misconfigured
@@ -62,7 +62,7 @@ def rotate_master_key(new_key_file: Path | None, data: Path | None, as_json: boo
     path = new_key_file or settings.master_key_path
     if new_key_file is None:
         _put_new_key_first(path)
-    new = parse_master_key(_first_word(path))
+    new = master_key_of(_first_word(path), f"the new master key in {path}")
     count = in_house(data, lambda house: house.services.sealing.rotate_master(OPERATOR, new))
     lines = [f"{count} workspace keys are wrapped by master key {new.id}"]
     lines.append("the key before may be taken away once no server needs it and no link that it signed is in use")

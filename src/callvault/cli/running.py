@@ -21,7 +21,7 @@ SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for programs.")
 data = click.option(
     "--data",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False, readable=False, path_type=Path),
     help="The data folder. [default: CALLVAULT_DATA, else ./callvault-data]",
 )
 

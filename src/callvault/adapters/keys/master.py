@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import secrets
 import stat
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from callvault.adapters.keys.wrapping import unwrap, wrap
 from callvault.domain.errors import KeyUnavailable, Misconfigured
+from callvault.wire.masterkey import parse_master_keys
 
 CONTEXT = b"callvault workspace key\x00"
 
@@ -55,12 +55,12 @@ class MasterKeys:
         return self._keys.get(wrapped.partition(".")[0], self._current).unwrap(wrapped, context)
 
 
-def parse_master_keys(text: str) -> MasterKeys:
+def open_master_keys(text: str, place: str) -> MasterKeys:
     """64 hexadecimal digits; behind them, in the same form, the master keys before, the newest first."""
-    words = text.split()
-    if not words or not all(re.fullmatch(r"[0-9a-fA-F]{64}", word) for word in words):
-        raise Misconfigured(problems="a master key is 64 hexadecimal digits, as 'openssl rand -hex 32' prints them")
-    return MasterKeys([KeyBytes(bytes.fromhex(word)) for word in words])
+    try:
+        return MasterKeys([KeyBytes(key) for key in parse_master_keys(text)])
+    except ValueError as mistake:
+        raise Misconfigured(problems=f"{place} must be {mistake}") from None
 
 
 def read_master_keys(path: Path) -> MasterKeys:
@@ -70,10 +70,11 @@ def read_master_keys(path: Path) -> MasterKeys:
     except FileNotFoundError:
         raise KeyUnavailable(key="master", why=f"there is no file {path}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise KeyUnavailable(key="master", why=f"{path} cannot be read: {type(error).__name__}") from None
+        why = getattr(error, "strerror", None) or "it holds no text"
+        raise KeyUnavailable(key="master", why=f"{path} cannot be read ({why})") from None
     if stat.S_IMODE(mode) & 0o077:
         raise Misconfigured(problems=f"others may read the master key: run 'chmod 600 {path}'")
-    return parse_master_keys(text)
+    return open_master_keys(text, f"the master key in {path}")
 
 
 def create_master_key(path: Path) -> MasterKeys:

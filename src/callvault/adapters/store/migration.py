@@ -8,7 +8,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from callvault.adapters.store.revisions import known
@@ -68,7 +68,7 @@ def _revision(connection: Connection) -> str | None:
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite:"):
         return create_engine(f"postgresql+psycopg://{url.partition('://')[2]}")
-    engine = create_engine(url, connect_args={"timeout": 30})
+    engine = create_engine(URL.create("sqlite", database=str(_path(url))), connect_args={"timeout": 30})
     with suppress(OSError):
         _path(url).touch(0o600)
     event.listen(engine, "connect", _leave_transactions_to_us)
