@@ -77,6 +77,7 @@ def test_a_key_is_revoked_by_its_id(vault: Path) -> None:
     [
         (("--scopes", "recordings:fly"), "there is no recordings:fly"),
         (("--expires", "soon"), "no time such as 90d"),
+        (("--expires", "999999w"), "of a hundred years at most"),
         (("--workspace", ""), "1 to 100 printable characters"),
     ],
 )
@@ -84,6 +85,18 @@ def test_a_wrong_wish_for_a_key_says_what_would_be_right(vault: Path, wrong: tup
     result = command("keys", "create", "--workspace", "acme", *wrong, "--data", vault)
     assert result.status == 2
     assert hint in result.err
+
+
+def test_a_key_that_cannot_be_made_makes_no_workspace(vault: Path) -> None:
+    assert command("keys", "create", "--workspace", "new", "--scopes", "x:y", "--data", vault).status == 2
+    listed = command("workspaces", "list", "--json", "--data", vault).json["workspaces"]
+    assert [workspace["name"] for workspace in listed] == ["acme"]
+
+
+def test_a_key_for_a_workspace_by_its_id_is_that_workspaces(vault: Path) -> None:
+    (acme,) = command("workspaces", "list", "--json", "--data", vault).json["workspaces"]
+    made = command("keys", "create", "--workspace", acme["id"], "--json", "--data", vault).json
+    assert made["workspace"] == {"id": acme["id"], "name": "acme"}
 
 
 def test_workspaces_are_made_set_and_listed(vault: Path) -> None:
@@ -163,6 +176,9 @@ def test_an_audit_is_exported_as_lines_and_the_export_is_in_it(vault: Path, tmp_
     assert told.json == {"entries": len(lines)}
     assert [line["action"] for line in lines] == ["workspace.create", "audit.export"]
     assert command("audit", "export", "--workspace", "acme", "--json", "--data", vault).status == 2
+    nowhere = command("audit", "export", "--workspace", "acme", "--output", tmp_path / "no" / "a", "--data", vault)
+    assert nowhere.status == 2
+    assert "cannot be written (No such file or directory)" in nowhere.err
 
 
 def test_keys_are_rotated_and_all_opens_as_before(vault: Path) -> None:

@@ -1,5 +1,6 @@
 """`callvault audit`: what was written down."""
 
+import errno
 from pathlib import Path
 
 import click
@@ -41,5 +42,10 @@ def export(workspace: str, output: str, data: Path | None, as_json: bool) -> Non
                 count += 1
         return count
 
-    count = in_house(data, work)
+    try:
+        count = in_house(data, work)
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        raise click.BadParameter(f"{output} cannot be written ({error.strerror})", param_hint="--output") from None
     show({"entries": count}, as_json, [])

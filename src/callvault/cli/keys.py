@@ -7,10 +7,22 @@ from typing import Any
 import click
 
 from callvault.bootstrap import House
-from callvault.cli.running import Duration, as_json, data, in_house, show, table, workspace_named
+from callvault.cli.running import Duration, as_json, data, find_workspace, in_house, show, table, workspace_named
 from callvault.domain.access import OPERATOR
-from callvault.domain.workspace import ApiKey
+from callvault.domain.workspace import SCOPES, ApiKey
 from callvault.services.keys import NewKey
+
+
+class Scopes(click.ParamType[list[str]]):
+    """Looked at before anything is made."""
+
+    name = "scopes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[str]:
+        wanted = [scope.strip() for scope in str(value).split(",") if scope.strip()]
+        if unknown := sorted(set(wanted) - set(SCOPES)):
+            self.fail(f"there is no {', '.join(unknown)}; there are {', '.join(SCOPES)}", param, ctx)
+        return wanted
 
 
 @click.group()
@@ -22,8 +34,8 @@ def keys() -> None:
 
 
 @keys.command()
-@click.option("--workspace", required=True, help="Its name; it is made when it is not there.")
-@click.option("--scopes", default="", help="Separated by commas. [default: all]")
+@click.option("--workspace", required=True, help="Its name or id; it is made when it is not there.")
+@click.option("--scopes", type=Scopes(), default="", help="Separated by commas. [default: all]")
 @click.option("--member", default="", help="The member as whom the key acts. [default: one of its own]")
 @click.option("--public", is_flag=True, help="A key that may lie open in a browser: it may announce calls, no more.")
 @click.option("--expires", type=Duration(), help="After how long it ends, such as 90d. [default: never]")
@@ -32,7 +44,7 @@ def keys() -> None:
 @as_json
 def create(  # noqa: PLR0917 - click hands each option over
     workspace: str,
-    scopes: str,
+    scopes: list[str],
     member: str,
     public: bool,
     expires: int | None,
@@ -47,14 +59,14 @@ def create(  # noqa: PLR0917 - click hands each option over
 
     async def work(house: House) -> tuple[str, NewKey]:
         services = house.services
-        owner = await services.workspaces.named(OPERATOR, workspace)
+        owner = await find_workspace(house, workspace)
         owner = owner or await services.workspaces.create(OPERATOR, workspace)
         expires_ms = services.clock.now_ms() + expires * 1000 if expires else None
         return owner.name, await services.keys.create(
             OPERATOR,
             owner.id,
             member_id=member,
-            scopes=[scope.strip() for scope in scopes.split(",") if scope.strip()],
+            scopes=scopes,
             kind="public" if public else "private",
             label=label,
             expires_ms=expires_ms,

@@ -16,6 +16,7 @@ from callvault.domain.workspace import Workspace
 from callvault.settings import Settings, load
 
 T = TypeVar("T")
+LONGEST_SECONDS: Final = 100 * 366 * 86_400
 SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document, for programs.")
@@ -33,9 +34,10 @@ class Duration(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         match = re.fullmatch(r"([1-9][0-9]{0,5})([smhdw])", str(value))
-        if match is None:
-            self.fail(f"'{value}' is no time such as 90d, 12h or 30m", param, ctx)
-        return int(match[1]) * SECONDS[match[2]]
+        seconds = int(match[1]) * SECONDS[match[2]] if match else 0
+        if not 0 < seconds <= LONGEST_SECONDS:
+            self.fail(f"'{value}' is no time such as 90d, 12h or 30m, of a hundred years at most", param, ctx)
+        return seconds
 
 
 def in_house(folder: Path | None, work: Callable[[House], Awaitable[T]], *, fresh: bool = False) -> T:
@@ -50,15 +52,16 @@ async def _in_house(settings: Settings, work: Callable[[House], Awaitable[T]], f
 
 
 async def workspace_named(house: House, name: str) -> Workspace:
-    """By its name or its id."""
-    workspaces = house.services.workspaces
-    found = await workspaces.named(OPERATOR, name)
+    found = await find_workspace(house, name)
     if found is None:
-        stored = await house.services.store.get(Workspace, name)
-        if stored is None or stored.deleted_ms is not None:
-            raise Missing(what=f"workspace as '{name}': see 'callvault workspaces list'")
-        found = stored
+        raise Missing(what=f"workspace as '{name}': see 'callvault workspaces list'")
     return found
+
+
+async def find_workspace(house: House, name: str) -> Workspace | None:
+    """By its name or its id."""
+    found = await house.services.workspaces.named(OPERATOR, name) or await house.services.store.get(Workspace, name)
+    return found if found and found.deleted_ms is None else None
 
 
 def show(value: Any, as_json: bool, lines: Iterable[str]) -> None:
