@@ -15,8 +15,6 @@ PAGE = ROOT / "docs" / "reference" / "cli.md"
 
 def commands() -> Iterator[tuple[str, click.Command]]:
     for name in COMMANDS:
-        if name == "demo":
-            continue
         command = program.get_command(None, name)  # type: ignore[arg-type]
         assert command
         yield f"callvault {name}", command
@@ -49,8 +47,6 @@ those that only look make no vault where there is none.
 | 2 | the command was called wrongly, or asked for what cannot be |
 | 3 | the operator must mend something; the message says what |
 | 4 | it will pass: the database or the storage does not answer, or a disk is full |
-
-`callvault demo` serves a vault with sample calls, to try things out.
 """
 
 if __name__ == "__main__":

@@ -90,6 +90,12 @@ def test_keys_are_made_and_revoked_beside_a_running_server(running: tuple[Path, 
     assert verified.status == 0, verified.out
 
 
+def test_a_server_that_says_it_is_ready_ends_as_it_should_from_then_on(vault: Path) -> None:
+    with serving(vault) as server:
+        assert server.stop() < 10
+        assert server.process.returncode == 0
+
+
 def begin_post(server: Server, body: bytes) -> http.client.HTTPConnection:
     """A request that the server has begun to work on, with half of its body on the way."""
     connection = http.client.HTTPConnection(*server.url.removeprefix("http://").split(":"), timeout=PATIENCE_SECONDS)

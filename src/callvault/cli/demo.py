@@ -7,6 +7,7 @@ from typing import Final
 import click
 
 from callvault.bootstrap import House
+from callvault.cli.running import as_json, show
 from callvault.cli.sampling import SYSTEM, Sample, load
 from callvault.cli.serve import run_server
 from callvault.domain.access import OPERATOR, Caller
@@ -24,17 +25,18 @@ FOLDER: Final = Path("callvault-demo")
 @click.option("--host", help="The address to listen on. [default: CALLVAULT_HOST, else 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="0 for any free one. [default: CALLVAULT_PORT, else 8080]")
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), default=FOLDER, help="The data folder.")
-def demo(host: str | None, port: int | None, data: Path) -> None:
+@as_json
+def demo(host: str | None, port: int | None, data: Path, as_json: bool) -> None:
     """Serve a vault with sample calls, to try things out. Ctrl-C ends it.
 
     Example: callvault demo --port 8080
     """
     settings = load_settings(data=data, host=host, port=port)
     logs.configure(settings.log_format, "warning")
-    run_server(settings, _ready)
+    run_server(settings, lambda house, address: _ready(house, address, as_json))
 
 
-async def _ready(house: House, address: str) -> None:
+async def _ready(house: House, address: str, as_json: bool) -> None:
     services = house.services
     workspace = await services.workspaces.named(OPERATOR, WORKSPACE)
     workspace = workspace or await services.workspaces.create(OPERATOR, WORKSPACE, {"public_recordings": True})
@@ -44,7 +46,10 @@ async def _ready(house: House, address: str) -> None:
     oldest_first = list(enumerate(Sample.all(), 1))[::-1]
     calls = [await _call(house, caller, hours, sample) for hours, sample in oldest_first]
     recording = await services.recordings.of_call(caller, calls[-1].id)
-    click.echo("\n".join(_lines(address, key.key, calls[-1], recording.id)))
+    curls = _curls(address, key.key, calls[-1], recording.id)
+    lines = [f"callvault is open at {address}/ui/", f"  key           {key.key}", ""]
+    lines += [*(f"  {name:<13} {line}" for name, line in curls.items()), "", "Ctrl-C ends it."]
+    show({"url": address, "key": key.key, "curl": curls}, as_json, lines)
 
 
 async def _call(house: House, caller: Caller, hours_ago: int, sample: Sample) -> Call:
@@ -54,16 +59,14 @@ async def _call(house: House, caller: Caller, hours_ago: int, sample: Sample) ->
         return await load(house.services, caller, hours_ago, sample)
 
 
-def _lines(address: str, key: str, call: Call, recording_id: str) -> list[str]:
+def _curls(address: str, key: str, call: Call, recording_id: str) -> dict[str, str]:
     bearer = f"-H 'Authorization: Bearer {key}'"
     asked = json.dumps({"operation": "retrieve", "parameters": {"id": recording_id}})
     chat = f"{address}/api/v2/w/{call.workspace_id}/recordings/chat/{call.chat_id}/audio.wav"
-    lines = {
+    return {
         "Vapi": f"curl -L {bearer} -o vapi.wav {address}/call/{call.id}/stereo-recording",
         "AgentPhone": f"curl -o agentphone.wav {address}/v1/calls/{call.public_id}/recording",
         "OSVI": f"curl -H 'API-Token: {key}' {address}/v1/call/{call.id}/recording",
         ".do": f"curl {bearer} -H 'Content-Type: application/json' -d '{asked}' {address}/CallRecording",
         "Gravity Rail": f"curl {bearer} -o gravityrail.wav {chat}",
     }
-    head = [f"callvault is open at {address}/ui/", f"  key           {key}", ""]
-    return [*head, *(f"  {name:<13} {line}" for name, line in lines.items()), "", "Ctrl-C ends it."]

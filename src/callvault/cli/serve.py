@@ -5,6 +5,7 @@ import json
 import signal
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,18 +25,26 @@ from callvault.web.options import Options
 DRAIN_SECONDS: Final = 5
 """So long may requests that are being answered go on after the signal; `Leaving` sees to the rest."""
 SOCKET_MESSAGE_BYTES: Final = 1 << 20
+Told = Callable[[], Awaitable[None]]
 Ready = Callable[[House, str], Awaitable[None]]
 
 
 class Server(uvicorn.Server):
     """Ends when it is told to and leaves the rest to us: its own way is to kill the process by the signal again."""
 
-    def __init__(self, config: uvicorn.Config, options: Options, house: House, leaving: Leaving) -> None:
+    def __init__(self, config: uvicorn.Config, options: Options, house: House, leaving: Leaving, told: Told) -> None:
         super().__init__(config)
-        self._options, self._house, self._leaving = options, house, leaving
+        self._options, self._house, self._leaving, self._told = options, house, leaving, told
+        self._loop = asyncio.get_running_loop()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Whoever is told that it is ready may tell it to end."""
+        await super().startup(sockets)
+        await self._told()
+        self._house.settle()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        self._leaving.begin()
+        self._loop.call_soon_threadsafe(self._leaving.begin)
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
@@ -85,9 +94,8 @@ async def _serving(settings: Settings, ready: Ready, leaving: Leaving) -> None:
                 ws_max_size=SOCKET_MESSAGE_BYTES,
                 ws_per_message_deflate=False,
             )
-            await ready(house, _address(settings, listening))
-            house.settle()
-            await Server(config, options, house, leaving).serve([listening])
+            told = partial(ready, house, _address(settings, listening))
+            await Server(config, options, house, leaving, told).serve([listening])
             logs.REQUESTS.flush()
         leaving.empty()
     finally:
