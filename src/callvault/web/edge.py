@@ -6,6 +6,7 @@ from typing import Final
 
 from starlette.types import Message, Send
 
+from callvault.web.logs import redact_path
 from callvault.web.options import Options
 from callvault.web.responses import Answer, Headers
 from callvault.web.visit import Visit
@@ -98,6 +99,9 @@ class Outgoing:
 
 
 def request_id(asked: Mapping[bytes, bytes]) -> str | None:
-    """The client's own, when it is one that may stand in a log."""
+    """The client's own, when it is one that may stand in a log: some send keys and numbers for one."""
     given = asked.get(b"x-request-id")
-    return given.decode() if given and REQUEST_ID.fullmatch(given) else None
+    if given is None or not REQUEST_ID.fullmatch(given):
+        return None
+    told = given.decode()
+    return told if redact_path(told) == told else None

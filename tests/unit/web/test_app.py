@@ -167,7 +167,8 @@ async def test_the_clients_request_id_is_kept_when_it_is_one(house: WebHouse) ->
     assert (await house.client.get("/healthz", headers={"x-request-id": "a-1:b.c"})).headers[
         "x-request-id"
     ] == "a-1:b.c"
-    for wrong in ("", "x" * 65, "a b", "a\tb", "é"):
+    of_no_log = (f"cvk_abcdefgh_{'k' * 32}", "14155550123", "call_abcdefghijklmnop")
+    for wrong in ("", "x" * 65, "a b", "a\tb", "é", *of_no_log):
         headers = {b"x-request-id": wrong.encode()}
         made = (await house.client.get("/healthz", headers=headers)).headers["x-request-id"]  # type: ignore[arg-type]
         assert made.startswith("req_")
