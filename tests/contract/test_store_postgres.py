@@ -1,7 +1,9 @@
 """What PostgreSQL must hold besides the contract: many processes, lost connections, and the job engine's queue."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -18,6 +20,7 @@ from callvault.domain.query import Query
 from callvault.domain.unit import Unit
 from callvault.domain.workspace import Workspace
 from tests.servers import PostgresServer
+from tests.workhouse import until
 
 pytestmark = pytest.mark.postgres
 
@@ -54,6 +57,11 @@ def ask(url: str, statement: str) -> list[tuple[Any, ...]]:
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
+
+
+async def waits_for_a_lock(url: str) -> bool:
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return bool(await asyncio.to_thread(ask, url, waiting))
 
 
 async def test_processes_share_one_count_one_chain_and_one_order_of_events(stores: list[PostgresStore]) -> None:
@@ -98,7 +106,7 @@ async def test_an_event_is_not_seen_before_those_that_come_before_it(
         unit = Unit()
         unit.tell(Event(id="later", workspace_id="w", type="call.created", created_ms=1))
         later = asyncio.create_task(store.commit(unit))
-        await asyncio.sleep(0.2)
+        await until(partial(waits_for_a_lock, postgres_database))
         assert not later.done()
         assert await store.count(Query(Event)) == 0
     await later
@@ -136,7 +144,7 @@ async def test_a_unit_that_postgres_takes_back_to_end_a_deadlock_is_begun_again(
     with psycopg.connect(postgres_database, options="-c deadlock_timeout=30s") as other:
         other.execute("UPDATE calls SET created_ms = created_ms + 10")
         commit = asyncio.create_task(store.commit(unit))
-        await asyncio.sleep(0.2)
+        await until(partial(waits_for_a_lock, postgres_database))
         await asyncio.to_thread(other.execute, "UPDATE workspaces SET link_seconds_max = link_seconds_max + 10")
         assert not commit.done()
     await commit
@@ -153,7 +161,7 @@ async def test_a_connection_lost_in_a_unit_is_told_and_nothing_has_happened(
         unit = unit_of(call("c"))
         unit.put(workspace("w", name="new"))
         commit = asyncio.create_task(store.commit(unit))
-        await asyncio.sleep(0.2)
+        await until(partial(waits_for_a_lock, postgres_database))
         postgres_server.disconnect(postgres_database)
         with pytest.raises(StoreUnavailable):
             await commit
@@ -183,6 +191,11 @@ async def test_a_server_that_is_away_is_told_by_every_method(own_postgres_server
     await store.close()
     with pytest.raises(StoreUnavailable):
         migrate(url)
+
+
+def test_a_server_that_takes_connections_and_says_nothing_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(StoreUnavailable):
+        migrate(f"postgresql://vault@127.0.0.1:{silent.getsockname()[1]}/vault?connect_timeout=2")
 
 
 async def test_a_database_that_does_not_exist_is_told(postgres_server: PostgresServer) -> None:

@@ -8,13 +8,15 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from callvault.adapters.store.revisions import known
 from callvault.adapters.store.sqlite_faults import fault_of
 from callvault.domain.errors import StoreTooNew, StoreUnavailable
 
+CONNECT_SECONDS = 10
+"""The driver itself would wait for ever for a server that takes the connection and says nothing."""
 LOCK = 0x63616C6C7661756C
 """`callvaul`: the advisory lock that keeps two processes from migrating one PostgreSQL database at once."""
 
@@ -67,7 +69,8 @@ def _revision(connection: Connection) -> str | None:
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite:"):
-        return create_engine(f"postgresql+psycopg://{url.partition('://')[2]}")
+        given = make_url(f"postgresql+psycopg://{url.partition('://')[2]}")
+        return create_engine(given.set(query={"connect_timeout": str(CONNECT_SECONDS), **given.query}))
     engine = create_engine(URL.create("sqlite", database=str(_path(url))), connect_args={"timeout": 30})
     with suppress(OSError):
         _path(url).touch(0o600)
