@@ -23,6 +23,8 @@ from typing import Any
 import psutil
 
 DIES_WITH_PARENT = 1
+_KEEPERS: dict[int, "subprocess.Popen[bytes]"] = {}
+"""By what they keep."""
 
 
 def run_owner() -> int:
@@ -57,7 +59,16 @@ def keep(command: list[str], folder: Path, owner: int, leaves: Sequence[str] = (
             env={"PATH": os.environ.get("PATH", ""), "HOME": str(folder), "LANG": "C.UTF-8", **environment},
         )
     assert keeper.stdout
-    return int(keeper.stdout.readline())
+    pid = int(keeper.stdout.readline())
+    _KEEPERS[pid] = keeper
+    return pid
+
+
+def end(pid: int) -> None:
+    """Kills what this process keeps, if it lives still; when it returns, its keeper has cleared away after it."""
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(pid).kill()
+    _KEEPERS.pop(pid).wait(60)
 
 
 def free_ports(count: int) -> list[int]:

@@ -119,7 +119,7 @@ def _give_away(*folders: Path) -> None:
 
 
 def _wait_for(server: PostgresServer) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while True:
         try:
             psycopg.connect(server.url()).close()

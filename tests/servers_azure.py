@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.keeper import free_ports, keep, shared
+from tests.keeper import end, free_ports, keep, shared
 
 PACKAGE = "azurite@3.35.0"
 INSTALLED = Path(__file__).parents[1] / "build" / PACKAGE
@@ -61,15 +61,28 @@ def azure_server() -> AzureServer:
 def start_azure(folder: Path, owner: int) -> dict[str, object]:
     if missing := _install():
         return {"missing": missing}
+    for attempt in reversed(range(3)):
+        server = _server(folder, owner)
+        try:
+            _make_container(server)
+            return {"port": server.port, "pid": server.pid}
+        except RuntimeError:
+            end(server.pid)
+            if not attempt:
+                raise
+            folder.mkdir(exist_ok=True)
+    raise AssertionError
+
+
+def _server(folder: Path, owner: int) -> AzureServer:
+    """A port that was free may be somebody else's by the time that the server wants it."""
     [port] = free_ports(1)
     program = INSTALLED / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
     where = ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(folder)]
     quiet = ["--silent", "--disableTelemetry", "--skipApiVersionCheck"]
     accounts = f"{ACCOUNT}:{KEY}"
     pid = keep([shutil.which("node") or "node", str(program), *where, *quiet], folder, owner, AZURITE_ACCOUNTS=accounts)
-    server = AzureServer(port, pid)
-    _make_container(server)
-    return {"port": port, "pid": pid}
+    return AzureServer(port, pid)
 
 
 def _install() -> str:

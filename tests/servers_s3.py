@@ -14,7 +14,7 @@ import pytest
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from tests.keeper import free_ports, keep, run_owner, shared
+from tests.keeper import end, free_ports, keep, run_owner, shared
 
 BUCKET = "recordings"
 KEY_ID = "test-key-id"
@@ -76,10 +76,8 @@ class S3Server:
         self.start(_folder(), run_owner())
 
     def kill(self) -> None:
-        """As a power cut would; its keeper clears away after it."""
-        process = psutil.Process(self.pid)
-        process.kill()
-        psutil.wait_procs([process], timeout=10)
+        """As a power cut would."""
+        end(self.pid)
 
     def _command(self, folder: Path) -> list[str]:
         weed = Path(sys.executable).with_name("weed")
@@ -115,6 +113,7 @@ def _started(folder: Path, data: Path, owner: int) -> S3Server:
             server.start(folder, owner)
             return server
         except RuntimeError:
+            server.kill()
             if not attempt:
                 raise
             folder.mkdir(exist_ok=True)

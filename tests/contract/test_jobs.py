@@ -20,17 +20,20 @@ from callvault.domain.unit import Unit
 from callvault.domain.workspace import Member
 from callvault.ports.jobs import JobKind, Progress
 from callvault.ports.store import Store
-from tests.workhouse import WorkHouse, until
+from tests.workhouse import PATIENCE_SECONDS, WorkHouse, until
+
+LEASE_SECONDS = 4.0
+"""Longer than any worker is kept from its event loop where much else runs."""
 
 
 def leased(store: Store) -> WorkHouse:
     clock, ids = SystemClock(), SystemIds()
-    return WorkHouse(store, lambda: LeasedJobs(store, clock, ids, lease_seconds=0.9, poll_seconds=0.05))
+    return WorkHouse(store, lambda: LeasedJobs(store, clock, ids, lease_seconds=LEASE_SECONDS, poll_seconds=0.05))
 
 
 def procrastinated(url: str, store: Store) -> WorkHouse:
     clock, ids = SystemClock(), SystemIds()
-    quick = {"heartbeat_seconds": 0.3, "lost_seconds": 1.0, "poll_seconds": 0.05}
+    quick = {"heartbeat_seconds": LEASE_SECONDS / 4, "lost_seconds": LEASE_SECONDS, "poll_seconds": 0.05}
     return WorkHouse(store, lambda: ProcrastinateJobs(url, store, clock, ids, **quick))
 
 
@@ -247,8 +250,8 @@ async def test_a_worker_that_stops_waits_for_what_is_quick_and_hands_back_the_re
     running = asyncio.create_task(worker.run())
     await started.acquire()
     await started.acquire()
-    await worker.stop(0.6)
-    await asyncio.wait_for(running, 5)
+    await worker.stop(3)
+    await asyncio.wait_for(running, PATIENCE_SECONDS)
     assert (await house.stored(quick)).state == "succeeded"
     back = await house.stored(slow)
     assert (back.state, back.attempts, back.holder) == ("queued", 0, None)
@@ -324,7 +327,7 @@ async def test_a_job_runs_for_longer_than_its_lease_and_nobody_takes_it(house: W
 
     async def long(job: Job, progress: Progress) -> None:
         starts.append(job.id)
-        await asyncio.sleep(1.6)
+        await asyncio.sleep(LEASE_SECONDS * 1.25)
 
     job = house.job("long")
     async with house.working(JobKind("long", long)), house.working(JobKind("long", long)):

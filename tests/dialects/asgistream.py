@@ -20,20 +20,23 @@ class AsgiStream:
         self._to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._to_app.put_nowait({"type": "http.request", "body": b"", "more_body": False})
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.headers: dict[str, str] = {}
         self.running = asyncio.ensure_future(app(scope, self._to_app.get, self._send))
 
     async def _send(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
         if message["type"] == "http.response.body":
             if message.get("body"):
                 self._pieces.put_nowait(message["body"])
             if not message.get("more_body"):
                 self._pieces.put_nowait(None)
 
-    async def next(self, seconds: float = 5) -> str | None:
+    async def next(self, seconds: float = 30) -> str | None:
         """The next piece; None at the end."""
         piece = await asyncio.wait_for(self._pieces.get(), seconds)
         return None if piece is None else piece.decode()
 
     async def leave(self) -> None:
         self._to_app.put_nowait({"type": "http.disconnect"})
-        await asyncio.wait_for(self.running, 5)
+        await asyncio.wait_for(self.running, 30)

@@ -109,7 +109,7 @@ def ended(client: httpx.Client, made: Sounded) -> Sounded:
 
 
 def settled(client: httpx.Client, recording_id: str) -> None:
-    for _ in range(200):
+    for _ in range(1200):
         if ok(client.get(f"/api/v1/recordings/{recording_id}"))["status"] in ("completed", "failed"):
             return
         time.sleep(0.05)

@@ -292,7 +292,7 @@ async def test_a_webhook_is_told_of_the_end_of_a_call(phone: AgentPhone, native:
 
 
 def settled_delivery(phone: AgentPhone) -> Any:
-    for _ in range(200):
+    for _ in range(1200):
         (delivery,) = phone.webhooks.list_deliveries(hours=1)
         if delivery.status == "delivered":
             return delivery

@@ -20,7 +20,8 @@ def page(request: pytest.FixtureRequest, browser: Any, demo: Demo) -> Iterator[A
     opened.on("console", lambda message: said.append(message.text))
     opened.on("pageerror", lambda error: said.append(str(error)))
     opened.goto(f"{demo.address}/")
-    opened.set_default_timeout(10_000)
+    opened.set_default_timeout(30_000)
+    expect.set_options(timeout=30_000)
     yield opened
     context.close()
     assert [line for line in said if "401" not in line] == []

@@ -42,7 +42,7 @@ class AsgiSocket:
 
     async def ended(self) -> dict[str, Any]:
         """The application's last word."""
-        await asyncio.wait_for(self.running, 10)
+        await asyncio.wait_for(self.running, 30)
         return self.heard[-1]
 
     async def read_all(self) -> None:

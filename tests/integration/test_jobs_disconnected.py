@@ -14,7 +14,7 @@ from callvault.domain.unit import Unit
 from callvault.ports.jobs import JobKind, Progress
 from tests.integration.mortal_workers import CLOCK, IDS, engine
 from tests.servers import PostgresServer
-from tests.workhouse import WorkHouse, until
+from tests.workhouse import PATIENCE_SECONDS, WorkHouse, until
 
 
 @pytest.mark.postgres
@@ -46,7 +46,7 @@ async def test_an_engine_whose_server_is_away_waits_and_can_be_stopped(tmp_path:
     nowhere = f"postgresql://postgres@/nothing?host={tmp_path}"
     store = PostgresStore(nowhere, patience_seconds=1)
     house = WorkHouse(store, lambda: engine(nowhere, store), CLOCK, IDS)
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         async with house.working(JobKind("n", nothing)):
             await asyncio.sleep(0.2)
     await store.close()

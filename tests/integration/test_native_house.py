@@ -48,7 +48,7 @@ async def test_a_transcript_is_followed_from_its_beginning_to_the_end_of_the_cal
     await asyncio.sleep(0.02)
     await house.client.post(f"{where}/turns", json={"turns": [turn("three", 2)]})
     await house.client.post(f"/api/v1/calls/{made['call']['id']}/end")
-    answer = await asyncio.wait_for(following, 5)
+    answer = await asyncio.wait_for(following, 30)
     assert answer.headers["content-type"] == "text/event-stream"
     events = [block.split("\n") for block in answer.text.strip().split("\n\n")]
     assert [block[1] for block in events[:3]] == ["event: turn"] * 3

@@ -14,6 +14,7 @@ from callvault.domain.recording import Recording
 from callvault.wire.g711 import decode_ulaw
 from tests.integration.asgisocket import AsgiSocket
 from tests.webhouse import WebHouse, webhouse
+from tests.workhouse import until
 
 FRAME = 160
 
@@ -246,6 +247,10 @@ async def test_a_recording_that_is_completed_ends_its_stream(house: WebHouse) ->
     completed = await house.client.post(f"/api/v1/recordings/{recording.id}/complete")
     assert completed.json()["duration"] == 0.02
     house.clock.advance(2)
-    await asyncio.sleep(0.5)
-    socket.say(media(1))
+
+    async def over_however_much_is_said() -> bool:
+        socket.say(media(1))
+        return socket.running.done()
+
+    await until(over_however_much_is_said)
     assert (await socket.ended())["reason"] == "recording_ended"

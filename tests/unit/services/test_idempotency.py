@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from tests.callhouse import CallHouse, caller
+from tests.workhouse import until
 
 from callvault.domain.errors import IdempotencyConflict, Malformed, Missing, StoreUnavailable
 from callvault.domain.idempotency import IdempotentRequest
@@ -84,7 +85,7 @@ async def test_a_client_that_left_finds_what_it_made(idempotency: Idempotency) -
     work = Work()
     work.go.clear()
     left = asyncio.create_task(idempotency.once("w", "k", "print", work))
-    await asyncio.sleep(0.01)
+    await until(lambda: asyncio.sleep(0, work.ids))
     left.cancel()
     with pytest.raises(asyncio.CancelledError):
         await left

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from tests.callhouse import CallHouse, caller
+from tests.workhouse import until
 
 from callvault.domain.call import Turn
 from callvault.domain.errors import Refused, TooLarge
@@ -178,13 +179,11 @@ async def test_a_follower_gets_history_then_what_is_said_then_the_end(desk: Desk
                 heard.append(turn.content)
 
     listening = asyncio.create_task(listen())
-    await asyncio.sleep(0.02)
-    assert heard == ["one"]
+    await until(lambda: asyncio.sleep(0, heard == ["one"]))
     await desk.transcripts.append(ME, made.call.id, [said("two")])
-    await asyncio.sleep(0.02)
-    assert heard == ["one", "two"]
+    await until(lambda: asyncio.sleep(0, heard == ["one", "two"]))
     await desk.house.calls.end(ME, made.call.id)
-    await asyncio.wait_for(listening, 3)
+    await asyncio.wait_for(listening, 30)
     assert heard == ["one", "two"]
 
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from tests.workhouse import until
 
 from callvault.adapters.blobs.memory import MemoryBlobs
 from callvault.services.delivery.content import StoredContent, drawn_ahead
@@ -40,12 +41,11 @@ async def test_any_range_of_what_is_stored_leaves_as_it_was_put(start: int, end:
 async def test_chunks_are_drawn_in_batches_ahead_of_who_takes_them_and_no_further() -> None:
     tap = Tap([bytes(10)] * 100)
     stream = drawn_ahead(iter(tap), batch=30)
-    await anext(stream)
-    await asyncio.sleep(0.05)
-    assert tap.drawn == 1 + 3
-    await anext(stream)
-    await asyncio.sleep(0.05)
-    assert tap.drawn == 1 + 3 + 3
+    for ahead in (3, 6):
+        await anext(stream)
+        await until(lambda ahead=ahead: asyncio.sleep(0, tap.drawn >= 1 + ahead))
+        await asyncio.sleep(0.05)
+        assert tap.drawn == 1 + ahead
     await stream.aclose()
 
 

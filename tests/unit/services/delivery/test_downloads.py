@@ -1,8 +1,7 @@
-import asyncio
-
 import pytest
 from tests.callhouse import caller
 from tests.unit.services.delivery.house import House
+from tests.workhouse import until
 
 from callvault.adapters.store.memory import MemoryStore
 from callvault.domain.errors import StoreUnavailable
@@ -15,15 +14,17 @@ from callvault.services.delivery import downloads
 async def test_downloads_are_counted_by_themselves_soon_after() -> None:
     house = House()
     recordings = [await house.spoken(), await house.spoken()]
+
+    async def counted(*wanted: int) -> bool:
+        found = [await house.store.get(Recording, recording.id) for recording in recordings]
+        return [recording.download_count for recording in found] == [*wanted]
+
     for n in range(5):
         house.downloads.began(caller(), recordings[n % 2], "mono.wav")
-    await asyncio.sleep(downloads.EVERY_SECONDS + 0.2)
-    counts = [(await house.store.get(Recording, recording.id)).download_count for recording in recordings]
-    assert counts == [3, 2]
+    await until(lambda: counted(3, 2))
     assert len(await house.all(Event, type="recording.downloaded")) == 5
     house.downloads.began(caller(), recordings[0], "mono.wav")
-    await asyncio.sleep(downloads.EVERY_SECONDS + 0.2)
-    assert (await house.store.get(Recording, recordings[0].id)).download_count == 4
+    await until(lambda: counted(4, 2))
 
 
 class StoreAtTimes(MemoryStore):
