@@ -93,7 +93,7 @@ class LiveTrack:
 
     def _placed(self, frames: Sequence[Frame]) -> list[Piece]:
         pieces: list[Piece] = []
-        for frame in sorted(frames, key=self._nominal):
+        for frame in sorted(frames, key=self._order):
             payload = frame.payload[: len(frame.payload) - len(frame.payload) % self.width]
             start = self._place(frame, len(payload) // self.width) if payload else None
             if start is None:
@@ -110,10 +110,9 @@ class LiveTrack:
         nominal = self._nominal(frame)
         follows = frame.chunk > 0 and frame.chunk == self._last_chunk + 1
         if self._next < 0:
-            self._next = nominal
-        elif follows and self._next - nominal > RESET_SECONDS * self.rate:
-            self.base += self._next - nominal
-            nominal = self._next
+            self._begin(nominal)
+        elif frame.chunk > self._last_chunk and self._next - nominal > RESET_SECONDS * self.rate:
+            nominal = self._anew(frame, nominal)
         off = nominal - self._next
         if nominal > LATEST_SECONDS * self.rate:
             self.figures.misplaced += 1
@@ -126,6 +125,19 @@ class LiveTrack:
                 self._gaps = [*self._gaps[-GAPS_KEPT:], (self._next, nominal)]
             return self._forward(frame, nominal, samples)
         return self._into_gap(nominal, samples)
+
+    def _begin(self, nominal: int) -> None:
+        """The first frame that came need not be the first that was sent."""
+        if not self._unheard and nominal > self.base:
+            self._gaps = [(self.base, nominal)]
+        self._next = nominal
+
+    def _anew(self, frame: Frame, nominal: int) -> int:
+        """The sender's clock goes on from where the lane ends, or from now, when there was nothing for a while."""
+        arrived = frame.arrived_us * self.rate // 1_000_000
+        place = arrived if arrived - self._next > UNTIMED_GAP_SECONDS * self.rate else self._next
+        self.base += place - nominal
+        return place
 
     def _forward(self, frame: Frame, start: int, samples: int) -> int:
         self._next = start + samples
@@ -143,6 +155,10 @@ class LiveTrack:
                 return start
         self.figures.doubled += 1
         return None
+
+    def _order(self, frame: Frame) -> tuple[int, int]:
+        """As they were sent: a clock that begins anew does so in the middle of what came together."""
+        return frame.chunk, self._nominal(frame)
 
     def _nominal(self, frame: Frame) -> int:
         return self.base + (frame.timestamp_ms or 0) * self.rate // 1000
