@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 0.2
 CALLS_IN_A_ROW = 50
 LAST_SECONDS = 5.0
-"""How long the end of a stream waits for a disk that does not take its last sound."""
+LAST_ATTEMPTS = 25
+"""So long, and so often, the end of a stream waits for a disk or a database that does not take its last sound."""
 LATEST_START_US = 24 * 3600 * 1_000_000
 STREAM_TAKES = -(1 << 52)
 """Under rising negative numbers lie streams: they have none of their own, and takes that have one lie over them."""
@@ -96,17 +97,12 @@ class LiveCalls:
     async def flush(self, call: LiveCall) -> None:
         """All that came in is durable when this returns, or the disk has not taken it for too long."""
         await self._check(call)
-        await self._save(call)
-        until = self._clock.monotonic() + LAST_SECONDS
-        while waiting := call.waiting():
-            await asyncio.wait([asyncio.wrap_future(durable) for durable in waiting], timeout=LAST_SECONDS)
-            if call.all_saved():
-                return
-            if self._clock.monotonic() > until:
-                log.error("the last sound of a stream could not be kept", extra={"recording": call.known.id})
+        for _ in range(LAST_ATTEMPTS):
+            await self._save(call)
+            if await self._landed(call):
                 return
             await asyncio.sleep(TICK_SECONDS)
-            await self._save(call)
+        log.error("the last sound of a stream could not be kept", extra={"recording": call.known.id})
 
     async def run(self) -> None:
         """Until `stop`, and then until all that came in is durable."""
@@ -149,6 +145,12 @@ class LiveCalls:
             for track in call.homeless:
                 track.frames.clear()
         self._spool_what_came(call)
+
+    async def _landed(self, call: LiveCall) -> bool:
+        """Whether all that the disk was given is on it, after it had its time."""
+        if waiting := call.waiting():
+            await asyncio.wait([asyncio.wrap_future(durable) for durable in waiting], timeout=LAST_SECONDS)
+        return call.all_saved()
 
     def _spool_what_came(self, call: LiveCall) -> None:
         try:

@@ -117,8 +117,9 @@ class LiveCall:
         return [unsaved.durable for unsaved in self._unsaved if unsaved.durable is not None]
 
     def all_saved(self) -> bool:
+        """Nothing of it waits for the disk, nor for a lane to go to."""
         self._settle()
-        return not self._unsaved
+        return not (self._unsaved or self.homeless)
 
     def _gathered(self) -> list[Piece]:
         pauses = self.known.pauses

@@ -19,6 +19,7 @@ from callvault.domain.errors import (
     RecordingEnded,
     Refused,
     ShuttingDown,
+    StoreUnavailable,
     TooManyRequests,
 )
 from callvault.domain.lane import Lane, Segment
@@ -249,6 +250,46 @@ async def test_while_the_disk_is_full_frames_wait_and_none_is_lost_or_doubled() 
     await house.intake.live.end(CALLER, call)
     assert np.array_equal(await house.heard(recording), said(200))
     assert call.durable == 200 * 2 * 160
+
+
+async def test_the_end_of_a_stream_waits_for_a_disk_that_was_full_just_then() -> None:
+    class BrieflyFull(UnsureSpool):
+        refusals = 0
+
+        def append(self, recording_id, workspace_id, pieces):
+            self.full, self.refusals = self.refusals > 0, self.refusals - 1
+            return super().append(recording_id, workspace_id, pieces)
+
+    house = IntakeHouse(BrieflyFull())
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    await say(house, call, 10)
+    house.spool.refusals = 2
+    call.push("inbound", 11, 200, speech(160))
+    done = await house.intake.live.end(CALLER, call)
+    assert (done.status, done.duration_us) == ("completed", 11 * 20_000)
+
+
+async def test_the_end_of_a_stream_waits_for_a_database_that_was_away_when_it_began(house: IntakeHouse) -> None:
+    class BrieflyAway:
+        refusals = 2
+
+        def __getattr__(self, name: str):
+            return getattr(house.store, name)
+
+        async def commit(self, unit) -> None:
+            if self.refusals and any(isinstance(write.entity, Lane) for write in unit.writes):
+                self.refusals -= 1
+                raise StoreUnavailable(why="the line is dead")
+            await house.store.commit(unit)
+
+    house.begin(BrieflyAway())
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    for n in range(5):
+        call.push("inbound", n + 1, 20 * n, speech(160))
+    done = await house.intake.live.end(CALLER, call)
+    assert (done.status, done.duration_us) == ("completed", 5 * 20_000)
 
 
 async def test_when_the_disk_stays_full_the_sender_is_told() -> None:
