@@ -141,6 +141,7 @@ class Mover:
             except AlreadyThere:
                 await self._renumber(known, {one.lane for one in stored})
                 continue
+            self._open.is_held(known)
             self._remember(known, recording, unit)
             return
         raise StaleWrite(what="the recording")
@@ -186,7 +187,8 @@ class Mover:
             known.lanes[name].next_seq = last[0].seq + 1 if last else 0
 
     def _remember(self, known: OpenRecording, recording: Recording, unit: Unit) -> None:
-        known.recording = recording
+        if recording.version > known.recording.version:
+            known.recording = recording
         for write in unit.writes:
             if isinstance(write.entity, Segment):
                 known.lanes[write.entity.lane].next_seq = write.entity.seq + 1

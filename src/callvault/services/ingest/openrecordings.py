@@ -99,10 +99,11 @@ class OpenRecordings:
         """With facts no older than that; `Missing` when there is no such recording or it was deleted."""
         known = self._open.get(recording_id)
         if known is None:
-            known = await self._loaded_once(recording_id)
-        elif self._clock.monotonic() - known.checked >= max_age:
-            await self.refresh(known)
+            return await self._loaded_once(recording_id)
+        # First, so that it is not let go while the database is asked.
         self._open.move_to_end(recording_id)
+        if self._clock.monotonic() - known.checked >= max_age:
+            await self.refresh(known)
         return known
 
     def peek(self, recording_id: str) -> OpenRecording | None:
@@ -123,9 +124,11 @@ class OpenRecordings:
         checked = self._clock.monotonic()
         recording, enabled = await self._facts(known.id)
         await self._unlock(recording.workspace_id, ())
-        if recording.version != known.recording.version:
-            known.pauses = await self._pauses(known.id)
-        known.recording, known.enabled, known.checked = recording, enabled, checked
+        pauses = known.pauses if recording.version == known.recording.version else await self._pauses(known.id)
+        # Who asked later may have been answered sooner: what is newer stays.
+        if recording.version >= known.recording.version:
+            known.recording, known.pauses = recording, pauses
+            known.enabled, known.checked = enabled, checked
 
     async def hold(self, known: OpenRecording) -> None:
         """Before the first sound is taken: writes down that this node may have some.
@@ -145,8 +148,12 @@ class OpenRecordings:
             unit = Unit()
             unit.put(self.open_spool(known))
             await self._store.commit(unit)
-            known.held = True
-            self.holding.add(known.id)
+            self.is_held(known)
+
+    def is_held(self, known: OpenRecording) -> None:
+        """It is written down that this node may have sound of it."""
+        known.held = True
+        self.holding.add(known.id)
 
     async def release(self, known: OpenRecording) -> bool:
         """Nothing of it is on this node any more, if that is so; False when something is or is on its way, or while it

@@ -16,6 +16,7 @@ from callvault.domain.event import Event
 from callvault.domain.lane import OpenSpool
 from callvault.domain.recording import Recording
 from callvault.domain.unit import Unit
+from callvault.ports.spool import Piece
 from callvault.wire.mediatypes import parse
 
 
@@ -196,6 +197,45 @@ async def test_two_who_complete_at_once_tell_it_once(house: IntakeHouse) -> None
     await house.put(recording, 1, speech(8000), ms=0)
     await asyncio.gather(*(complete(house, recording) for _ in range(5)))
     assert (await house.events(recording)).count("recording.completed") == 1
+
+
+async def test_what_was_asked_before_the_end_and_answered_after_it_opens_nothing_again(house: IntakeHouse) -> None:
+    class SlowAnswer:
+        waits: asyncio.Event | None = None
+
+        def __getattr__(self, name: str):
+            return getattr(house.store, name)
+
+        async def get(self, kind, *key):
+            found = await house.store.get(kind, *key)
+            if kind is Recording and self.waits:
+                waits, self.waits = self.waits, None
+                await waits.wait()
+            return found
+
+    store = SlowAnswer()
+    house.begin(store)
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    store.waits = answer = asyncio.Event()
+    asking = asyncio.create_task(house.intake.open.get(recording, max_age=0))
+    await asyncio.sleep(0)
+    await complete(house, recording)
+    answer.set()
+    assert not (await asking).recording.in_progress
+    with pytest.raises(RecordingEnded):
+        await house.put(recording, 2, speech(8000), ms=1000)
+
+
+async def test_sound_that_reached_the_disk_after_all_is_counted_in(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    await complete(house, recording)
+    piece = Piece("customer", -5, "pcmu", 8000, 8000, 8000, speech(8000, seed=2))
+    house.spool.append(recording, (await house.found(recording)).workspace_id, [piece]).result()
+    await house.intake.rounds.round()
+    assert (await house.found(recording)).duration_us == 2_000_000
+    assert await house.all(OpenSpool) == []
 
 
 async def test_its_sound_is_the_same_before_and_after(house: IntakeHouse) -> None:
