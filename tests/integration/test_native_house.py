@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 
 from tests.webhouse import WebHouse, webhouse
@@ -101,6 +102,35 @@ async def test_a_workspace_is_read_and_set(house: WebHouse) -> None:
     assert answer.json() == {**before, "recordingEnabled": False, "retentionDays": 90}
     refused = await house.client.post("/api/v1/recordings", json={})
     assert refused.json()["code"] == "recording_disabled"
+
+
+async def test_a_workspace_that_turned_recording_off_takes_in_nothing_at_any_door(house: WebHouse) -> None:
+    made = await recording(house)
+    where, read = f"/api/v1/recordings/{made['id']}", []
+    tus = {"tus-resumable": "1.0.0", "upload-length": "9", "content-type": "application/offset+octet-stream"}
+    begun = (await house.client.post(f"/uploads?recordingId={made['id']}", headers=tus)).headers["location"]
+    await house.client.patch("/api/v1/workspace", json={"recordingEnabled": False})
+    house.clock.advance(2)
+
+    async def body() -> AsyncIterator[bytes]:
+        read.append(1)
+        yield b"some bytes"
+
+    async def put(path: str, media_type: str) -> httpx.Response:
+        return await house.client.put(f"{where}/{path}", content=body(), headers={"content-type": media_type})
+
+    refused = [
+        await house.client.post("/api/v1/recordings", json={}),
+        await house.client.post(f"/uploads?recordingId={made['id']}", headers=tus),
+        await house.client.patch(begun, headers={**tus, "upload-offset": "0"}, content=body()),
+        await put("audio", "audio/wav"),
+        await put("artifacts/video", "video/mp4"),
+        await put("artifacts/call-logs", "application/jsonl"),
+        await put("artifacts/pcap?rebuild=true", "application/vnd.tcpdump.pcap"),
+    ]
+    assert not read
+    refused.append(await put("lanes/customer/takes/1?start=0", "audio/PCMU"))
+    assert {(answer.status_code, answer.json()["code"]) for answer in refused} == {(403, "recording_disabled")}
 
 
 async def test_the_audit_tells_who_did_what(house: WebHouse) -> None:

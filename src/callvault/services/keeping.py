@@ -56,11 +56,15 @@ class Keeping:
         self._store, self._blobs, self._clock, self._ids = store, blobs, clock, ids
         self._access, self._witness, self._recordings, self._unlock = access, witness, recordings, unlock
 
+    async def admitted(self, caller: Caller, recording_id: str) -> Recording:
+        """Whether anything may come in: asked before it comes."""
+        await self._recordings.enabled(self._access.permit(caller, Action.WRITE_SOUND))
+        return await self._recordings.retrieve(caller, recording_id, Action.WRITE_SOUND)
+
     async def put(self, caller: Caller, recording_id: str, kind: str, source: BinaryIO, media_type: str) -> Kept:
         """Logs are kept as gzipped JSON lines whichever way they come. What was said during a pause is in neither: its
         lines are left out, and a video of it is refused. `AlreadyThere` when there is another one of the kind."""
-        await self._recordings.enabled(self._access.permit(caller, Action.WRITE_SOUND))
-        recording = await self._recordings.retrieve(caller, recording_id, Action.WRITE_SOUND)
+        recording = await self.admitted(caller, recording_id)
         pauses = await self._pauses(recording)
         await self._unlock(recording.workspace_id, ())
         if kind == VIDEO:

@@ -69,7 +69,8 @@ async def put_artifact(request: Request) -> Answer:
     if kind not in (PCAP, *KINDS):
         raise Missing(what="artifact")
     # Whether it may come in at all is asked before a gigabyte is read.
-    await visit.services.recordings.retrieve(visit.caller, recording_id, Action.WRITE_SOUND)
+    door = visit.services.intake.admission if kind == PCAP else visit.services.keeping
+    await door.admitted(visit.caller, recording_id)
     async with received(request, visit.services.scratch, MOST.get(kind, VIDEO_MOST)) as file:
         if kind == PCAP:
             told = await _capture(visit, request, recording_id, file)
