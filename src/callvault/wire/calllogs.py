@@ -10,6 +10,8 @@ from callvault.domain.errors import Malformed, TooLarge
 
 LINE_MAX: Final = 1 << 20
 UNFOLDED_MAX: Final = 1 << 30
+LINES_MAX: Final = 1_000_000
+"""Each is looked at by itself: a gzip of a few kilobytes unfolds to enough of them for an hour's work."""
 
 _GZIP: Final = 31
 """zlib's window bits for a gzip stream; its header then has no time and no name in it."""
@@ -18,21 +20,25 @@ _PIECE: Final = 1 << 16
 _INPUT: Final = 1 << 12
 
 
-def folded(chunks: Iterable[bytes], unfolded_max: int = UNFOLDED_MAX) -> Iterator[bytes]:
+def folded(chunks: Iterable[bytes], unfolded_max: int = UNFOLDED_MAX, lines_max: int = LINES_MAX) -> Iterator[bytes]:
     """The logs as gzipped JSON lines, in pieces, in bounded memory; the same lines give the same bytes.
 
-    `Malformed` for a line that is no JSON or a broken gzip, `TooLarge` once more than the limit comes out of it.
+    `Malformed` for a line that is no JSON or a broken gzip, `TooLarge` once more bytes or lines than the limits come
+    out of it.
     """
     packer = zlib.compressobj(wbits=_GZIP)
-    for line in lines(chunks, unfolded_max):
+    for line in lines(chunks, unfolded_max, lines_max):
         if packed := packer.compress(line + b"\n"):
             yield packed
     yield packer.flush()
 
 
-def lines(chunks: Iterable[bytes], unfolded_max: int = UNFOLDED_MAX) -> Iterator[bytes]:
+def lines(chunks: Iterable[bytes], unfolded_max: int = UNFOLDED_MAX, lines_max: int = LINES_MAX) -> Iterator[bytes]:
     """Each line that is not empty, proven to be JSON, without its end."""
     for number, line in enumerate(_split(_bounded(_unfolded(chunks), unfolded_max)), 1):
+        # What follows the last line's end is no line.
+        if number > lines_max + (not line):
+            raise TooLarge(what="the logs", limit=f"{lines_max} lines")
         if proven := _proven(line, number):
             yield proven
 
@@ -101,12 +107,21 @@ def _proven(line: bytes, number: int) -> bytes:
     bare = line.strip()
     try:
         if bare:
-            json.loads(bare.decode(), parse_constant=_refuse)
+            _check(bare.decode())
     except (ValueError, RecursionError) as error:
         raise Malformed(what="the logs", why=f"line {number} is no JSON") from error
     return bare
 
 
+def _check(text: str) -> None:
+    _, end = _DECODER.raw_decode(text)
+    if end < len(text):
+        raise ValueError(text[end:])
+
+
 def _refuse(constant: str) -> None:
     """Python would take NaN and Infinity, which JSON does not know."""
     raise ValueError(constant)
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse)

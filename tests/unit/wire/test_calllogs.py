@@ -85,6 +85,13 @@ def test_a_gzip_bomb_stops_at_the_limit() -> None:
     assert taken <= 1_000_000
 
 
+@pytest.mark.parametrize("line", [b"0\n", b"\n"])
+def test_a_bomb_of_the_shortest_lines_stops_at_the_limit_of_lines(line: bytes) -> None:
+    assert len(gzip.decompress(b"".join(folded([line * 1000], lines_max=1000)))) in (0, 2000)
+    with pytest.raises(TooLarge, match="1000 lines"):
+        b"".join(folded([gzip.compress(line * 100_000)], lines_max=1000))
+
+
 def test_a_line_without_end_stops_at_the_limit() -> None:
     with pytest.raises(TooLarge, match="a line"):
         kept(gzip.compress(b" " * (LINE_MAX * 2)), 1 << 20)
