@@ -29,15 +29,20 @@ class Content(Protocol):
         ...
 
 
-def ranged(request: Request, content: Content, media_type: str, headers: Headers | None = None) -> Answer:
-    """200, 206, 304, 412 or 416, as the request's headers want it. `headers` go with every one of them."""
+def ranged(
+    request: Request, content: Content, media_type: str, headers: Headers | None = None, *, head: bool = False
+) -> Answer:
+    """200, 206, 304, 412 or 416, as the request's headers want it. `headers` go with every one of them.
+
+    HEAD has no ranges (RFC 9110, 14.2): it tells of the whole.
+    """
     asked, length = request.headers, content.length
     own = [*(headers or []), (b"etag", content.etag.encode()), (b"accept-ranges", b"bytes")]
     if not _named(asked.get("if-match"), content.etag, absent=True):
         return empty(412, own)
     if _named(asked.get("if-none-match"), content.etag, absent=False):
         return empty(304, own)
-    wanted = byterange.parse(asked.get("range"), length)
+    wanted = None if head else byterange.parse(asked.get("range"), length)
     if wanted is None or not byterange.if_range_holds(asked.get("if-range"), content.etag):
         return _answer(200, media_type, length, own, content.stream())
     if not wanted:

@@ -39,4 +39,4 @@ def content_answer(request: Request, content: Content, filename: str, attachment
     headers: Headers = [(b"content-disposition", serialize(filename, attachment=attachment).encode()), PRIVATE]
     if isinstance(content, Growing | Passing):
         return Answer(200, [(b"content-type", content.media_type.encode()), *headers], content.stream())
-    return ranged(request, content, content.media_type, headers)
+    return ranged(request, content, content.media_type, headers, head=visit_of(request).head)

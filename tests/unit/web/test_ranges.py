@@ -19,9 +19,9 @@ class Text:
             yield BYTES[at : min(at + 7, self.length if end is None else end)]
 
 
-async def answer(**headers: str) -> tuple[int, dict[str, str], bytes]:
+async def answer(*, head: bool = False, **headers: str) -> tuple[int, dict[str, str], bytes]:
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    given: Answer = ranged(Request({"type": "http", "method": "GET", "headers": raw}), Text(), "audio/wav")
+    given: Answer = ranged(Request({"type": "http", "method": "GET", "headers": raw}), Text(), "audio/wav", head=head)
     body = given.body if isinstance(given.body, bytes) else b"".join([chunk async for chunk in given.body])
     return given.status, {name.decode(): value.decode() for name, value in given.headers}, body
 
@@ -60,6 +60,12 @@ async def test_several_ranges_come_in_one_answer_of_the_promised_length() -> Non
 async def test_a_range_beyond_the_end_is_refused_with_the_length() -> None:
     status, headers, body = await answer(range="bytes=100-")
     assert (status, headers["content-range"], body) == (416, "bytes */100", b"")
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-9", "bytes=100-"])
+async def test_head_tells_of_the_whole_whatever_range_is_asked_for(asked: str) -> None:
+    status, headers, _ = await answer(head=True, range=asked)
+    assert (status, headers["content-length"], "content-range" in headers) == (200, "100", False)
 
 
 async def test_a_range_of_another_version_gets_all_of_this_one() -> None:
