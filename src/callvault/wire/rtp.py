@@ -95,7 +95,7 @@ def parse_rtpmap(text: str) -> RtpCodec:
     """What SDP says of a dynamic payload type: `opus/48000/2`, `telephone-event/8000`."""
     name, _, numbers = text.strip().lower().partition("/")
     clock, _, channels = numbers.partition("/")
-    if not (clock.isascii() and clock.isdigit() and 1 <= int(clock[:9]) <= 192_000):
+    if not (clock.isascii() and clock.isdigit() and len(clock) <= 9 and 1 <= int(clock) <= 192_000):
         raise Malformed(what="the rtpmap", why="it has no clock rate")
     rate = STATIC_TYPES[9].rate if name == "g722" else int(clock)
     # Opus always says 2 and means nothing by it (RFC 7587).

@@ -83,7 +83,9 @@ def test_sdp_names_the_dynamic_types(text: str, expected: RtpCodec) -> None:
     assert parse_rtpmap(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "opus", "opus/", "opus/0", "opus/fast", "opus/999999", "opus/-1"])
+@pytest.mark.parametrize(
+    "text", ["", "opus", "opus/", "opus/0", "opus/fast", "opus/999999", "opus/-1", f"l16/000048000{'9' * 5000}"]
+)
 def test_an_rtpmap_without_a_clock_is_malformed(text: str) -> None:
     with pytest.raises(Malformed):
         parse_rtpmap(text)

@@ -44,7 +44,7 @@ class Start:
         if self.sample is not None and self.ms is None:
             sample = self.sample
         elif self.ms is not None and self.sample is None and self.ms.is_finite():
-            exact = self.ms.scaleb(-3) * rate if abs(self.ms) < 10**12 else Decimal(-1)
+            exact = self.ms.scaleb(-3) * rate if 0 <= self.ms < 10**12 else Decimal(-1)
             sample = int(exact.to_integral_value(ROUND_HALF_EVEN))
         else:
             raise Malformed(what="start", why="it is given once, in milliseconds or in samples")

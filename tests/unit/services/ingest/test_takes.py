@@ -177,6 +177,7 @@ async def test_milliseconds_become_the_nearest_sample_without_rounding_on_the_wa
     "start",
     [
         Start(ms=Decimal(-1)),
+        Start(ms=Decimal("-0.001")),
         Start(ms=Decimal("1e40")),
         Start(ms=Decimal("NaN")),
         Start(ms=Decimal("Infinity")),
