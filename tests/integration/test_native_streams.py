@@ -11,6 +11,7 @@ import pytest
 from callvault.domain.access import Caller
 from callvault.domain.query import Query
 from callvault.domain.recording import Recording
+from callvault.web.options import Options
 from callvault.wire.g711 import decode_ulaw
 from tests.integration.asgisocket import AsgiSocket
 from tests.webhouse import WebHouse, webhouse
@@ -220,6 +221,24 @@ async def test_what_came_before_garbage_is_kept(house: WebHouse) -> None:
     assert (await socket.ended())["reason"] == "malformed"
     [recording] = await recordings(house)
     assert recording.in_progress and len(await heard(house, recording, "customer")) == 3 * FRAME
+
+
+async def test_a_sender_that_falls_silent_is_given_up_and_what_it_sent_is_kept() -> None:
+    async with webhouse(Options(stall_seconds=0.1)) as house:
+        mute = AsgiSocket(house.app, "/streams", await house.bearer())
+        assert (await mute.ended())["reason"] == "request_timeout"
+        socket = AsgiSocket(house.app, "/streams", await house.bearer())
+        socket.say(started())
+        for n in range(3):
+            socket.say(media(n))
+        async with asyncio.timeout(20):
+            while not any(said["type"] == "websocket.close" for said in socket.heard):
+                await asyncio.sleep(0.01)
+        assert socket.heard[-1] == {"type": "websocket.close", "code": 1008, "reason": "request_timeout"}
+        socket.leave(1008)
+        await socket.ended()
+        [recording] = await recordings(house)
+        assert recording.in_progress and len(await heard(house, recording, "customer")) == 3 * FRAME
 
 
 async def test_a_flood_is_stopped(house: WebHouse) -> None:

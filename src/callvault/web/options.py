@@ -15,6 +15,8 @@ class Options:
     """Of one key, and of one address where no key is asked for; 0 is no limit."""
     body_max: int = 1 << 20
     """Bytes of a body, where the route does not say otherwise."""
+    stall_seconds: float = 60.0
+    """A live stream whose sender says nothing for so long is taken to be gone."""
     metrics_token: str | None = field(default=None, repr=False)
     access_log: bool = True
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

@@ -21,8 +21,6 @@ from callvault.wire.mediastream import Interleaved, Media, Start, Stop, parse
 
 START_SECONDS = 10.0
 """So long may the first message that tells something take to come."""
-STALL_SECONDS = 60.0
-"""A sender that says nothing for so long is taken to be gone."""
 BEFORE_START_MOST = 10
 JAMBONZ = "audio.jambonz.org"
 ROOTS = ("/streams", "/api/v1/streams")
@@ -49,14 +47,15 @@ class Session:
 
     def __init__(self, socket: WebSocket, visitor: Visitor) -> None:
         self._socket, self._visitor = socket, visitor
-        self._services = visit_of(socket).services
+        visit = visit_of(socket)
+        self._services, self._stall_seconds = visit.services, visit.options.stall_seconds
         self._live: LiveCall | None = None
         self._messages = 0
 
     async def run(self) -> None:
         stopped = False
         try:
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(min(START_SECONDS, self._stall_seconds)):
                 start = await self._started()
             self._live = await self._begun(start)
             stopped = await self._listened(self._live, start)
@@ -119,7 +118,7 @@ class Session:
         heard = -1
         while heard != self._messages:
             heard = self._messages
-            await asyncio.sleep(STALL_SECONDS)
+            await asyncio.sleep(self._stall_seconds)
         with suppress(RuntimeError):
             await self._socket.close(1008, Stalled.code)
 
