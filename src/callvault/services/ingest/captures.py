@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from callvault.domain.access import Caller
 from callvault.domain.call import Call
-from callvault.domain.errors import Malformed
+from callvault.domain.errors import Malformed, Refused
 from callvault.domain.lane import Lane
 from callvault.ports.codecs import Codecs
 from callvault.ports.spool import Piece
@@ -55,7 +55,8 @@ class Captures:
     ) -> Captured:
         """All of it or nothing. `sides` names lanes for addresses (`10.0.0.5`, `10.0.0.5:4000`), `types` tells what
         dynamic payload types stand for; without them see `capturemap`. The same capture again is no change;
-        `AlreadyThere` for another, or when a lane that it would make is there."""
+        `AlreadyThere` for another, or when a lane that it would make is there. Of a recording that was paused the
+        lanes alone are kept, and a capture that shall not be rebuilt is `Refused`."""
         known = await self._admission.admitted(caller, recording_id)
         known.users += 1
         try:
@@ -76,6 +77,8 @@ class Captures:
             drawn = await asyncio.to_thread(surveyor.survey, pcap.datagrams(chunks_of(source.bytes)))
             lanes = await fresh_lanes(self._open, known, list(_rates(drawn).items()))
             rebuilding = _Rebuilding(drawn, lanes, self._codecs, known)
+        elif known.pauses:
+            raise Refused(why="the recording was paused, and what was said then is in the capture: it is not stored")
         else:
             await asyncio.to_thread(_checked, source.bytes)
 

@@ -18,6 +18,8 @@ from callvault.wire.runs import BYTES_PER_SAMPLE
 
 REORDER_MOST = 32
 """So many packets wait for one that is late."""
+MISORDER_MOST = 100
+"""From farther behind come packets of a sender that counts anew (RFC 3550, A.1)."""
 JUMP_SECONDS = 5.0
 """A timestamp that goes so much farther than time itself is of a clock that began anew, as is one that goes back."""
 SILENCE_MOST_SECONDS = 3600
@@ -121,7 +123,10 @@ class _Stream:
     _clock: Unwrapped = field(default_factory=lambda: Unwrapped(32))
     _waiting: list[_Arrived] = field(default_factory=list)
     _expected: int | None = None
+    _anew: int | None = None
+    """What follows the last packet that came from far behind."""
     _before: _Arrived | None = None
+    """The last packet with sound."""
     _origin: int = 0
     """Where on the lane the timestamp `_origin_timestamp` lies."""
     _origin_timestamp: int = 0
@@ -130,14 +135,17 @@ class _Stream:
     _decoders: dict[str, Transcoder] = field(default_factory=dict)
 
     def feed(self, at_us: int, packet: RtpPacket, codec: RtpCodec | None) -> Iterator[_Part]:
-        arrived = _Arrived(self._sequence(packet.sequence), self._clock(packet.timestamp), at_us, packet, codec)
+        arrived = _Arrived(self._sequence(packet.sequence), packet.timestamp, at_us, packet, codec)
         self.of.figures.packets += 1
         if any(arrived.number == waiting.number for waiting in self._waiting):
             self.of.figures.doubled += 1
             return
         if self._expected is not None and arrived.number < self._expected:
-            self._too_late(arrived)
-            return
+            if not self._counts_anew(arrived, self._expected - arrived.number):
+                self._too_late(arrived)
+                return
+            yield from self.rest()
+            self._expected = self._sounded = None
         heappush(self._waiting, arrived)
         while self._waiting and (self._waiting[0].number == self._expected or len(self._waiting) > REORDER_MOST):
             yield from self._next()
@@ -146,8 +154,14 @@ class _Stream:
         while self._waiting:
             yield from self._next()
 
+    def _counts_anew(self, arrived: _Arrived, behind: int) -> bool:
+        """Whether it is the second in a row from far behind, and no copy from earlier in the capture."""
+        follows, self._anew = arrived.number == self._anew, arrived.number + 1
+        is_now = self._before is None or arrived.at_us >= self._before.at_us
+        return follows and behind > MISORDER_MOST and is_now
+
     def _too_late(self, arrived: _Arrived) -> None:
-        if self._before and self._before.number - arrived.number < REORDER_MOST:
+        if self._expected is not None and self._expected - arrived.number <= REORDER_MOST:
             self.of.figures.doubled += 1
         else:
             self.of.figures.late += 1
@@ -158,21 +172,28 @@ class _Stream:
             self.of.figures.lost += arrived.number - self._expected
             self._sounded = None
         self._expected = arrived.number + 1
-        start = self._place(arrived)
-        self._before = arrived
-        if arrived.codec is None or arrived.codec.name == PAUSED:
-            self.of.figures.undecodable += arrived.codec is None
+        # What is no sound tells no time: a key's packets all have the timestamp of when it was pressed.
+        if arrived.codec is None:
+            self.of.figures.undecodable += 1
             self._sounded = None
         elif arrived.codec.name in SPEECHLESS:
             self.of.figures.events += arrived.codec.name == "telephone-event"
         else:
-            yield from self._sound(start, arrived, arrived.codec)
+            yield from self._heard(arrived, arrived.codec)
 
-    def _place(self, arrived: _Arrived) -> int:
-        clock = arrived.codec.clock if arrived.codec else 8000
+    def _heard(self, arrived: _Arrived, codec: RtpCodec) -> Iterator[_Part]:
+        arrived = arrived._replace(timestamp=self._clock(arrived.timestamp))
+        start = self._place(arrived, codec.clock)
+        if codec.name == PAUSED:
+            self._sounded = None
+        else:
+            yield from self._sound(start, arrived, codec)
+
+    def _place(self, arrived: _Arrived, clock: int) -> int:
         if self._before is None or self._begins_anew(self._before, arrived, clock):
             self._origin_timestamp = arrived.timestamp
             self._origin = max(arrived.at_us * self.of.rate // SECOND_US, self.of.end)
+        self._before = arrived
         return self._origin + (arrived.timestamp - self._origin_timestamp) * self.of.rate // clock
 
     def _begins_anew(self, before: _Arrived, arrived: _Arrived, clock: int) -> bool:

@@ -59,6 +59,12 @@ class Sender:
         self.sequence += 1
         self.pause(1)
 
+    def press(self, event: bytes, since: int, payload_type: int = 101) -> None:
+        """A packet of a key that has been down since then; sound goes on beside it."""
+        now, self.timestamp = self.timestamp, since
+        self.say(event, payload_type=payload_type)
+        self.timestamp, self._n = now, self._n - 1
+
     def pause(self, steps: int) -> None:
         """Time goes on and nothing is sent."""
         self.timestamp += steps * self.step

@@ -11,7 +11,7 @@ from tests.unit.services.ingest.rtpscene import ASSISTANT, CUSTOMER, SWITCH, Sen
 
 from callvault.audio.clock import LaneClock
 from callvault.audio.pcm import DECODERS
-from callvault.domain.errors import AlreadyThere, Malformed
+from callvault.domain.errors import AlreadyThere, Malformed, Refused
 from callvault.domain.lane import Lane, Segment
 from callvault.domain.stored import Artifact, StoredObject
 from callvault.wire.g711 import encode_ulaw
@@ -137,6 +137,22 @@ async def test_comfort_noise_and_keys_are_silence_and_keys_are_not_told(house: I
     assert timeline.lane("customer").layout.sound().tolist() == [[0, 80 * 160]]
 
 
+async def test_keys_that_are_told_beside_the_sound_move_none_of_it(house: IntakeHouse) -> None:
+    """Every packet of a press has the timestamp of its beginning (RFC 4733), and unknown types may have any."""
+    one, two = both()
+    heard, pressed = [talk(one, 20, 1)], one.timestamp + 160
+    for n in range(20):
+        heard.append(talk(one, 1, 100 + n))
+        one.press(serialize_event(TelephoneEvent(code=7, end=n > 16, volume=10, duration=160 * (n + 1))), pressed)
+    one.press(b"what", pressed + (3 << 30), payload_type=120)
+    one.pause(1)
+    heard += [np.zeros(160, np.int16), talk(one, 20, 2)]
+    talk(two, 61, 3)
+    recording, captured = await rebuild(house, scene(one, two), sides={CUSTOMER[0]: "customer"})
+    assert np.array_equal(await house.heard(recording), np.concatenate(heard))
+    assert (captured.lanes["customer"].events, captured.lanes["customer"].lost) == (20, 0)
+
+
 async def test_a_new_ssrc_goes_on_with_its_lane(house: IntakeHouse) -> None:
     one, two = both()
     before = talk(one, 100, 1)
@@ -146,6 +162,27 @@ async def test_a_new_ssrc_goes_on_with_its_lane(house: IntakeHouse) -> None:
     talk(two, 225, 3)
     recording, _ = await rebuild(house, scene(one, two), sides={CUSTOMER[0]: "customer"})
     assert np.array_equal(await house.heard(recording), np.concatenate((before, np.zeros(25 * 160, np.int16), after)))
+
+
+async def test_a_sender_that_counts_anew_goes_on_with_its_lane(house: IntakeHouse) -> None:
+    one, two = both(sequence=20_000)
+    before = talk(one, 100, 1)
+    one.sequence = 7
+    after = talk(one, 100, 2)
+    talk(two, 200, 3)
+    recording, captured = await rebuild(house, scene(one, two), sides={CUSTOMER[0]: "customer"})
+    after[:160] = 0
+    assert np.array_equal(await house.heard(recording), np.concatenate((before, after)))
+    assert (captured.lanes["customer"].late, captured.lanes["customer"].lost) == (1, 0)
+
+
+async def test_a_capture_that_says_everything_twice_is_heard_once(house: IntakeHouse) -> None:
+    one, two = both(sequence=20_000)
+    customer = talk(one, 200, 1)
+    talk(two, 200, 2)
+    data = scene(one, two)
+    recording, _ = await rebuild(house, data + data[24:], sides={CUSTOMER[0]: "customer"})
+    assert np.array_equal(await house.heard(recording), customer)
 
 
 async def test_a_clock_that_begins_anew_goes_on_where_time_is(house: IntakeHouse) -> None:
@@ -342,6 +379,16 @@ async def test_no_pause_is_undone_by_a_capture(house: IntakeHouse) -> None:
     assert not heard[8000:16_000].any()
     assert heard[16_000:].any()
     assert await house.store.get(Artifact, recording, "pcap") is None
+
+
+async def test_a_capture_of_a_pause_that_shall_only_be_kept_is_refused(house: IntakeHouse) -> None:
+    one, two = both()
+    talk(one, 50, 1), talk(two, 50, 2)
+    recording = await house.recording()
+    await house.intake.pauses.pause(CALLER, recording, at_us=0)
+    with pytest.raises(Refused, match="paused"):
+        await house.intake.captures.put(CALLER, recording, io.BytesIO(scene(one, two)))
+    assert house.blobs.objects == {}
 
 
 async def test_a_stretch_of_packets_is_one_run_a_segment(house: IntakeHouse) -> None:
