@@ -6,12 +6,18 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from callvault.audio.clock import SECOND_US, LaneClock
-from callvault.audio.drift import ClockFit
+from callvault.audio.drift import ClockFit, Drift
 from callvault.domain.lane import Anchor, Lane
 from callvault.ports.spool import Piece
 
 WORTH_US = 1_000
-"""A lane is written anew when its end moved by so much."""
+"""A lane that was put right is put right anew when its end moved by so much."""
+FIRST_WORTH_US = 3_000
+"""And for the first time by so much: less may as well be the load of a machine, and two lanes that are left alone stay
+within 10 ms of each other."""
+WORTH_PPM = 1.0
+WORTH_CONFIDENCE = 0.05
+"""What is told of a clock is told anew when it differs by so much."""
 
 
 @dataclass(slots=True)
@@ -43,18 +49,32 @@ class LaneDrift:
     def fitted(self, lane: Lane) -> Lane | None:
         """The lane with what is known now of its clock; None when that is what it says already."""
         streams = sorted(self.streams.values(), key=lambda stream: stream.first)
+        if not streams:
+            return None
         drifts = [stream.fit.drift() for stream in streams]
-        if not any(drift.anchors for drift in drifts):
-            return None
-        anchors = list(_before(lane.anchors, streams[0].first))
-        for stream, drift in zip(streams, drifts, strict=True):
-            anchors += drift.anchors or _steady(stream, lane.rate)
-        fitted = _rising(anchors)
-        end = max(stream.end for stream in streams)
-        if abs(LaneClock(lane.rate, fitted).us_at(end) - LaneClock(lane.rate, lane.anchors).us_at(end)) < WORTH_US:
-            return None
         longest = max(zip(streams, drifts, strict=True), key=lambda pair: pair[0].end - pair[0].first)[1]
-        return with_drift(lane, fitted, longest.ppm, longest.confidence)
+        anchors = _anchors(lane, streams, drifts)
+        if anchors == lane.anchors and _is_told(lane, longest):
+            return None
+        return with_drift(lane, anchors, longest.ppm, longest.confidence)
+
+
+def _anchors(lane: Lane, streams: Sequence[_Stream], drifts: Sequence[Drift]) -> tuple[Anchor, ...]:
+    """Those that it has, when they are as good as any."""
+    if not any(drift.anchors for drift in drifts):
+        return lane.anchors
+    found = list(_before(lane.anchors, streams[0].first))
+    for stream, drift in zip(streams, drifts, strict=True):
+        found += drift.anchors or _steady(stream, lane.rate)
+    rising = tuple(_rising(found))
+    end = max(stream.end for stream in streams)
+    moved_us = abs(LaneClock(lane.rate, rising).us_at(end) - LaneClock(lane.rate, lane.anchors).us_at(end))
+    return rising if moved_us >= (WORTH_US if lane.anchors else FIRST_WORTH_US) else lane.anchors
+
+
+def _is_told(lane: Lane, drift: Drift) -> bool:
+    near = abs(drift.ppm - lane.drift_ppm) < WORTH_PPM
+    return near and abs(drift.confidence - lane.drift_confidence) < WORTH_CONFIDENCE
 
 
 def with_drift(lane: Lane, anchors: Sequence[Anchor], ppm: float, confidence: float) -> Lane:
