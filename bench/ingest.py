@@ -137,11 +137,12 @@ async def _live(services: Services, caller: Caller, calls: int, *, audible: bool
     for at in range(0, len(streams), ENDING_AT_ONCE):
         await asyncio.gather(*(services.intake.live.end(caller, stream) for stream in streams[at:][:ENDING_AT_ONCE]))
     told = [await services.recordings.retrieve(caller, stream.known.id) for stream in streams]
-    whole = sum(done.duration_us == round(seconds * 50) * 20_000 for done in told)
+    others = [done for done in told if done.duration_us != round(seconds * 50) * 20_000]
+    why = "".join(f"; {done.status}, {done.duration_us} µs" for done in others[:5])
     return (
         f"{calls} two-lane G.711 calls for {seconds:.0f} s, {'moved to storage' if audible else 'spooled'}",
         f"{frames / seconds:.0f} frames/s, {used:.0%} of a core, durable after {worst:.2f} s at most",
-        f"{whole} of {calls} whole, ended in {time.monotonic() - ending:.1f} s",
+        f"{calls - len(others)} of {calls} whole, ended in {time.monotonic() - ending:.1f} s{why}",
     )
 
 
