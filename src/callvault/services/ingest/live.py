@@ -176,9 +176,10 @@ class LiveCalls:
     @again_when_stale
     async def _start(self, known: OpenRecording, now_ms: int) -> None:
         recording = await self._store.get(Recording, known.id)
-        if recording is None or recording.started_ms is not None:
-            return
-        unit = Unit()
-        unit.change(replace(recording, started_ms=now_ms, updated_ms=now_ms, version=recording.version + 1))
-        await self._store.commit(unit)
-        await self._open.refresh(known)
+        if recording is not None and recording.started_ms is None:
+            unit = Unit()
+            unit.change(replace(recording, started_ms=now_ms, updated_ms=now_ms, version=recording.version + 1))
+            await self._store.commit(unit)
+        if known.recording.started_ms is None:
+            # Another stream of the call, on another node perhaps, may have been quicker.
+            await self._open.refresh(known)

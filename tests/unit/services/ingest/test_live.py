@@ -2,6 +2,7 @@
 
 import asyncio
 from concurrent.futures import Future
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from callvault.domain.errors import (
     TooManyRequests,
 )
 from callvault.domain.lane import Lane, Segment
+from callvault.domain.unit import Unit
 from callvault.services.ingest.livecall import LiveCall
 from callvault.wire.mediatypes import parse
 from callvault.wire.runs import parse_runs
@@ -115,6 +117,16 @@ async def test_a_second_stream_lies_where_the_call_stands_by_then(house: IntakeH
     assert not sound[8000:40_000].any()
     assert np.array_equal(sound[40_000:], said(50))
     assert done.duration_us == 6_000_000
+
+
+async def test_a_start_that_another_node_wrote_down_just_now_is_the_start(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.put(recording, 1, speech(160), ms=0, lane="note")
+    unit, before = Unit(), await house.found(recording)
+    unit.change(replace(before, started_ms=house.clock.now_ms() - 7000, version=before.version + 1))
+    await house.store.commit(unit)
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    assert call.place.offset_us == 7_000_000
 
 
 async def test_the_recording_ends_with_the_last_of_its_streams(house: IntakeHouse) -> None:
