@@ -145,5 +145,7 @@ def _fingerprint(sound: Sound, name: str, rate: int) -> str:
     facts = [RENDERING, recording.id, recording.sound_version, name, rate, asdict(recording.edits), versions]
     digest = hashlib.sha256(json.dumps(facts).encode())
     for lane in sound.lanes if sound.live else ():
-        digest.update(f"{lane.lane.name} {lane.lane.anchors}".encode() + lane.layout.sound().tobytes())
+        # While sound comes in, another take may come to lie over what is there.
+        lies = lane.layout.pieces if recording.in_progress else lane.layout.sound()
+        digest.update(f"{lane.lane.name} {lane.lane.anchors}".encode() + lies.tobytes())
     return digest.hexdigest()[:32]
