@@ -14,6 +14,7 @@ from callvault.domain.access import SYSTEM
 from callvault.domain.job import Job
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
+from tests.unit.services.ingest.rtpscene import ASSISTANT, CUSTOMER, Sender, scene
 from tests.webhouse import WebHouse, webhouse
 
 PCMU = {"content-type": "audio/PCMU;rate=8000"}
@@ -51,6 +52,31 @@ async def heard(house: WebHouse, where: str, view: str) -> np.ndarray:
     recording = await house.services.recordings.retrieve(SYSTEM, where.rsplit("/", 1)[1])
     opened = await house.services.delivery.views.open(recording, view, live=True)
     return await asyncio.to_thread(opened.pcm, 0, opened.frames)
+
+
+async def slowly(house: WebHouse, data: bytes) -> AsyncIterator[bytes]:
+    """A body that takes an hour, while what is idle is completed."""
+    yield data[:100]
+    house.clock.advance(3600)
+    await house.services.intake.completion.complete_idle()
+    yield data[100:]
+
+
+async def test_a_recording_is_not_idle_while_a_file_or_a_capture_of_it_comes_in(house: WebHouse) -> None:
+    sender = Sender(CUSTOMER, ASSISTANT)
+    for n in range(50):
+        sender.say(noise(160, n))
+    for door, data in (("audio", stereo(8000)[0]), ("artifacts/pcap?rebuild=true", scene(sender))):
+        made = (await house.client.post("/api/v1/recordings", json={})).json()["id"]
+        body = slowly(house, data)
+        headers = {"content-type": "audio/wav"}
+        put = await house.client.put(f"/api/v1/recordings/{made}/{door}", content=body, headers=headers)
+        assert (put.status_code, door) == (201, door)
+        assert (await house.client.get(f"/api/v1/recordings/{made}")).json()["inProgress"]
+        house.clock.advance(3600)
+        await house.services.intake.completion.complete_idle()
+        told = (await house.client.get(f"/api/v1/recordings/{made}")).json()
+        assert (told["status"], told["endedBy"], told["duration"]) == ("completed", "idle", 1)
 
 
 async def test_takes_come_in_any_order_and_are_taken_once(house: WebHouse, where: str) -> None:

@@ -1,5 +1,8 @@
 """Whether sound may come in: the same question at every door."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from callvault.domain.access import Action, Caller, Thing
 from callvault.domain.errors import RecordingDisabled, RecordingEnded
 from callvault.services.access import Access
@@ -25,3 +28,14 @@ class Admission:
         if not known.recording.in_progress:
             raise RecordingEnded
         return known
+
+    @asynccontextmanager
+    async def receiving(self, caller: Caller, recording_id: str) -> AsyncIterator[OpenRecording]:
+        """Admitted; and not idle while something comes in, however long it takes."""
+        known = await self.admitted(caller, recording_id)
+        known.users += 1
+        try:
+            await self._open.hold(known)
+            yield known
+        finally:
+            known.users -= 1

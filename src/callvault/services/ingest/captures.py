@@ -57,10 +57,7 @@ class Captures:
         dynamic payload types stand for; without them see `capturemap`. The same capture again is no change;
         `AlreadyThere` for another, or when a lane that it would make is there. Of a recording that was paused the
         lanes alone are kept, and a capture that shall not be rebuilt is `Refused`."""
-        known = await self._admission.admitted(caller, recording_id)
-        known.users += 1
-        try:
-            await self._open.hold(known)
+        async with self._admission.receiving(caller, recording_id) as known:
             if await self._filing.is_there(known, Source(PCAP, source, media_type)):
                 return Captured(created=False)
             call = await self._store.get(Call, known.recording.call_id)
@@ -68,8 +65,6 @@ class Captures:
                 sides or {}, types or {}, caller_is_customer=call is None or call.direction != "outbound"
             )
             return await self._file(caller, known, Source(PCAP, source, media_type), surveyor if rebuild else None)
-        finally:
-            known.users -= 1
 
     async def _file(self, caller: Caller, known: OpenRecording, source: Source, surveyor: Surveyor | None) -> Captured:
         rebuilding = None

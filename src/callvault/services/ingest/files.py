@@ -51,18 +51,13 @@ class Files:
         """All of it or nothing. `channels` names a lane for each channel of the file, or is `mixed` alone, which is
         one lane of all of them. The same file again is no change; `AlreadyThere` when one of the lanes has sound.
         A file that does not decode to its end is `Malformed`, unless `damaged_too`: then what decodes is taken."""
-        known = await self._admission.admitted(caller, recording_id)
-        known.users += 1
-        try:
-            await self._open.hold(known)
+        async with self._admission.receiving(caller, recording_id) as known:
             found = await asyncio.to_thread(self._codecs.probe, source)
             names = _named(channels, found.channels)
             if await self._filing.is_there(known, Source(SOURCE, source, media_type, {"channels": [*names]})):
                 return FiledSound(tuple(names), found.rate, 0, created=False)
             lanes = await fresh_lanes(self._open, known, [(name, found.rate) for name in names])
             return await self._file(caller, known, source, lanes, found, media_type=media_type, damaged_too=damaged_too)
-        finally:
-            known.users -= 1
 
     async def _file(
         self,

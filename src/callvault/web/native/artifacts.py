@@ -32,7 +32,7 @@ PATH = "/api/v1/recordings/{id}/artifacts/{kind}"
 ENDINGS = {CALL_LOGS: ".jsonl.gz", PCAP: ".pcap"}
 CAPTURE_MOST = 8 << 30
 VIDEO_MOST = 64 << 30
-MOST = {CALL_LOGS: LOGS_MOST, PCAP: CAPTURE_MOST}
+MOST = {CALL_LOGS: LOGS_MOST}
 NAMED_MOST = 64
 
 
@@ -69,15 +69,12 @@ async def put_artifact(request: Request) -> Answer:
     if kind not in (PCAP, *KINDS):
         raise Missing(what="artifact")
     # Whether it may come in at all is asked before a gigabyte is read.
-    door = visit.services.intake.admission if kind == PCAP else visit.services.keeping
-    await door.admitted(visit.caller, recording_id)
-    async with received(request, visit.services.scratch, MOST.get(kind, VIDEO_MOST)) as file:
-        if kind == PCAP:
-            told = await _capture(visit, request, recording_id, file)
-        else:
-            media_type = request.headers.get("content-type", "")
-            kept = await visit.services.keeping.put(visit.caller, recording_id, kind, file, media_type)
-            told = KeptOut(kind=kind, created=kept.created, lanes={})
+    if kind == PCAP:
+        async with visit.services.intake.admission.receiving(visit.caller, recording_id):
+            told = await _capture(visit, request, recording_id)
+    else:
+        await visit.services.keeping.admitted(visit.caller, recording_id)
+        told = await _file(visit, request, recording_id, kind)
     return answered(told, told.created)
 
 
@@ -92,16 +89,21 @@ async def get_artifact(request: Request) -> Answer:
     return await sound_answer(request, recording, Wanted(artifact=kind), filename=filename)
 
 
-async def _capture(visit: Visit, request: Request, recording_id: str, file: Any) -> KeptOut:
+async def _file(visit: Visit, request: Request, recording_id: str, kind: str) -> KeptOut:
+    media_type = request.headers.get("content-type", "")
+    async with received(request, visit.services.scratch, MOST.get(kind, VIDEO_MOST)) as file:
+        kept = await visit.services.keeping.put(visit.caller, recording_id, kind, file, media_type)
+    return KeptOut(kind=kind, created=kept.created, lanes={})
+
+
+async def _capture(visit: Visit, request: Request, recording_id: str) -> KeptOut:
     query = request.query_params
-    captured = await visit.services.intake.captures.put(
-        visit.caller,
-        recording_id,
-        file,
-        rebuild=asks(request, "rebuild"),
-        sides=dict(_pair(text, "side") for text in query.getlist("side")[:NAMED_MOST]),
-        types=dict(_type(text) for text in query.getlist("type")[:NAMED_MOST]),
-    )
+    sides = dict(_pair(text, "side") for text in query.getlist("side")[:NAMED_MOST])
+    types = dict(_type(text) for text in query.getlist("type")[:NAMED_MOST])
+    async with received(request, visit.services.scratch, CAPTURE_MOST) as file:
+        captured = await visit.services.intake.captures.put(
+            visit.caller, recording_id, file, rebuild=asks(request, "rebuild"), sides=sides, types=types
+        )
     lanes = {name: asdict(figures) for name, figures in captured.lanes.items()}
     return KeptOut(kind=PCAP, created=captured.created, lanes=lanes)
 

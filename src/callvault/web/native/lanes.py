@@ -71,8 +71,8 @@ async def put_audio(request: Request) -> Answer:
     visit, query = visit_of(request), request.query_params
     recording_id = request.path_params["id"].lower()
     # Whether it may come in at all is asked before a gigabyte is read.
-    await visit.services.intake.admission.admitted(visit.caller, recording_id)
-    async with received(request, visit.services.scratch) as file:
+    receiving = visit.services.intake.admission.receiving(visit.caller, recording_id)
+    async with receiving, received(request, visit.services.scratch) as file:
         filed = await visit.services.intake.files.put(
             visit.caller,
             recording_id,
