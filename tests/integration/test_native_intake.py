@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from callvault.domain.access import SYSTEM
-from callvault.domain.job import Job
+from callvault.domain.job import Job, failed
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
 from tests.unit.services.ingest.rtpscene import ASSISTANT, CUSTOMER, Sender, scene
@@ -240,6 +240,50 @@ async def test_a_recording_whose_file_waits_is_completed_when_that_was_taken_in(
     await assembled(house)
     told = (await house.client.get(where)).json()
     assert (told["status"], told["duration"]) == ("completed", 0.1)
+
+
+async def an_hour_passes(house: WebHouse) -> None:
+    house.clock.advance(3600)
+    await house.services.intake.completion.complete_idle()
+
+
+async def test_a_recording_is_not_idle_while_an_upload_may_go_on_or_its_file_waits(house: WebHouse, where: str) -> None:
+    file, _ = stereo(800)
+    location = await begun(house, where, len(file), channels="customer,assistant")
+    await house.client.patch(location, content=file[:100], headers={**PART, "upload-offset": "0"})
+    await an_hour_passes(house)
+    rest = await house.client.patch(location, content=file[100:], headers={**PART, "upload-offset": "100"})
+    assert rest.status_code == 204
+    await an_hour_passes(house)
+    await assembled(house)
+    await an_hour_passes(house)
+    told = (await house.client.get(where)).json()
+    assert (told["status"], told["endedBy"], told["duration"]) == ("completed", "idle", 0.1)
+
+
+async def test_an_upload_that_nobody_goes_on_with_keeps_no_recording_open(house: WebHouse, where: str) -> None:
+    await begun(house, where, 10)
+    house.clock.advance(24 * 3600)
+    await house.services.intake.completion.complete_idle()
+    assert not (await house.client.get(where)).json()["inProgress"]
+
+
+async def test_a_file_that_is_no_sound_keeps_no_recording_open(house: WebHouse, where: str) -> None:
+    location = await begun(house, where, 10)
+    await house.client.patch(location, content=b"0123456789", headers={**PART, "upload-offset": "0"})
+    [job] = await house.services.store.find(Query(Job).where("kind", "=", "assemble"))
+    unit = Unit()
+    unit.change(failed(job, "malformed", "it is no sound file", house.clock.now_ms()))
+    await house.services.store.commit(unit)
+    told = (await house.client.post(f"{where}/complete")).json()
+    assert (told["status"], told["inProgress"], told["failure"]) == ("failed", False, "no_sound")
+
+
+async def test_of_a_recording_that_has_ended_no_upload_goes_on(house: WebHouse, where: str) -> None:
+    location = await begun(house, where, 10)
+    await house.client.post(f"{where}/complete")
+    answer = await house.client.patch(location, content=b"01234", headers={**PART, "upload-offset": "0"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "recording_ended")
 
 
 async def test_an_assembly_that_was_cut_off_behind_its_work_changes_nothing(house: WebHouse, where: str) -> None:

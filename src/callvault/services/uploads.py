@@ -18,7 +18,7 @@ from callvault.domain.errors import (
     UploadMisplaced,
 )
 from callvault.domain.ids import Json, token
-from callvault.domain.job import Job
+from callvault.domain.job import ENDED, Job
 from callvault.domain.query import Query
 from callvault.domain.stored import StoredObject
 from callvault.domain.unit import Unit
@@ -132,6 +132,8 @@ class Uploads:
         of it counts, or nothing when it is cut off or `DigestMismatch`. `UploadMisplaced` for another offset."""
         upload = await self.get(caller, upload_id)
         await self._recordings.enabled(self._access.permit(caller, Action.WRITE_SOUND))
+        if not (await self._recordings.retrieve(caller, upload.recording_id, Action.WRITE_SOUND)).in_progress:
+            raise RecordingEnded
         if offset != upload.offset:
             raise UploadMisplaced(offset=upload.offset)
         return await (self._checked(upload, chunks, checksum) if checksum else self._streamed(upload, chunks))
@@ -147,8 +149,10 @@ class Uploads:
     async def complete_later(self, recording_id: str) -> bool:
         """Whether a file of the recording has come and waits to be taken in: then the recording is completed when it
         was."""
+        jobs = await self._store.find(assemblies(recording_id))
+        awaited = {job.arguments["upload"] for job in jobs if job.state not in ENDED}
         query = Query(Upload).where("recording_id", "=", recording_id).where("completed_ms", "is not null").by("id")
-        waiting = await self._store.find(query)
+        waiting = [upload for upload in await self._store.find(query) if upload.id in awaited]
         unit = Unit()
         unit.change(*(replace(u, complete=True, version=u.version + 1) for u in waiting if not u.complete))
         if unit.writes:
@@ -264,6 +268,11 @@ class Uploads:
             recording_id=upload.recording_id,
             arguments=arguments,
         )
+
+
+def assemblies(recording_id: str) -> Query[Job]:
+    """The jobs that take in, or took in, files of a recording."""
+    return Query(Job).where("recording_id", "=", recording_id).where("kind", "=", ASSEMBLE).by("created_ms", "id")
 
 
 def _owns(principal: Principal, upload: Upload) -> bool:

@@ -8,11 +8,12 @@ from typing import TypedDict
 from callvault.domain.access import SYSTEM, Action, Caller
 from callvault.domain.call import Call
 from callvault.domain.errors import Missing, PassingFault
-from callvault.domain.job import Job
+from callvault.domain.job import ENDED, Job
 from callvault.domain.lane import OpenSpool, Segment, Span
 from callvault.domain.query import Query
 from callvault.domain.recording import Recording
 from callvault.domain.unit import Unit
+from callvault.domain.upload import Upload
 from callvault.domain.workspace import Workspace
 from callvault.ports.spool import Spool
 from callvault.ports.store import Store
@@ -25,6 +26,7 @@ from callvault.services.ingest.mover import Mover
 from callvault.services.ingest.openrecordings import OpenRecording, OpenRecordings
 from callvault.services.ingest.position import stands_at_us
 from callvault.services.stale import again_when_stale
+from callvault.services.uploads import assemblies
 from callvault.services.witness import Witness
 
 log = logging.getLogger(__name__)
@@ -94,8 +96,8 @@ class Completion:
         return await self._write(recording, changed)
 
     async def complete_idle(self) -> bool:
-        """Ends recordings of which no word came for the time that their workspaces say. Safe on any number of nodes:
-        what another node holds sound of is left to that one."""
+        """Ends recordings of which no word came for the time that their workspaces say, and no file is under way by
+        parts. Safe on any number of nodes: what another node holds sound of is left to that one."""
         query = Query(Recording).where("in_progress", "=", True)
         query = query.where("last_heard_ms", "<", self._clock.now_ms() - IDLE_LEAST_MS).by("last_heard_ms", "id")
         patience: dict[str, int] = {}
@@ -120,8 +122,17 @@ class Completion:
             return
         if known.users or known.heard_ms > quiet_since or any(node.node != self._spool.id for node in nodes):
             return
+        if await self._waits_for_a_file(recording.id):
+            return
         cut_off = any("cut" in node.detail for node in nodes)
         await self.end(SYSTEM, known, "interrupted" if cut_off else "idle")
+
+    async def _waits_for_a_file(self, recording_id: str) -> bool:
+        """Whether an upload may go on, or has all its parts and is not taken in yet."""
+        uploads = Query(Upload).where("recording_id", "=", recording_id).where("completed_ms", "is null")
+        if await self._store.count(uploads.where("expires_ms", ">", self._clock.now_ms())):
+            return True
+        return any(job.state not in ENDED for job in await self._store.find(assemblies(recording_id)))
 
     @again_when_stale
     async def _stop(self, caller: Caller, known: OpenRecording, ended_by: str) -> None:
