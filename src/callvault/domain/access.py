@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from callvault.domain.call import Chat
 from callvault.domain.recording import Version
@@ -98,8 +99,7 @@ OPERATOR = of_the_house("operator")
 SYSTEM = of_the_house("system")
 
 
-@dataclass(frozen=True, slots=True)
-class Thing:
+class Thing(NamedTuple):
     """What it is done to: whose it is, and the only members it is for, where it is private."""
 
     workspace_id: str

@@ -38,7 +38,10 @@ _KEPT: Final = frozenset({"key", "call", "link", "word", "user", "query", "pair"
 _TELLING: Final = re.compile(
     r"transcript|content|utterance|text|body|secret|password|token|authorization|number|phone|url|cookie|^key$|^to$|^from$"
 )
-_SIGN: Final = re.compile(r"/(?:link|share|s/)|_|[+]|\d{10}|\d{3}\)?[ .-]?\d{3}[ .-]\d{4}|token|secret|key")
+_UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_WORD: Final = r"[a-z-]*(?:\.[a-z0-9]{2,4})?"
+_HARMLESS: Final = re.compile(rf"(?:/(?!(?:link|s|shares?)/)(?:{_WORD}|v[12]|\d{{1,8}}|{_UUID}))*")
+"""A path of words, small numbers and UUIDs: it has nothing to hide."""
 PATH_MAX: Final = 1000
 """So much of a request's path is told: what it says is the client's choice."""
 _json: Final = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
@@ -52,7 +55,7 @@ def redact(text: str) -> str:
 def redact_path(path: str) -> str:
     """The same for the paths of requests, most of which hold nothing of the kind."""
     path = path if len(path) <= PATH_MAX else f"{path[:PATH_MAX]}…"
-    return redact(path) if _SIGN.search(path) else path
+    return path if _HARMLESS.fullmatch(path) else redact(path)
 
 
 def _masked(match: re.Match[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
 Headers = list[tuple[bytes, bytes]]
@@ -36,6 +37,10 @@ def json_answer(
 ) -> Answer:
     body = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
     return bytes_answer(body, media_type, status, headers)
+
+
+def model_answer(model: BaseModel, status: int = 200) -> Answer:
+    return bytes_answer(model.model_dump_json().encode(), b"application/json", status)
 
 
 def bytes_answer(body: bytes, media_type: bytes, status: int = 200, headers: Headers | None = None) -> Answer:

@@ -7,7 +7,7 @@ from callvault.domain.errors import Malformed
 
 def serialize(unix_ms: int) -> str:
     whole, ms = divmod(unix_ms, 1000)
-    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03}Z"
+    return f"{datetime.fromtimestamp(whole, UTC).isoformat()[:19]}.{ms:03}Z"
 
 
 def maybe(unix_ms: int | None) -> str | None:

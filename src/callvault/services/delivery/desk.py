@@ -2,8 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from callvault.domain.errors import Malformed, Missing, RecordingInProgress
 from callvault.domain.lane import Lane
@@ -24,8 +23,7 @@ Content = View | StoredContent | Growing | Passing
 WAV: Final = "wav"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A view in a format, or an artifact."""
 
     view: str = "mono"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from callvault.domain.access import Action, Caller, Thing
 from callvault.domain.errors import LinkInvalid, Missing
@@ -31,8 +31,7 @@ BUCKET: Final = "bucket"
 _ENDINGS: Final = {"call-logs": ".jsonl.gz", "pcap": ".pcap", "video": ".mp4"}
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     url: str
     expires_ms: int
     seconds: int = 0

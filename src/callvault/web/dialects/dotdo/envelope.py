@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from callvault.domain.errors import Fault
 from callvault.web.errors import Invalid
-from callvault.web.responses import Answer, json_answer
+from callvault.web.responses import Answer, model_answer
 from callvault.wire import isotime
 
 INVALID: Final = "the request is not of the right form: see `details`"
@@ -48,4 +48,4 @@ def render(fault: Fault, status: int, request_id: str) -> Answer:
     if isinstance(fault, Invalid):
         error = Problem(code=fault.code, message=INVALID, details=fault.errors)
     failure = Failure(error=error, meta=meta(request_id, now_ms, 0))
-    return json_answer(failure.model_dump(), status)
+    return model_answer(failure, status)

@@ -20,7 +20,7 @@ from callvault.web.dialects.gravityrail.errors import NoAudio
 from callvault.web.dialects.gravityrail.schemas import Chat, ChatPage, Detail
 from callvault.web.errors import Invalid
 from callvault.web.parts import Hot
-from callvault.web.responses import Answer, json_answer
+from callvault.web.responses import Answer, model_answer
 from callvault.web.sound import sound_answer
 from callvault.web.visit import Visit, visit_of
 
@@ -77,7 +77,7 @@ async def download_url(request: Request) -> Answer:
         action=Action.LISTEN_CHAT,
         base_url=visit.base_url,
     )
-    return json_answer(schemas.download_url(link.url, link.seconds, link.expires_ms, _filename(request)))
+    return model_answer(schemas.download_url(link.url, link.seconds, link.expires_ms, _filename(request)))
 
 
 AUDIO: Final = Hot(

@@ -69,12 +69,11 @@ def channel_of(call: Call) -> str:
     return _CHANNELS.get(call.kind, VOICE)
 
 
-def download_url(url: str, seconds: int, expires_ms: int, filename: str) -> dict[str, Any]:
-    answer = DownloadUrl(
+def download_url(url: str, seconds: int, expires_ms: int, filename: str) -> DownloadUrl:
+    return DownloadUrl(
         url=url,
         expiresIn=seconds,
         expiresAt=isotime.serialize(expires_ms),
         contentType="audio/wav",
         filename=filename,
     )
-    return answer.model_dump()

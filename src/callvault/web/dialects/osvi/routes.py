@@ -23,7 +23,7 @@ from callvault.web.dialects.osvi.schemas import (
     Transcript,
 )
 from callvault.web.parts import Hot
-from callvault.web.responses import Answer, json_answer
+from callvault.web.responses import Answer, model_answer
 from callvault.web.visit import visit_of
 from callvault.wire import isotime
 
@@ -99,7 +99,7 @@ async def get_recording(request: Request) -> Answer:
         )
     except Missing:
         raise RecordingNotAvailable from None
-    return json_answer(schemas.recording_of(recording.call_id, link.url, link.seconds))
+    return model_answer(schemas.recording_of(recording.call_id, link.url, link.seconds))
 
 
 def _json(description: str, model: type[BaseModel]) -> dict[str, Any]:

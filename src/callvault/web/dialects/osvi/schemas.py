@@ -6,7 +6,6 @@ from typing import Any, Final, Generic, TypeVar
 from pydantic import BaseModel
 
 from callvault.domain.call import Call, Turn
-from callvault.domain.ids import Json
 from callvault.wire import isotime
 
 RECORDING_SECONDS: Final = 900
@@ -130,9 +129,9 @@ def transcript_of(call: Call, turns: Sequence[Turn]) -> Transcript:
     return Transcript(call_id=call.id, transcript=[_turn(turn) for turn in turns])
 
 
-def recording_of(call_id: str, url: str, seconds: int) -> dict[str, Json]:
+def recording_of(call_id: str, url: str, seconds: int) -> Success[RecordingUrl]:
     link = RecordingUrl(call_id=call_id, recording_url=url, expires_in_seconds=seconds)
-    return Success(data=link).model_dump()
+    return Success[RecordingUrl](data=link)
 
 
 def _summary(call: Call) -> dict[str, Any]:
