@@ -85,6 +85,12 @@ class RecordingInProgress(CallerFault):
     code = "recording_in_progress"
 
 
+class RecordingExpired(CallerFault):
+    """the recording has expired: its sound is not handed out any more"""
+
+    code = "recording_expired"
+
+
 class RecordingEnded(CallerFault):
     """the recording has ended and takes no more sound"""
 

@@ -56,6 +56,8 @@ class Version:
     redacted: bool = False
     link_epoch: int = 0
     """Links carry it; raising it revokes every link of this recording at once."""
+    expires_ms: int | None = None
+    """From then on nobody gets its sound any more, nor that of what was made of it."""
     deleted_ms: int | None = None
 
 
@@ -85,7 +87,6 @@ class Recording(Version):
     quality: str = "lossless"
     download_count: int = 0
     last_accessed_ms: int | None = None
-    expires_ms: int | None = None
     retention_days: int | None = None
     auto_delete_ms: int | None = None
     tags: tuple[str, ...] = ()

@@ -101,6 +101,12 @@ def originals_of(recording: Version, kin: Mapping[str, Version]) -> set[str]:
     return found
 
 
+def end_of(recording: Version, kin: Mapping[str, Version]) -> int | None:
+    """When its sound expires: at its own time, or at that of anything that it was made of, whichever is first."""
+    ends = [recording.expires_ms, *(end_of(kin[name], kin) for name in recording.derived_from if name in kin)]
+    return min((end for end in ends if end is not None), default=None)
+
+
 def descendants_of(recording: Recording, family: Iterable[Recording]) -> list[Recording]:
     """All versions that were made of it, over any number of steps."""
     found: dict[str, Recording] = {}

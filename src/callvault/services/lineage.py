@@ -22,6 +22,15 @@ async def versions_of_each(store: Store, kind: type[V], call_ids: Collection[str
     return await store.find(query.by("call_id", "id")) if call_ids else ()
 
 
+async def sources_of(store: Store, recordings: Iterable[Version]) -> dict[str, Version]:
+    """All that they were made of, over any number of steps, by id; originals cost no look."""
+    known: dict[str, Version] = {}
+    while fresh := {name for recording in recordings for name in recording.derived_from} - known.keys():
+        recordings = await store.find(Query(Version).where("id", "in", tuple(fresh)).by("id"))
+        known.update((recording.id, recording) for recording in recordings)
+    return known
+
+
 async def family_of(
     store: Store, kind: type[V], recordings: Iterable[V], complete: Collection[str] = frozenset()
 ) -> list[V]:

@@ -44,6 +44,7 @@ TAG_MAX = 128
 class RecordingFacts(TypedDict, total=False):
     tags: tuple[str, ...]
     metadata: dict[str, Json]
+    expires_ms: int | None
     retention_days: int | None
 
 
@@ -280,6 +281,7 @@ class Recordings:
             readers=call.readers,
             tags=facts.get("tags", ()),
             metadata=facts.get("metadata", {}),
+            expires_ms=facts.get("expires_ms"),
             retention_days=days,
             auto_delete_ms=_deletion(now, days),
         )

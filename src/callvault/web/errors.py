@@ -65,6 +65,7 @@ STATUS: Final[dict[type[Fault], int]] = {
     errors.OnHold: 409,
     errors.RecordingDisabled: 403,
     errors.RecordingEnded: 409,
+    errors.RecordingExpired: 410,
     errors.RecordingInProgress: 409,
     errors.Refused: 403,
     errors.StaleWrite: 409,

@@ -12,6 +12,7 @@ from callvault.services.audit import Audit
 from callvault.services.delivery.artifacts import Artifacts
 from callvault.services.delivery.desk import Desk
 from callvault.services.delivery.downloads import Downloads
+from callvault.services.delivery.expiry import Expiry
 from callvault.services.delivery.links import Links
 from callvault.services.delivery.renditions import Renditions
 from callvault.services.delivery.surveys import Surveys
@@ -43,9 +44,10 @@ class Delivery:
         public_url: str = "",
     ) -> None:
         self.views = views
-        self.waveforms, self.surveys = Waveforms(views), Surveys(views)
+        expiry = Expiry(store, clock)
+        self.waveforms, self.surveys = Waveforms(views, expiry), Surveys(views)
         self.renditions = Renditions(store, views, codecs, clock=clock, ids=ids, unlock=unlock, clear=clear)
-        self.desk = Desk(store, views, self.renditions, Artifacts(store, blobs, unlock))
+        self.desk = Desk(store, views, self.renditions, Artifacts(store, blobs, unlock), expiry)
         self.downloads = Downloads(store, clock, ids, audit)
         self.links = Links(
             store,

@@ -12,6 +12,7 @@ from callvault.ports.store import Store
 from callvault.services.delivery.artifacts import Artifacts
 from callvault.services.delivery.channels import OF_ALL_LANES, check_lanes, check_name
 from callvault.services.delivery.content import StoredContent
+from callvault.services.delivery.expiry import Expiry
 from callvault.services.delivery.growing import Growing, Passing
 from callvault.services.delivery.renditions import Renditions
 from callvault.services.delivery.views import RATES, View, Views, check_open
@@ -41,13 +42,18 @@ class Wanted(NamedTuple):
 
 
 class Desk:
-    """Gives the very version that it is asked for; which one somebody may hear was decided by `Recordings.heard`."""
+    """Gives the very version that it is asked for; which one somebody may hear was decided by `Recordings.heard`. Of
+    what has expired it gives nothing: `RecordingExpired`."""
 
-    def __init__(self, store: Store, views: Views, renditions: Renditions, artifacts: Artifacts) -> None:
+    def __init__(
+        self, store: Store, views: Views, renditions: Renditions, artifacts: Artifacts, expiry: Expiry
+    ) -> None:
         self._store, self._views, self._renditions, self._artifacts = store, views, renditions, artifacts
+        self._expiry = expiry
 
     async def open(self, recording: Recording, wanted: Wanted) -> Content:
         """A WAV is made as it is sent; another format is made once, and sent as it is made by who is first."""
+        await self._expiry.left_ms(recording)
         if wanted.artifact:
             return await self._artifacts.open(recording, wanted.artifact)
         if wanted.format == WAV:
@@ -60,23 +66,29 @@ class Desk:
 
     async def whole(self, recording: Recording, wanted: Wanted) -> StoredContent:
         """The same as one stored object, made first where it is not there yet."""
+        await self._expiry.left_ms(recording)
         if wanted.artifact:
             return await self._artifacts.open(recording, wanted.artifact)
         return await self._renditions.made(recording, wanted.view, wanted.format, wanted.rate)
 
-    async def check(self, recording: Version, wanted: Wanted) -> None:
-        """Raises what `open` would raise, at the price of one look at most."""
+    async def check(self, recording: Version, wanted: Wanted) -> int | None:
+        """Raises what `open` would raise, at the price of one look at most for an original. Tells for how many
+        milliseconds more `open` gives it; None for ever."""
+        left_ms = await self._expiry.left_ms(recording)
         if wanted.artifact:
             await self._artifacts.of(recording, wanted.artifact)
-            return
+            return left_ms
         _check(wanted)
         check_open(recording, wanted.live)
         if wanted.view not in OF_ALL_LANES and not wanted.live:
             check_lanes(wanted.view, await self._lanes(_originals(recording)))
+        return left_ms
 
     async def there(self, asked: Iterable[tuple[Recording, Sequence[Wanted]]]) -> list[tuple[Recording, list[Wanted]]]:
-        """What there is of all that is wanted of each recording, at the price of two looks."""
+        """What there is of all that is wanted of each recording, at the price of two looks for originals."""
         asked = [(recording, wanted) for recording, wanted in asked if recording.deleted_ms is None]
+        unexpired = await self._expiry.unexpired(recording for recording, _ in asked)
+        asked = [(recording, wanted) for recording, wanted in asked if recording.id in unexpired]
         lanes: defaultdict[str, list[Lane]] = defaultdict(list)
         for lane in await self._lanes({name for recording, _ in asked for name in _originals(recording)}):
             lanes[lane.recording_id].append(lane)

@@ -89,7 +89,7 @@ class Links:
         base_url: str = "",
     ) -> Link:
         """A link to a view of this very version of the sound, or to an artifact of it, for as long as is asked, or as
-        the workspace allows. Raises what opening it would raise.
+        the workspace allows, or until the recording expires. Raises what opening it would raise.
 
         `action` is what gives the caller the right to it; `base_url` is where the client reaches us, unless the
         operator has set that.
@@ -99,8 +99,9 @@ class Links:
         if workspace is None:
             raise Missing(what="workspace")
         wanted = Wanted(view=view, format=format, rate=rate, live=live, artifact=artifact)
-        await self._desk.check(recording, wanted)
-        most = max(min(seconds, workspace.link_seconds_max), 1)
+        left_ms = await self._desk.check(recording, wanted)
+        left = seconds if left_ms is None else left_ms // 1000
+        most = max(min(seconds, workspace.link_seconds_max, left), 1)
         claims = self._claims(caller, recording, wanted, most, attachment=attachment, filename=filename)
         url = await self._bucket_url(recording.id, wanted, claims) if workspace.delivery == BUCKET else None
         self._note(caller, claims, wanted, "bucket" if url else "vault")

@@ -14,6 +14,7 @@ from callvault.audio.timeline import Bounds
 from callvault.domain.errors import Malformed, TooLarge
 from callvault.domain.recording import Recording
 from callvault.services.delivery.channels import channels_of
+from callvault.services.delivery.expiry import Expiry
 from callvault.services.delivery.finepeaks import fine_peaks
 from callvault.services.delivery.views import View, Views
 from callvault.services.timelines import LaneTimeline, Timeline
@@ -30,15 +31,17 @@ class Drawn(Waveform):
 
 
 class Waveforms:
-    def __init__(self, views: Views) -> None:
-        self._views = views
+    def __init__(self, views: Views, expiry: Expiry) -> None:
+        self._views, self._expiry = views, expiry
 
     async def of(
         self, recording: Recording, view: str = "mono", samples_per_pixel: int = 256, *, live: bool = False
     ) -> Drawn:
-        """The recording's picture; samples are those of the view at its best rate."""
+        """The recording's picture, for as long as its sound is to be had; samples are those of the view at its best
+        rate."""
         if samples_per_pixel not in ZOOMS:
             raise Malformed(what="samplesPerPixel", why=f"it is {ZOOMS.start} to {ZOOMS.stop - 1}")
+        await self._expiry.left_ms(recording)
         seen = await self._views.open(recording, view, live=live)
         if seen.frames > POINTS_MAX * samples_per_pixel:
             raise TooLarge(what="a waveform at this samplesPerPixel", limit=f"{POINTS_MAX} points")

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 from callvault.domain.access import Action
 from callvault.domain.call import Call, Turn
-from callvault.domain.errors import Refused
+from callvault.domain.errors import RecordingExpired, Refused
 from callvault.domain.lane import Lane
 from callvault.domain.query import Query
 from callvault.domain.recording import Recording
@@ -184,13 +184,13 @@ async def _key_id(visit: Visit, recording: Recording) -> str | None:
 
 
 async def _secure_url(visit: Visit, recording: Recording) -> str | None:
-    """Of what the asker hears; None while there is nothing, and for those who may hear nothing."""
+    """Of what the asker hears; None while there is nothing, when it has expired, and for those who may hear nothing."""
     services, caller = visit.services, visit.caller
     if recording.status != "completed":
         return None
     try:
         heard = await services.recordings.heard(caller, recording.id, Action.MINT_LINK)
         link = await services.delivery.links.secure_url(caller, heard, format=heard.format, base_url=visit.base_url)
-    except Refused:
+    except (RecordingExpired, Refused):
         return None
     return link.url

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from callvault.services.recordings import RETENTION_DAYS_MAX, TAG_MAX, TAGS_MAX, RecordingFacts
 from callvault.web.native.callschemas import Assistant, CallIn, CallOut, PhoneNumber
-from callvault.web.native.spelling import Asked, Metadata, Told
+from callvault.web.native.spelling import Asked, Metadata, Moment, Told
 
 Tag = Annotated[str, Field(min_length=1, max_length=TAG_MAX)]
 Tags = Annotated[list[Tag], Field(max_length=TAGS_MAX)]
@@ -19,6 +19,7 @@ class RecordingChanges(Asked):
 
     tags: Tags = Field(default_factory=list)
     metadata: Metadata = Field(default_factory=dict)
+    expires_at: Moment | None = None
     retention_period: RetentionDays | None = None
 
     def facts(self) -> RecordingFacts:
@@ -28,6 +29,8 @@ class RecordingChanges(Asked):
             facts["tags"] = tuple(dict.fromkeys(self.tags))
         if "metadata" in self.model_fields_set:
             facts["metadata"] = self.metadata
+        if "expires_at" in self.model_fields_set:
+            facts["expires_ms"] = self.expires_at
         if "retention_period" in self.model_fields_set:
             facts["retention_days"] = self.retention_period
         return facts
@@ -75,7 +78,7 @@ class CallRecording(Told):
     url: str
     """Stays; needs a key."""
     secure_url: str | None
-    """Signed and short-lived, minted for this answer; null in lists, and while there is nothing to hear."""
+    """Signed and short-lived, minted for this answer; null in lists, and while there is nothing to hear, or no more."""
     format: str
     codec: str
     sample_rate: int
@@ -108,6 +111,7 @@ class CallRecording(Told):
     download_count: int
     last_accessed: float | None
     expires_at: float | None
+    """From then on nobody gets the sound any more."""
     retention_period: int | None
     auto_delete_at: float | None
     tags: list[str]

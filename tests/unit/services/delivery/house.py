@@ -20,6 +20,7 @@ from callvault.ports.codecs import SoundFormat, SoundLimits
 from callvault.services.delivery.artifacts import Artifacts
 from callvault.services.delivery.desk import Desk
 from callvault.services.delivery.downloads import Downloads
+from callvault.services.delivery.expiry import Expiry
 from callvault.services.delivery.links import Links
 from callvault.services.delivery.renditions import Renditions
 from callvault.services.delivery.takes import CodedTakes
@@ -94,7 +95,8 @@ class House(CallHouse):
         tools = {"clock": self.clock, "ids": self.ids}
         self.renditions = Renditions(self.store, self.views, self.codecs, **tools)  # type: ignore[arg-type]
         self.artifacts = Artifacts(self.store, self.blobs)  # type: ignore[arg-type]
-        self.desk = Desk(self.store, self.views, self.renditions, self.artifacts)
+        self.expiry = Expiry(self.store, self.clock)
+        self.desk = Desk(self.store, self.views, self.renditions, self.artifacts, self.expiry)
         self.downloads = Downloads(self.store, self.clock, self.ids, self.audit)
         self.secrets = {"k1": b"1" * 32, "k0": b"0" * 32}
         self.links = self.linked()

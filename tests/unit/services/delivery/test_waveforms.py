@@ -19,7 +19,7 @@ def house() -> House:
 
 @pytest.fixture
 def waveforms(house: House) -> Waveforms:
-    return Waveforms(house.views)
+    return Waveforms(house.views, house.expiry)
 
 
 def picture(sound: Samples, zoom: int) -> np.ndarray:

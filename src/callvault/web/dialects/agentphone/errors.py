@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from callvault.domain.errors import Fault, NotAuthenticated, RecordingInProgress
+from callvault.domain.errors import Fault, NotAuthenticated, RecordingExpired, RecordingInProgress
 from callvault.web.errors import Invalid
 from callvault.web.responses import Answer, json_answer
 
@@ -23,7 +23,7 @@ OTHER: Final = ("INTERNAL_ERROR", "api_error")
 def render(fault: Fault, status: int, request_id: str) -> Answer:
     if isinstance(fault, Invalid):
         return json_answer({"detail": fault.errors}, status)
-    if isinstance(fault, RecordingInProgress):
+    if isinstance(fault, RecordingInProgress | RecordingExpired):
         return _both("Recording not found", 404)
     if status == 404:
         return _both(f"{str(fault.facts.get('what', 'resource')).capitalize()} not found", status)

@@ -36,7 +36,7 @@ ACTIONS = (
 MAKING = frozenset(ACTIONS) - {"retrieve", "download", "generateSecureUrl", "export", "share"}
 """Those that an Idempotency-Key is heeded for; the others' answers hold signed URLs, which are never kept."""
 NAMES = ("id", "recordingId", "recording")
-CHANGEABLE = ("tags", "metadata", "retentionPeriod")
+CHANGEABLE = ("tags", "metadata", "expiresAt", "retentionPeriod")
 Parameters = Mapping[str, Any]
 Operation = Callable[[Visit, Parameters, str], Awaitable[BaseModel]]
 """Is handed an id for what it makes."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from callvault.domain.errors import Fault, Missing, NotAuthenticated, RecordingInProgress
+from callvault.domain.errors import Fault, Missing, NotAuthenticated, RecordingExpired, RecordingInProgress
 from callvault.web.errors import Invalid
 from callvault.web.responses import Answer, json_answer
 
@@ -17,7 +17,7 @@ class NoAudio(Missing):
 
 
 def render(fault: Fault, status: int, request_id: str) -> Answer:
-    if isinstance(fault, RecordingInProgress) or fault.facts.get("what") in ("recording", "lane"):
+    if isinstance(fault, RecordingInProgress | RecordingExpired) or fault.facts.get("what") in ("recording", "lane"):
         fault, status = NoAudio(), 404
     return json_answer({"detail": fault.errors if isinstance(fault, Invalid) else _detail(fault)}, status)
 

@@ -1,6 +1,6 @@
 """Our errors in OSVI's envelope."""
 
-from callvault.domain.errors import Fault, Missing, NotAuthenticated, RecordingInProgress
+from callvault.domain.errors import Fault, Missing, NotAuthenticated, RecordingExpired, RecordingInProgress
 from callvault.web.errors import Invalid
 from callvault.web.responses import Answer, json_answer
 
@@ -15,7 +15,7 @@ def render(fault: Fault, status: int, request_id: str) -> Answer:
     """A missing or malformed id is 404, never 422; what the seed shows of 401 has no `details`."""
     if isinstance(fault, NotAuthenticated):
         return json_answer({"success": False, "error": "Invalid API token"}, status)
-    if isinstance(fault, RecordingInProgress):
+    if isinstance(fault, RecordingInProgress | RecordingExpired):
         fault, status = RecordingNotAvailable(), 404
     details = {"errors": fault.errors} if isinstance(fault, Invalid) else None
     return json_answer({"success": False, "error": _code(fault), "details": details}, status)

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from callvault.domain.errors import BlobsUnavailable, Fault, RecordingInProgress
+from callvault.domain.errors import BlobsUnavailable, Fault, RecordingExpired, RecordingInProgress
 from callvault.web.errors import Invalid
 from callvault.web.responses import Answer, json_answer
 
@@ -12,7 +12,7 @@ class NotErased(BlobsUnavailable):
 
 
 def render(fault: Fault, status: int, request_id: str) -> Answer:
-    if isinstance(fault, RecordingInProgress):
+    if isinstance(fault, RecordingInProgress | RecordingExpired):
         return _body("Artifact not found.", 404)
     if isinstance(fault, Invalid):
         return _body([_line(error) for error in fault.errors], 400)
