@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 import pytest
 
 from callvault.domain.access import OPERATOR
+from callvault.domain.event import Event
 from callvault.domain.query import Query
 from callvault.domain.stored import Rendition
+from callvault.domain.webhook import WebhookEndpoint
 from callvault.services.workspaces import WorkspaceSettings
+from callvault.web.dialects.gravityrail.messages import form
 from tests.audits import audited
 from tests.dialects import goldens
 from tests.dialects.soundcalls import Sounded
@@ -161,3 +165,15 @@ async def test_messages_are_signed_and_name_the_chat(house: WebHouse) -> None:
     signed = hmac.new(b"a-shared-secret", f"{at}.".encode() + completed.body, hashlib.sha256).hexdigest()
     assert signature == signed and at == str(house.clock.now_ms() // 1000)
     assert b"+1555" not in b"".join(one.body for one in receiver.received)
+
+
+async def test_a_recording_whose_time_was_over_is_told_as_a_deleted_one(house: WebHouse, recorded: Sounded) -> None:
+    about = {"workspace_id": (await house.workspace()).id, "recording_id": recorded.recording_id}
+    event = Event(id="e", type="recording.autoDeleted", created_ms=1, call_id=recorded.id, **about)
+    messages = form(house.services, "")
+    assert messages.wants(event)
+    endpoint = WebhookEndpoint(
+        id="h", workspace_id="w", member_id="m", url="https://a.test", created_ms=1, updated_ms=1
+    )
+    rendering = await messages.render(event, endpoint)
+    assert rendering and json.loads(rendering.body)["type"] == "recording.deleted"

@@ -3,7 +3,9 @@
 import asyncio
 import os
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from callvault.adapters.jobs.leased import LeasedJobs
 from callvault.adapters.jobs.procrastinated import ProcrastinateJobs
@@ -55,13 +57,13 @@ async def work(url: str) -> None:
     await Worker(engine(url, store), store, kinds, clock=CLOCK, ids=IDS).run()
 
 
-def main(url: str) -> None:
+def forked(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     for _ in sys.stdin:
         pid = os.fork()
         if pid == 0:
-            asyncio.run(work(url))
+            asyncio.run(work())
         print(pid, flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    forked(lambda: work(sys.argv[1]))

@@ -30,6 +30,7 @@ from callvault.services.purges import Purges
 from callvault.services.recentworkspaces import RecentWorkspaces
 from callvault.services.recordings import Recordings
 from callvault.services.removal import Removal
+from callvault.services.retention import Retention
 from callvault.services.sealing import Sealing
 from callvault.services.streampasses import StreamPasses
 from callvault.services.timelines import Timelines
@@ -51,7 +52,8 @@ def assemble(adapters: Adapters, settings: Settings) -> Services:
     floor = _floor(adapters)
     store, clock, ids = floor.store, floor.clock, floor.ids
     timelines = Timelines(store, adapters.spool, clock, floor.sealing.ensure)
-    calls, recordings = _calls(floor)
+    removal = Removal(store, clock, ids, floor.witness)
+    calls, recordings = _calls(floor, removal)
     views = Views(timelines, floor.blobs, CodedTakes(adapters.codecs))
     intake = _intake(floor, adapters, timelines, views)
     uploads = _uploads(floor, recordings)
@@ -63,6 +65,7 @@ def assemble(adapters: Adapters, settings: Settings) -> Services:
         timelines=timelines,
         transcripts=_transcripts(floor, calls, recordings, timelines),
         purges=Purges(store, floor.blobs),
+        retention=Retention(store, clock=clock, witness=floor.witness, removal=removal),
         erasures=_erasures(floor, calls),
         intake=intake,
         delivery=_delivery(floor, adapters, views, settings),
@@ -114,9 +117,8 @@ def _floor(adapters: Adapters) -> Floor:
     )
 
 
-def _calls(floor: Floor) -> tuple[Calls, Recordings]:
+def _calls(floor: Floor, removal: Removal) -> tuple[Calls, Recordings]:
     store, clock, ids, access, witness = floor.store, floor.clock, floor.ids, floor.access, floor.witness
-    removal = Removal(store, clock, ids, witness)
     calls = Calls(store, clock=clock, ids=ids, access=access, witness=witness, removal=removal)
     recordings = Recordings(store, clock=clock, ids=ids, access=access, witness=witness, removal=removal, calls=calls)
     return calls, recordings

@@ -87,6 +87,8 @@ class Recording(Version):
     quality: str = "lossless"
     download_count: int = 0
     last_accessed_ms: int | None = None
+    expiry_told: bool = False
+    """Whether `recording.expired` was told of the time at which it expires."""
     retention_days: int | None = None
     auto_delete_ms: int | None = None
     tags: tuple[str, ...] = ()
@@ -94,6 +96,11 @@ class Recording(Version):
     held: bool = False
     """A legal hold keeps it, and with it every deletion waits."""
     version: int = 1
+
+
+def has_expired(recording: Recording, now_ms: int) -> bool:
+    """By its own time; a version of it expires with it as well, see `versions.end_of`."""
+    return recording.expires_ms is not None and now_ms >= recording.expires_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

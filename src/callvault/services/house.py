@@ -22,6 +22,7 @@ from callvault.services.keeping import Keeping
 from callvault.services.keys import Keys
 from callvault.services.purges import Purges
 from callvault.services.recordings import Recordings
+from callvault.services.retention import Retention
 from callvault.services.sealing import Sealing
 from callvault.services.streampasses import StreamPasses
 from callvault.services.timelines import Timelines
@@ -80,6 +81,7 @@ class Services(Offices):
     timelines: Timelines
     transcripts: Transcripts
     purges: Purges
+    retention: Retention
     erasures: Erasures
     intake: Intake
     delivery: Delivery

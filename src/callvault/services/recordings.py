@@ -18,7 +18,7 @@ from callvault.domain.errors import (
 from callvault.domain.filters import RecordingFilter
 from callvault.domain.ids import Json, is_uuid
 from callvault.domain.query import Query
-from callvault.domain.recording import Recording, Version
+from callvault.domain.recording import Recording, Version, has_expired
 from callvault.domain.unit import Unit
 from callvault.domain.versions import Family, Redaction, heard, newest_original
 from callvault.domain.workspace import Workspace
@@ -228,6 +228,9 @@ class Recordings:
         changed = replace(recording, **checked(changes), updated_ms=now, version=recording.version + 1)
         if "retention_days" in changes:
             changed = replace(changed, auto_delete_ms=_deletion(changed.created_ms, changes["retention_days"]))
+        if not has_expired(changed, now):
+            # It may have expired before: its new time is told when it comes.
+            changed = replace(changed, expiry_told=False)
         fields: list[Json] = [*sorted(changes)]
         unit = Unit()
         unit.change(changed)
@@ -246,7 +249,7 @@ class Recordings:
         await self._store.commit(unit)
 
     @again_when_stale
-    async def delete(self, caller: Caller, recording_id: str, cause: str = "deleted") -> Recording:
+    async def delete(self, caller: Caller, recording_id: str) -> Recording:
         """It and all versions made of it; `OnHold` when a hold keeps one. Deleting it again changes nothing."""
         self._access.permit(caller, Action.DELETE_RECORDING)
         recording = await self._store.get(Recording, recording_id.lower())
@@ -257,7 +260,7 @@ class Recordings:
         if recording.deleted_ms is not None:
             return recording
         unit, doomed = Unit(), await self._removal.doomed([recording])
-        self._removal.remove(unit, caller, doomed, cause)
+        self._removal.remove(unit, caller, doomed)
         self._removal.enqueue_purge(unit, recording.workspace_id, doomed)
         await self._store.commit(unit)
         return await self._store.get(Recording, recording.id) or recording

@@ -1,6 +1,7 @@
 """That lists are read from an index, in its order, from where the page begins: by SQLite's own account."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from callvault.domain.call import Call
 from callvault.domain.event import Event
 from callvault.domain.filters import Between, CallFilter, RecordingFilter
 from callvault.domain.query import Query
+from callvault.domain.recording import Recording
+from callvault.services.retention import expired, outlived
 
 CURSOR = (5, "id")
 SOME_TIME = Between(ge=1, lt=9)
@@ -67,6 +70,16 @@ def test_a_page_of_a_list_is_read_in_the_order_of_an_index(
 def test_events_are_read_on_from_a_position(connection: sqlite3.Connection) -> None:
     steps = plan(connection, Query(Event).where("position", ">", 3).by("position").page(9))
     assert steps == ["SEARCH events USING INDEX sqlite_autoindex_events_2 (position>?)"]
+
+
+@pytest.mark.parametrize("after", [None, CURSOR], ids=["first page", "later page"])
+@pytest.mark.parametrize(("due", "index"), [(expired, "expiry_told_expires_ms"), (outlived, "held_auto_delete_ms")])
+def test_what_is_due_is_found_without_a_look_at_what_was_done_with(
+    connection: sqlite3.Connection, due: Callable[[int], Query[Recording]], index: str, after: tuple[Any, ...] | None
+) -> None:
+    [step] = plan(connection, due(9).page(100, after))
+    assert step.startswith(f"SEARCH recordings USING INDEX ix_recordings_live_{index}_id (")
+    assert step.count("=?") == 1 and "_ms" in step.partition(" (")[2]
 
 
 def test_a_shape_of_query_is_compiled_once_and_values_never_become_text() -> None:

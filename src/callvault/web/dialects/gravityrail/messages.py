@@ -20,6 +20,7 @@ MESSAGES: Final = {
     "recording.completed": "recording.completed",
     "recording.failed": "recording.failed",
     "recording.deleted": "recording.deleted",
+    "recording.autoDeleted": "recording.deleted",
 }
 """Our events, and which message each of them is."""
 

@@ -309,6 +309,7 @@ CREATE TABLE recordings (
   quality TEXT COLLATE "C" NOT NULL,
   download_count BIGINT NOT NULL,
   last_accessed_ms BIGINT,
+  expiry_told SMALLINT NOT NULL,
   retention_days BIGINT,
   auto_delete_ms BIGINT,
   tags TEXT COLLATE "C" NOT NULL,
@@ -318,13 +319,13 @@ CREATE TABLE recordings (
   CONSTRAINT pk_recordings PRIMARY KEY (id)
 );
 
-CREATE INDEX ix_recordings_auto_delete_ms_id ON recordings (auto_delete_ms, id);
-
 CREATE INDEX ix_recordings_call_id_created_ms_id ON recordings (call_id, created_ms, id);
 
-CREATE INDEX ix_recordings_expires_ms_id ON recordings (expires_ms, id);
-
 CREATE INDEX ix_recordings_in_progress_last_heard_ms_id ON recordings (in_progress, last_heard_ms, id);
+
+CREATE INDEX ix_recordings_live_expiry_told_expires_ms_id ON recordings (expiry_told, expires_ms, id) WHERE deleted_ms IS NULL;
+
+CREATE INDEX ix_recordings_live_held_auto_delete_ms_id ON recordings (held, auto_delete_ms, id) WHERE deleted_ms IS NULL;
 
 CREATE INDEX ix_recordings_live_workspace_id_created_ms_id ON recordings (workspace_id, created_ms, id) WHERE deleted_ms IS NULL;
 
