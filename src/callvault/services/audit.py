@@ -69,11 +69,15 @@ class Audit:
         return len(self._waiting)
 
     async def flush(self) -> None:
-        """All that waits is written; after a passing fault it still waits."""
+        """All that waits is written; after a passing fault it still waits. What comes meanwhile is for the next time:
+        so that groups stay large."""
         async with self._writing:
-            while group := self._waiting[:GROUP]:
+            left = len(self._waiting)
+            while left > 0:
+                group = self._waiting[: min(left, GROUP)]
                 await self._store.commit(Unit(audit=group))
                 del self._waiting[: len(group)]
+                left -= len(group)
 
     async def run(self) -> None:
         """Flushes until `stop`, and once more then."""

@@ -105,6 +105,8 @@ class SqliteStore:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA journal_size_limit = 67108864")
         connection.execute("PRAGMA cache_size = -16384")
+        # What a savepoint would take back is otherwise written to a file, page by page.
+        connection.execute("PRAGMA temp_store = MEMORY")
         connection.create_function("lowered", 1, _lowered, deterministic=True)
         return connection
 
