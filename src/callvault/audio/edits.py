@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from callvault.audio.clock import frame_at
+from callvault.audio.clock import frame_at, frames_until
 
 
 class Long(Protocol):
@@ -36,10 +36,17 @@ class Part(Generic[T]):
     start: int
     end: int
     at: int
+    ahead_us: int = 0
+    """By how much the recording's clock is ahead of the timeline's in this part."""
 
     @property
     def stop(self) -> int:
         return self.at + self.end - self.start
+
+    def touched(self, start_us: int, end_us: int, rate: int) -> tuple[int, int]:
+        """The frames of the timeline that a time of the recording's clock touches, so that a mask covers all of what it
+        shall, in whatever versions of the sound, and however many cuts are before it."""
+        return frame_at(start_us - self.ahead_us, rate), frames_until(end_us - self.ahead_us, rate)
 
 
 def kept(length_us: int, cuts: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -59,14 +66,15 @@ def parts(stretches: Iterable[Stretch[T]], rate: int) -> list[Part[T]]:
     Stretches that meet share no frame and leave none out; one that reaches its timeline's end reaches its last frame.
     """
     found: list[Part[T]] = []
-    at = 0
+    at = at_us = 0
     for stretch in stretches:
         whole = stretch.timeline.frames(rate)
         to_end = stretch.end_us >= stretch.timeline.length_us
         start, end = frame_at(stretch.start_us, rate), whole if to_end else min(frame_at(stretch.end_us, rate), whole)
         if start < end:
-            found.append(Part(stretch.timeline, start, end, at))
+            found.append(Part(stretch.timeline, start, end, at, at_us - stretch.start_us))
             at += end - start
+        at_us += stretch.end_us - stretch.start_us
     return found
 
 
@@ -75,4 +83,5 @@ def under(found: Iterable[Part[T]], first: int, last: int) -> Iterator[Part[T]]:
     for part in found:
         start, stop = max(part.at, first), min(part.stop, last)
         if start < stop:
-            yield Part(part.timeline, part.start + start - part.at, part.start + stop - part.at, start)
+            cut = (part.start + start - part.at, part.start + stop - part.at, start)
+            yield Part(part.timeline, *cut, part.ahead_us)

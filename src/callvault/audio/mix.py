@@ -5,8 +5,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from callvault.audio.clock import SECOND_US
-
 Samples = NDArray[np.int16]
 
 _BLOCK = 32_768
@@ -63,8 +61,3 @@ def beep(samples: Samples, first: int, stretches: Iterable[tuple[int, int]], rat
         frames = np.arange(max(start, first), min(end, first + len(samples)))
         turns = frames * _BEEP_HZ % rate / rate
         samples.T[..., frames - first] = np.rint(_BEEP_HEIGHT * np.sin(2 * np.pi * turns)).astype(np.int16)
-
-
-def stretch(start_us: int, end_us: int, rate: int) -> tuple[int, int]:
-    """The frames that a time touches, so that a mask covers all of what it shall."""
-    return start_us * rate // SECOND_US, -(-end_us * rate // SECOND_US)

@@ -45,3 +45,23 @@ def test_a_stretch_of_the_whole_lies_on_the_parts_it_is_made_of() -> None:
 def test_a_clip_never_reaches_beyond_its_tape() -> None:
     (part,) = parts([Stretch(Tape(1_000_001), 0, 99_000_000)], 8000)
     assert part.end == 8001
+
+
+def test_a_time_touches_every_frame_that_it_has_a_share_in() -> None:
+    (part,) = parts([Stretch(Tape(1_000_000), 0, 1_000_000)], 8000)
+    assert part.touched(1, 126, 8000) == (0, 2)
+    assert part.touched(125, 250, 8000) == (1, 2)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9_000), st.integers(1, 900)), min_size=1, max_size=40), st.integers(0, 10**6))
+def test_a_time_is_at_its_place_on_the_tape_however_many_cuts_are_before_it(
+    cuts: list[tuple[int, int]], into_us: int
+) -> None:
+    """Every cut rounds to frames: counted in frames of the recording, the place would wander off."""
+    tape = Tape(10_000_000)
+    ahead = [Stretch(tape, start, start + length) for start, length in cuts]
+    *_, last = parts([*ahead, Stretch(tape, 5_000_000, 7_000_000)], 8000)
+    at_us = sum(length for _, length in cuts) + into_us
+    first, end = last.touched(at_us, at_us + 1000, 8000)
+    assert first == (5_000_000 + into_us) * 8000 // 1_000_000
+    assert end == -(-(5_001_000 + into_us) * 8000 // 1_000_000)

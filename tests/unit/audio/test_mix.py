@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from callvault.audio.mix import beep, interleaved, mono, silence, stretch
+from callvault.audio.mix import beep, interleaved, mono, silence
 
 
 def noise(samples: int, seed: int) -> np.ndarray:
@@ -40,8 +40,3 @@ def test_masks_fall_on_the_same_frames_however_the_sound_is_cut() -> None:
         assert np.array_equal(np.concatenate(parts), expected)
         assert np.array_equal(expected[310:], whole[310:]) and np.array_equal(expected[:250], whole[:250])
     assert np.abs(expected[250:310]).max() == 6000
-
-
-def test_a_mask_covers_every_frame_that_its_time_touches() -> None:
-    assert stretch(1, 126, 8000) == (0, 2)
-    assert stretch(125, 250, 8000) == (1, 2)

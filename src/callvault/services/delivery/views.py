@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from callvault.audio.edits import Part, parts, under
-from callvault.audio.mix import Samples, beep, interleaved, silence, stretch
+from callvault.audio.mix import Samples, beep, interleaved, silence
 from callvault.domain.errors import Malformed, Missing, RecordingInProgress
 from callvault.domain.recording import Mask, Recording, Version
 from callvault.ports.blobs import Blobs
@@ -22,7 +22,7 @@ from callvault.services.timelines import LaneTimeline, Sound, Timeline, Timeline
 from callvault.wire import wav
 from callvault.wire.mediatypes import OF_FORMAT, RATE_MAX, RATE_MIN
 
-RENDERING: Final = 1
+RENDERING: Final = 2
 """Raised whenever the same sound comes out in other bytes than before."""
 RATES: Final = range(RATE_MIN, RATE_MAX + 1)
 RATE_OF_SILENCE: Final = 8_000
@@ -103,10 +103,10 @@ class View:
         return samples
 
     def _cover(self, samples: Samples, part: Part[Timeline], mask: Mask) -> None:
-        bounds = [stretch(mask.start_us, mask.end_us, self.rate)]
-        silence(samples, part.at, bounds)
+        bounds = [part.touched(mask.start_us, mask.end_us, self.rate)]
+        silence(samples, part.start, bounds)
         if mask.method == "beep":
-            beep(samples, part.at, bounds, self.rate)
+            beep(samples, part.start, bounds, self.rate)
 
 
 class Views:

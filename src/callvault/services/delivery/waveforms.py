@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from callvault.audio.edits import Part
-from callvault.audio.mix import stretch
 from callvault.audio.peaks import CELL, Envelope, Peaks, summed, without
 from callvault.audio.timeline import Bounds
 from callvault.domain.errors import Malformed, TooLarge
@@ -87,8 +86,8 @@ def _lane(view: View, part: Part[Timeline], lane: LaneTimeline, frames: NDArray[
 def _masked(view: View, part: Part[Timeline], lane: LaneTimeline) -> Bounds:
     """The stretches of the lane's samples that lie under a mask."""
     masks = [m for m in view.sound.masks if m.lane in (None, lane.lane.name)]
-    bounds = np.array([stretch(m.start_us, m.end_us, view.rate) for m in masks], np.int64).reshape(-1, 2)
-    frames = np.clip(bounds, part.at, part.stop) - part.at + part.start
+    bounds = np.array([part.touched(m.start_us, m.end_us, view.rate) for m in masks], np.int64).reshape(-1, 2)
+    frames = np.clip(bounds, part.start, part.end)
     frames = frames[frames[:, 0] < frames[:, 1]]
     samples = lane.clock.positions(frames.ravel(), view.rate).reshape(-1, 2)
     return np.stack((np.floor(samples[:, 0]), np.ceil(samples[:, 1])), axis=1).astype(np.int64)
