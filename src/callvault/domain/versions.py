@@ -5,12 +5,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from callvault.domain.edits import TakenOut, lets_be_heard, taken_out, told
 from callvault.domain.errors import Missing, Refused
 from callvault.domain.recording import Recording, Version
 
 V = TypeVar("V", bound=Version)
 PARTIAL = ("trim", "merge")
 """What these verbs make does not stand for the whole of what it was made of."""
+COPYING = ("convert", "compress")
+"""What these verbs make is heard by those who ask for it alone."""
+REDACTING = "redactPII"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +36,23 @@ class Family(Generic[V]):
 
     def __init__(self, recordings: Iterable[V]) -> None:
         self._kin = {recording.id: recording for recording in recordings}
+        self._taken_out: defaultdict[str, set[TakenOut]] = defaultdict(set)
         self._redacted: defaultdict[str, list[V]] = defaultdict(list)
         for version in filter(_counts, self._kin.values()):
             for source in self._sources(version):
                 self._redacted[source].append(version)
+            for taken in self._taken_by(version):
+                self._taken_out[taken.clip.recording_id].add(taken)
 
     def heard(self, wanted: V) -> V:
         """Instead of `wanted`: the newest redacted version that stands for it; where none does and yet some of the
-        same sound, or of the same call, was redacted, nothing."""
-        if wanted.redacted:
-            return wanted
+        same sound, or of the same call, was redacted, nothing. A redacted version in which something is heard that was
+        taken out of another one of the same sound is not heard either."""
         redacted = {v.id: v for source in self._sources(wanted) for v in self._redacted.get(source, ())}
-        if not redacted:
+        if not redacted or (wanted.redacted and self._is_clean(wanted)):
             return wanted
-        if stand_ins := [version for version in redacted.values() if _stands_for(version, wanted, self._kin)]:
+        whole = _whole_of(wanted, self._kin)
+        if stand_ins := [v for v in redacted.values() if _stands_for(v, whole, self._kin) and self._is_clean(v)]:
             return max(stand_ins, key=_age)
         raise Refused(why="a redacted version of this call exists: this one needs the scope recordings:original")
 
@@ -65,6 +72,19 @@ class Family(Generic[V]):
             return None
         stand_ins = tuple(version for version in heard if version)
         return Redaction(stand_ins, is_whole=len(stand_ins) == len(originals))
+
+    def taken_out(self, version: Version) -> set[TakenOut]:
+        """Whatever was taken out, in any redacted version, of the timelines that this one is of."""
+        originals = {clip.recording_id for clip in told(version).clips}
+        return {taken for name in originals for taken in self._taken_out.get(name, ())}
+
+    def _taken_by(self, version: V) -> list[TakenOut]:
+        if version.operation != REDACTING:
+            return []
+        return taken_out(version, [self._kin[parent] for parent in version.derived_from if parent in self._kin])
+
+    def _is_clean(self, version: Version) -> bool:
+        return not lets_be_heard(told(version), self.taken_out(version))
 
     def _heard_at_all(self, wanted: V) -> V | None:
         try:
@@ -129,8 +149,22 @@ def _counts(version: Version) -> bool:
 
 
 def _stands_for(version: Version, wanted: Version, kin: Mapping[str, Version]) -> bool:
+    return version.operation not in COPYING and _is_whole_of(version, wanted, kin)
+
+
+def _whole_of(version: Version, kin: Mapping[str, Version]) -> Version:
+    """What it was made of as a whole, over any number of steps; itself where it is an original or a part of one."""
+    while version.operation is not None and version.operation not in PARTIAL:
+        parents = [kin[parent] for parent in version.derived_from if parent in kin]
+        if not parents:
+            break
+        version = parents[0]
+    return version
+
+
+def _is_whole_of(version: Version, wanted: Version, kin: Mapping[str, Version]) -> bool:
     return version.operation not in PARTIAL and any(
-        parent == wanted.id or (parent in kin and _stands_for(kin[parent], wanted, kin))
+        parent == wanted.id or (parent in kin and _is_whole_of(kin[parent], wanted, kin))
         for parent in version.derived_from
     )
 

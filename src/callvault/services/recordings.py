@@ -125,7 +125,7 @@ class Recordings:
     async def heard(self, caller: Caller, recording_id: str, action: Action = Action.LISTEN) -> Recording:
         """The version that the caller hears who asks for this one: a redacted one stands in for its original."""
         wanted = await self.retrieve(caller, recording_id, action)
-        if wanted.redacted or self.hears_originals(caller, wanted):
+        if self.hears_originals(caller, wanted):
             return wanted
         return heard(wanted, await family_of(self._store, Recording, [wanted]), originals_too=False)
 

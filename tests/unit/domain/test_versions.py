@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from callvault.domain.errors import Missing, Refused
-from callvault.domain.recording import Recording
+from callvault.domain.recording import Clip, EditList, Mask, Recording
 from callvault.domain.versions import Family, descendants_of, heard, newest_original, originals_of
 
 
@@ -120,6 +120,53 @@ def test_a_redaction_is_whole_when_every_original_has_its_own() -> None:
     partly, wholly = (Family(all_of_it).redaction(all_of_it) for all_of_it in ([O, R, second], [O, R, second, own]))
     assert partly and (partly.versions, partly.is_whole) == ((R,), False)
     assert wholly and (wholly.versions, wholly.is_whole) == ((own, R), True)
+
+
+def edited(made: Recording, *masks: Mask, end_us: int = 9, original: str = "o") -> Recording:
+    return replace(made, edits=EditList(clips=(Clip(recording_id=original, start_us=0, end_us=end_us),), masks=masks))
+
+
+def test_a_copy_is_heard_by_those_who_ask_for_it_alone() -> None:
+    copy = version("copy", "r", operation="compress", redacted=True, at=9)
+    assert heard(O, [R, copy], originals_too=False) is R
+    assert heard(copy, [O, R], originals_too=False) is copy
+
+
+def test_a_copy_of_what_was_redacted_later_is_heard_as_the_redacted_version() -> None:
+    copy = version("copy", "o", operation="convert", at=2)
+    assert heard(copy, [O, R], originals_too=False) is R
+
+
+def test_a_redacted_version_in_which_something_is_heard_that_another_covers_gives_way_to_that() -> None:
+    first = edited(R, Mask(start_us=1, end_us=2))
+    both = (Mask(start_us=1, end_us=2), Mask(start_us=4, end_us=5, lane="customer"))
+    second = edited(version("r2", "o", operation="redactPII", redacted=True, at=7), *both)
+    for asked in (O, first, second):
+        assert heard(asked, [O, first, second], originals_too=False) is second
+    assert heard(first, [O], originals_too=False) is first
+
+
+def test_a_redacted_excerpt_in_which_something_is_heard_that_was_redacted_since_is_refused() -> None:
+    first = edited(R, Mask(start_us=1, end_us=2))
+    excerpt = edited(replace(TR, derived_from=("r",)), Mask(start_us=1, end_us=2), end_us=6)
+    for masks, is_heard in (((7, 9), True), ((5, 7), False)):
+        start, end = masks
+        covers = (Mask(start_us=1, end_us=2), Mask(start_us=start, end_us=end))
+        second = edited(version("r2", "r", operation="redactPII", redacted=True, at=7), *covers)
+        if is_heard:
+            assert heard(excerpt, [O, first, second], originals_too=False) is excerpt
+            continue
+        with pytest.raises(Refused):
+            heard(excerpt, [O, first, second], originals_too=False)
+
+
+def test_what_was_cut_out_of_one_version_is_heard_in_no_other() -> None:
+    first = edited(R, Mask(start_us=1, end_us=2))
+    clips = tuple(Clip(recording_id="o", start_us=a, end_us=b) for a, b in ((0, 4), (6, 9)))
+    cut = version("cut", "o", operation="redactPII", redacted=True, at=7)
+    cut = replace(cut, edits=EditList(clips=clips, masks=(Mask(start_us=1, end_us=2),)))
+    assert heard(first, [O, first, cut], originals_too=False) is cut
+    assert heard(O, [first, cut], originals_too=False) is cut
 
 
 def test_lineage_is_followed_over_any_number_of_steps() -> None:

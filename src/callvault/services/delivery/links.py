@@ -180,7 +180,7 @@ class Links:
 
     async def _heard(self, claims: LinkClaims, recording: Recording) -> Recording:
         """What was redacted after the link was made opens no original to those whose maker might hear none."""
-        if claims.originals or recording.redacted:
+        if claims.originals:
             return recording
         return heard(recording, await family_of(self._store, Recording, [recording]), originals_too=False)
 
