@@ -292,6 +292,26 @@ def test_each_channel_survives_the_round_trip(codecs: Codecs, format: str, noise
         assert snr(heard[margin:-margin, channel], found[margin:, channel]) > noise
 
 
+@pytest.mark.parametrize("rate", [8000, 11025, 48000])
+@pytest.mark.parametrize("format", ["mp3", "ogg", "m4a", "flac"])
+def test_a_file_is_made_in_the_form_that_is_told(codecs: Codecs, format: str, rate: int) -> None:
+    form, noise = codecs.form(format, rate, 2), np.random.default_rng(1).normal(0, 3000, (rate * 3, 2)).astype(np.int16)
+    data = encoded(codecs, noise, format, rate)
+    found = codecs.probe(BytesIO(data))
+    assert form.codec == found.codec and found.rate in (form.rate, 48_000)
+    assert (form.bits == 0) is (format == "flac")
+    if form.bits:
+        assert 0.5 < len(data) * 8 / 3 / form.bits < 1.5
+
+
+@pytest.mark.parametrize("format", ["mp3", "ogg", "m4a"])
+def test_a_file_is_as_large_as_its_bits_a_second_say(codecs: Codecs, format: str) -> None:
+    noise = np.random.default_rng(1).normal(0, 3000, 16000 * 5).astype(np.int16)
+    for bits in (16_000, 24_000, 64_000):
+        pieces = codecs.encode(blocks(noise), format=format, rate=16000, channels=1, bits=bits)
+        assert 0.8 < len(b"".join(pieces)) * 8 / 5 / bits < 1.2
+
+
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100])
 def test_flac_is_exact(codecs: Codecs, rate: int) -> None:
     samples = np.random.default_rng(1).integers(-32768, 32767, (rate, 2), dtype=np.int16)

@@ -22,6 +22,16 @@ class SoundFormat:
 
 
 @dataclass(frozen=True, slots=True)
+class FileForm:
+    """What a file is made in."""
+
+    codec: str
+    rate: int
+    bits: int
+    """A second, of all its channels; 0 where nothing is lost."""
+
+
+@dataclass(frozen=True, slots=True)
 class SoundLimits:
     """How much a file may unfold to, so that a small one cannot fill a disk or a day."""
 
@@ -72,9 +82,17 @@ class Codecs(Protocol):
         """
         ...
 
-    def encode(self, blocks: Iterable[Samples], *, format: str, rate: int, channels: int) -> Iterator[bytes]:
+    def form(self, format: str, rate: int, channels: int) -> FileForm:
+        """In what a file of the format is made of such sound when nothing is asked for: at the nearest rate that it
+        knows, with as many bits as speech needs."""
+        ...
+
+    def encode(
+        self, blocks: Iterable[Samples], *, format: str, rate: int, channels: int, bits: int = 0
+    ) -> Iterator[bytes]:
         """A file of the format (mp3, ogg, m4a, flac), in pieces, in constant memory; the same blocks give the same
         bytes. An ogg comes as it is made; the others once they are whole, for their beginning tells their length.
-        A rate that the format does not know is resampled.
+        A rate that the format does not know is resampled. `bits` are those of a second of all channels, as near as the
+        format comes to them; without, they are as of `form`.
         """
         ...

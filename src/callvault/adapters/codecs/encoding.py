@@ -29,6 +29,8 @@ class Format:
     """Those it knows; any when empty."""
     bits: tuple[tuple[int, int], ...] = ()
     """Bits a second and channel for rates up to the first of each pair; none for what loses nothing."""
+    name: str = ""
+    """Of the codec, as decoders call it, where the encoder has another one."""
     streamed: bool = False
     """Nothing at its beginning waits for its end."""
     options: dict[str, str] = field(default_factory=dict)
@@ -40,7 +42,7 @@ class Format:
         return min((known for known in self.rates if known >= rate), default=self.rates[-1])
 
     def bits_for(self, rate: int, channels: int) -> int:
-        return next(bits for top, bits in self.bits if rate <= top) * channels
+        return next((bits for top, bits in self.bits if rate <= top), 0) * channels
 
 
 FORMATS: Final = {
@@ -49,6 +51,7 @@ FORMATS: Final = {
         "libmp3lame",
         _MPEG_RATES,
         ((12000, 32000), (24000, 48000), (48000, 64000)),
+        name="mp3",
         options={"id3v2_version": "0"},
     ),
     "ogg": Format(
@@ -56,6 +59,7 @@ FORMATS: Final = {
         "libopus",
         (8000, 12000, 16000, 24000, 48000),
         ((8000, 24000), (16000, 32000), (48000, 48000)),
+        name="opus",
         streamed=True,
     ),
     "m4a": Format(
@@ -65,14 +69,16 @@ FORMATS: Final = {
 }
 
 
-def encode(blocks: Iterable[Samples], form: Format, rate: int, channels: int, outlet: Outlet) -> Iterator[bytes]:
+def encode(
+    blocks: Iterable[Samples], form: Format, rate: int, channels: int, outlet: Outlet, *, bits: int = 0
+) -> Iterator[bytes]:
     made_rate = form.rate_for(rate)
     with outlet, ExitStack() as stack:
         container = stack.enter_context(_opened(form, outlet))
         stream = container.add_stream(form.codec, rate=made_rate, layout=_LAYOUTS[channels])
         stream.codec_context.flags |= Flags.bitexact
         if form.bits:
-            stream.bit_rate = form.bits_for(made_rate, channels)
+            stream.bit_rate = bits or form.bits_for(made_rate, channels)
         for frame in _frames(resampled(blocks, rate, made_rate, channels), made_rate, channels):
             container.mux(stream.encode(frame))
             yield from outlet.ready()

@@ -18,9 +18,11 @@ _QUALITY: Final = 3
 """LAME's own default, and ffmpeg's."""
 
 
-def encode(blocks: Iterable[Samples], form: Format, rate: int, channels: int, outlet: Scratch) -> Iterator[bytes]:
+def encode(
+    blocks: Iterable[Samples], form: Format, rate: int, channels: int, outlet: Scratch, *, bits: int = 0
+) -> Iterator[bytes]:
     made_rate = form.rate_for(rate)
-    encoder = _encoder(made_rate, channels, form.bits_for(made_rate, channels))
+    encoder = _encoder(made_rate, channels, bits or form.bits_for(made_rate, channels))
     counted, samples = Counted(), 0
     with outlet:
         body = outlet.writer()

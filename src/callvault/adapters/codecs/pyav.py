@@ -9,7 +9,7 @@ from callvault.adapters.codecs.decoding import Frames, PyAvDecoding, format_of, 
 from callvault.adapters.codecs.examined import examined
 from callvault.adapters.codecs.frames import decode
 from callvault.adapters.codecs.outlet import Pipe, Scratch
-from callvault.ports.codecs import Samples, SoundFormat, SoundLimits
+from callvault.ports.codecs import FileForm, Samples, SoundFormat, SoundLimits
 
 
 class PyAvCodecs:
@@ -32,9 +32,16 @@ class PyAvCodecs:
     def decode_frames(self, codec: str, frames: Iterable[bytes], rate: int) -> Iterator[Samples]:
         return decode(codec, frames, rate)
 
-    def encode(self, blocks: Iterable[Samples], *, format: str, rate: int, channels: int) -> Iterator[bytes]:
+    def form(self, format: str, rate: int, channels: int) -> FileForm:
+        form = encoding.FORMATS[format]
+        made_rate = form.rate_for(rate)
+        return FileForm(form.name or form.codec, made_rate, form.bits_for(made_rate, channels))
+
+    def encode(
+        self, blocks: Iterable[Samples], *, format: str, rate: int, channels: int, bits: int = 0
+    ) -> Iterator[bytes]:
         form = encoding.FORMATS[format]
         if format == "mp3" and lame.AVAILABLE:
-            return lame.encode(blocks, form, rate, channels, Scratch(self._scratch))
+            return lame.encode(blocks, form, rate, channels, Scratch(self._scratch), bits=bits)
         outlet = Pipe() if form.streamed else Scratch(self._scratch)
-        return encoding.encode(blocks, form, rate, channels, outlet)
+        return encoding.encode(blocks, form, rate, channels, outlet, bits=bits)

@@ -62,20 +62,21 @@ class Making:
         await self._unlock(stored.workspace_id, [stored])
         return StoredContent(stored, OF_FORMAT[rendition.format], self._blobs)
 
-    def begin(self, key: Key, view: View) -> Growing:
+    def begin(self, key: Key, view: View, bits: int = 0) -> Growing:
         growing = self._at_work[key] = Growing(OF_FORMAT[key[2]])
-        task = asyncio.create_task(self._make(key, view, growing))
+        chunks = self.encoded(view, key[2], growing, bits)
+        task = asyncio.create_task(self._make(key, view.sound.recording, growing, chunks))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: self._at_work.pop(key, None))
         task.add_done_callback(growing.settle)
         return growing
 
-    def encoded(self, view: View, format: str, growing: Growing | None = None) -> Iterator[bytes]:
+    def encoded(self, view: View, format: str, growing: Growing | None = None, bits: int = 0) -> Iterator[bytes]:
         if format == "wav":
             return view.pieces()
         blocks = _counted(view, growing) if growing else view.blocks()
-        return self._codecs.encode(blocks, format=format, rate=view.rate, channels=view.channels)
+        return self._codecs.encode(blocks, format=format, rate=view.rate, channels=view.channels, bits=bits)
 
     async def close(self) -> None:
         """What is being made is given up; it is made anew for the next who asks."""
@@ -83,11 +84,11 @@ class Making:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._encoders.shutdown(wait=False, cancel_futures=True)
 
-    async def _make(self, key: Key, view: View, growing: Growing) -> StoredContent:
-        recording = view.sound.recording
+    async def _make(self, key: Key, recording: Recording, growing: Growing, encoded: Iterator[bytes]) -> StoredContent:
         blobs = await self._storage(recording.workspace_id)
         loop = asyncio.get_running_loop()
-        stored = await loop.run_in_executor(self._encoders, self._put, blobs, key, view, growing, loop)
+        chunks = self._told(encoded, growing, loop)
+        stored = await loop.run_in_executor(self._encoders, self._put, blobs, key, recording.workspace_id, chunks)
         if not await self._keep(key, recording, stored):
             await asyncio.to_thread(blobs.delete, stored.key)
         content = await self.kept(key)
@@ -101,19 +102,16 @@ class Making:
         by_bucket = workspace is not None and workspace.delivery == "bucket"
         return self._clear if by_bucket and self._clear else self._blobs
 
-    def _put(
-        self, blobs: Blobs, key: Key, view: View, growing: Growing, loop: asyncio.AbstractEventLoop
-    ) -> StoredObject:
-        def told(chunks: Iterable[bytes]) -> Iterator[bytes]:
-            for chunk in chunks:
-                if self._stopping.is_set():
-                    raise ShuttingDown
-                loop.call_soon_threadsafe(growing.append, chunk)
-                yield chunk
-
-        workspace_id = view.sound.recording.workspace_id
+    def _put(self, blobs: Blobs, key: Key, workspace_id: str, chunks: Iterable[bytes]) -> StoredObject:
         name = f"{workspace_id}/{key[0]}/renditions/{self._ids.uuid()}"
-        return blobs.put(name, told(self.encoded(view, key[2], growing)), workspace_id=workspace_id)
+        return blobs.put(name, chunks, workspace_id=workspace_id)
+
+    def _told(self, chunks: Iterable[bytes], growing: Growing, loop: asyncio.AbstractEventLoop) -> Iterator[bytes]:
+        for chunk in chunks:
+            if self._stopping.is_set():
+                raise ShuttingDown
+            loop.call_soon_threadsafe(growing.append, chunk)
+            yield chunk
 
     @again_when_stale
     async def _keep(self, key: Key, recording: Recording, stored: StoredObject) -> bool:

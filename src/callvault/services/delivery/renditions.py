@@ -40,12 +40,14 @@ class Renditions:
         self._making = Making(store, views.blobs, codecs, clock=clock, ids=ids, unlock=unlock, clear=clear)
 
     async def open(
-        self, recording: Recording, view: str = "mono", format: str = "mp3", rate: int = 0
+        self, recording: Recording, view: str = "mono", format: str = "mp3", rate: int = 0, bits: int = 0
     ) -> StoredContent | Growing:
-        """The rendition, or the one that is being made: from this request on, or for another that came before."""
+        """The rendition, or the one that is being made: from this request on, or for another that came before. `bits`
+        is of a second of one that is not there yet; 0 is as many as speech needs."""
         seen, key = await self._asked(recording, view, format, rate)
         at_work = self._making.at_work(key)
-        return at_work or await self._making.kept(key) or self._making.at_work(key) or self._making.begin(key, seen)
+        made = at_work or await self._making.kept(key) or self._making.at_work(key)
+        return made or self._making.begin(key, seen, bits)
 
     async def made(self, recording: Recording, view: str = "mono", format: str = "mp3", rate: int = 0) -> StoredContent:
         """The rendition, when it is there whole."""
@@ -80,13 +82,17 @@ class Renditions:
         recording = await self._store.get(Recording, job.recording_id)
         if recording is None or recording.deleted_ms is not None:
             raise Missing(what="recording")
+        return {"size": (await self.run(recording, job, progress)).length}
+
+    async def run(self, recording: Recording, job: Job, progress: Progress) -> StoredContent:
+        """The rendition that a job asks for, whole; done again, it is the same one."""
         wanted = job.arguments
-        opened = await self.open(recording, str(wanted["view"]), str(wanted["format"]), int(str(wanted["rate"])))
+        asked = (int(str(wanted["rate"])), int(str(wanted.get("bits", 0))))
+        opened = await self.open(recording, str(wanted["view"]), str(wanted["format"]), *asked)
         while isinstance(opened, Growing) and not opened.made.done():
             await asyncio.wait([opened.made], timeout=REPORT_SECONDS)
             await progress.report(opened.fraction)
-        content = opened.made.result() if isinstance(opened, Growing) else opened
-        return {"size": content.length}
+        return opened.made.result() if isinstance(opened, Growing) else opened
 
     async def _asked(
         self, recording: Recording, view: str, format: str, rate: int, live: bool = False

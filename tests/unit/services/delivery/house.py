@@ -16,7 +16,7 @@ from callvault.domain.audit import AuditEntry
 from callvault.domain.recording import Recording
 from callvault.domain.stored import StoredObject
 from callvault.ports.blobs import Blobs
-from callvault.ports.codecs import SoundFormat, SoundLimits
+from callvault.ports.codecs import FileForm, SoundFormat, SoundLimits
 from callvault.services.delivery.artifacts import Artifacts
 from callvault.services.delivery.desk import Desk
 from callvault.services.delivery.downloads import Downloads
@@ -51,7 +51,12 @@ class RawCodecs:
         self.decodings += 1
         return (np.frombuffer(frame, "<i2") for frame in frames)
 
-    def encode(self, blocks: Iterable[Samples], *, format: str, rate: int, channels: int) -> Iterator[bytes]:
+    def form(self, format: str, rate: int, channels: int) -> FileForm:
+        return FileForm(format, rate, 16 * rate * channels)
+
+    def encode(
+        self, blocks: Iterable[Samples], *, format: str, rate: int, channels: int, bits: int = 0
+    ) -> Iterator[bytes]:
         self.encodings += 1
         yield f"{format} {rate} {channels}\n".encode()
         assert self.go_on.wait(10)
