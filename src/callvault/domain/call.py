@@ -1,5 +1,6 @@
 """A call: facts about one conversation, under one id for each of the ways people ask for it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from callvault.domain.ids import Json
@@ -73,6 +74,12 @@ class Call(Chat):
     def unrecorded(self) -> bool:
         """Whether it was announced as one of which no sound may be stored."""
         return self.metadata.get(UNRECORDED) is True
+
+
+def common_readers(each: Iterable[tuple[str, ...] | None]) -> tuple[str, ...] | None:
+    """The members that sound of several calls is for: those whom each of the calls is for."""
+    private = [set(one) for one in each if one is not None]
+    return tuple(sorted(set.intersection(*private))) if private else None
 
 
 def readers(kind: str, participants: tuple[Participant, ...]) -> tuple[str, ...] | None:

@@ -111,6 +111,8 @@ def _under(edits: EditList, start_us: int, end_us: int) -> Iterator[tuple[Clip, 
     """Its clips under a stretch of its clock: each with the share of its timeline, and where that begins here."""
     at = 0
     for clip in edits.clips:
+        if at >= end_us:
+            return
         length = clip.end_us - clip.start_us
         first, last = max(start_us - at, 0), min(end_us - at, length)
         if first < last:

@@ -103,6 +103,17 @@ def has_expired(recording: Recording, now_ms: int) -> bool:
     return recording.expires_ms is not None and now_ms >= recording.expires_ms
 
 
+COPYING = ("convert", "compress")
+"""The verbs that make a version for the sake of its file."""
+
+
+def own_file(recording: Recording) -> tuple[str, int]:
+    """The view, and its rate, that a recording's facts tell of and its URL leads to; 0 is the best rate there is."""
+    if recording.operation in COPYING:
+        return "stereo" if recording.channels == 2 else "mono", recording.sample_rate
+    return "mono", 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Derivation:
     """`derived_from` the other way round: which version was made of which."""

@@ -7,13 +7,11 @@ from typing import Generic, TypeVar
 
 from callvault.domain.edits import TakenOut, lets_be_heard, taken_out, told
 from callvault.domain.errors import Missing, Refused
-from callvault.domain.recording import Recording, Version
+from callvault.domain.recording import COPYING, Recording, Version
 
 V = TypeVar("V", bound=Version)
 PARTIAL = ("trim", "merge")
 """What these verbs make does not stand for the whole of what it was made of."""
-COPYING = ("convert", "compress")
-"""What these verbs make is heard by those who ask for it alone."""
 REDACTING = "redactPII"
 
 
@@ -49,7 +47,7 @@ class Family(Generic[V]):
         same sound, or of the same call, was redacted, nothing. A redacted version in which something is heard that was
         taken out of another one of the same sound is not heard either."""
         redacted = {v.id: v for source in self._sources(wanted) for v in self._redacted.get(source, ())}
-        if not redacted or (wanted.redacted and self._is_clean(wanted)):
+        if not redacted or (self._is_redacted(wanted) and self._is_clean(wanted)):
             return wanted
         whole = _whole_of(wanted, self._kin)
         if stand_ins := [v for v in redacted.values() if _stands_for(v, whole, self._kin) and self._is_clean(v)]:
@@ -83,6 +81,12 @@ class Family(Generic[V]):
             return []
         return taken_out(version, [self._kin[parent] for parent in version.derived_from if parent in self._kin])
 
+    def _is_redacted(self, version: V) -> bool:
+        """As a whole; or in all the parts that it was made of, but for those of which nothing had to be."""
+        if version.redacted or version.operation is None:
+            return version.redacted or not any(source in self._redacted for source in self._sources(version))
+        return all(parent in self._kin and self._is_redacted(self._kin[parent]) for parent in version.derived_from)
+
     def _is_clean(self, version: Version) -> bool:
         return not lets_be_heard(told(version), self.taken_out(version))
 
@@ -94,8 +98,7 @@ class Family(Generic[V]):
 
     def _sources(self, recording: V) -> set[str]:
         """The originals that it was made of, and the calls that they are of."""
-        roots = originals_of(recording, self._kin)
-        return roots | {recording.call_id} | {self._kin[root].call_id for root in roots if root in self._kin}
+        return originals_of(recording, self._kin) | calls_of(recording, self._kin)
 
 
 def heard(wanted: V, family: Iterable[V], originals_too: bool) -> V:
@@ -127,6 +130,12 @@ def end_of(recording: Version, kin: Mapping[str, Version]) -> int | None:
     return min((end for end in ends if end is not None), default=None)
 
 
+def calls_of(recording: Version, kin: Mapping[str, Version]) -> set[str]:
+    """The calls that are heard in it."""
+    roots = originals_of(recording, kin)
+    return {recording.call_id} | {kin[root].call_id for root in roots if root in kin}
+
+
 def descendants_of(recording: Recording, family: Iterable[Recording]) -> list[Recording]:
     """All versions that were made of it, over any number of steps."""
     found: dict[str, Recording] = {}
@@ -149,6 +158,7 @@ def _counts(version: Version) -> bool:
 
 
 def _stands_for(version: Version, wanted: Version, kin: Mapping[str, Version]) -> bool:
+    """What was made for the sake of its file is heard by those who ask for it alone."""
     return version.operation not in COPYING and _is_whole_of(version, wanted, kin)
 
 

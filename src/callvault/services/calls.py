@@ -5,19 +5,20 @@ from dataclasses import replace
 from typing import TypeVar
 
 from callvault.domain.access import Action, Caller, Thing
-from callvault.domain.call import Call, Chat, ExternalId, readers
+from callvault.domain.call import Call, Chat, ExternalId, common_readers, readers
 from callvault.domain.errors import AlreadyThere, Malformed, Missing
 from callvault.domain.filters import CallFilter
 from callvault.domain.ids import Json, is_uuid, token
 from callvault.domain.query import Query, Term
 from callvault.domain.recording import Recording
 from callvault.domain.unit import Unit
+from callvault.domain.versions import calls_of
 from callvault.domain.workspace import Workspace
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
 from callvault.services.callfacts import CallFacts, checked
-from callvault.services.lineage import versions_of
+from callvault.services.lineage import family_of, versions_of
 from callvault.services.pages import Page, Place, page_of
 from callvault.services.removal import Removal
 from callvault.services.stale import again_when_stale
@@ -124,13 +125,28 @@ class Calls:
             unit.put(*_external_ids(changed))
             await self._claim(changed)
         if changed.readers != call.readers:
-            unit.change(*(replace(r, readers=changed.readers, version=r.version + 1) for r in await self._sound(call)))
+            unit.change(*(await self._for_others_now(changed)))
         fields: list[Json] = [*sorted(changes)]
         self._witness.of_call(unit, caller, Action.CHANGE_CALL, changed, "call.updated", changed=fields)
         if changes.get("analysis"):
             await self._tell_analyzed(unit, caller, changed)
         await self._store.commit(unit)
         return changed
+
+    async def _for_others_now(self, call: Call) -> list[Recording]:
+        """Its recordings and what was made of them, each for those alone whom all calls heard in it are for."""
+        kin = {
+            recording.id: recording for recording in await family_of(self._store, Recording, await self._sound(call))
+        }
+        found = []
+        for recording in kin.values():
+            heard = calls_of(recording, kin)
+            if call.id not in heard or recording.deleted_ms is not None:
+                continue
+            others = [await self._store.get(Call, name) for name in heard - {call.id}]
+            common = common_readers([call.readers, *(other.readers for other in others if other)])
+            found.append(replace(recording, readers=common, version=recording.version + 1))
+        return found
 
     async def _tell_analyzed(self, unit: Unit, caller: Caller, call: Call) -> None:
         """Of the newest original, as for a transcript."""

@@ -12,7 +12,7 @@ from callvault.domain.access import (
     Verdict,
     decide,
 )
-from callvault.domain.call import Chat, Participant, readers
+from callvault.domain.call import Chat, Participant, common_readers, readers
 from callvault.domain.recording import Recording
 from callvault.domain.workspace import SCOPES
 
@@ -104,6 +104,13 @@ def test_a_recording_is_for_those_its_call_is_for() -> None:
     facts = {"id": "r", "workspace_id": "w", "call_id": "c", "created_ms": 0, "updated_ms": 0, "last_heard_ms": 0}
     assert Thing.of_recording(Recording(readers=("ann",), **facts)) == Thing("w", ("ann",))
     assert Thing.of_recording(Recording(**facts)) == Thing("w", None)
+
+
+def test_sound_of_several_calls_is_for_those_alone_whom_all_of_them_are_for() -> None:
+    assert common_readers([None, None]) is None
+    assert common_readers([("ann", "bob"), None]) == ("ann", "bob")
+    assert common_readers([("ann", "bob"), ("bob", "eve")]) == ("bob",)
+    assert common_readers([("ann",), ("eve",)]) == ()
 
 
 def test_the_audit_is_told_who_it_was() -> None:

@@ -69,6 +69,18 @@ def test_a_merge_with_one_redacted_original_is_refused() -> None:
         heard(merged, [O, version("p"), R], originals_too=False)
 
 
+def test_a_merge_of_what_was_redacted_and_what_need_not_be_is_heard_until_that_must_be() -> None:
+    other = version("p", call="another")
+    merged = version("m", "r", "p", operation="merge")
+    excerpt = version("x", "m", operation="trim")
+    for asked in (merged, excerpt):
+        assert heard(asked, [O, R, other, merged], originals_too=False) is asked
+        newer = version("q", call="another", at=8)
+        hidden = version("rq", "q", operation="redactPII", redacted=True, at=9, call="another")
+        with pytest.raises(Refused):
+            heard(asked, [O, R, other, merged, newer, hidden], originals_too=False)
+
+
 def test_a_redaction_that_failed_or_was_deleted_hides_nothing() -> None:
     assert heard(O, [replace(R, status="failed")], originals_too=False) is O
     assert heard(O, [replace(R, deleted_ms=9)], originals_too=False) is O
