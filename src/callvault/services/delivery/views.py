@@ -5,7 +5,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict
-from typing import Final
+from typing import Final, TypedDict
 
 import numpy as np
 
@@ -26,6 +26,7 @@ RENDERING: Final = 2
 """Raised whenever the same sound comes out in other bytes than before."""
 RATES: Final = range(RATE_MIN, RATE_MAX + 1)
 RATE_OF_SILENCE: Final = 8_000
+PCM: Final = "pcm_s16le"
 PIECE: Final = 1 << 19
 """Bytes that are made at a time when a view is streamed."""
 
@@ -109,6 +110,14 @@ class View:
             beep(samples, part.start, bounds, self.rate)
 
 
+class SoundFacts(TypedDict):
+    duration_us: int
+    sample_rate: int
+    channels: int
+    codec: str
+    file_size: int
+
+
 class Views:
     def __init__(self, timelines: Timelines, blobs: Blobs, takes: CodedTakes) -> None:
         self.timelines, self.blobs, self.takes = timelines, blobs, takes
@@ -128,6 +137,25 @@ class Views:
         check_lanes(view, lanes)
         best = max((lane.rate for lane in lanes if is_in(view, lane)), default=RATE_OF_SILENCE)
         return View(sound, view, rate or best, self.blobs, self.takes)
+
+    async def whole(self, recording: Recording, *, live: bool = False) -> View | None:
+        """The view in which all sides are heard apart: mono where there is one alone, None where there is no sound."""
+        view = await self.open(recording, "stereo", live=live)
+        sounding = {lane.lane.name for lane in view.sound.lanes if lane.layout.end}
+        if not sounding:
+            return None
+        return view if len(sounding) > 1 else await self.open(recording, "mono", live=live)
+
+
+def facts_of(view: View) -> SoundFacts:
+    """What a recording tells of its sound."""
+    return SoundFacts(
+        duration_us=view.sound.length_us,
+        sample_rate=view.rate,
+        channels=view.channels,
+        codec=PCM,
+        file_size=view.length,
+    )
 
 
 def check_open(recording: Version, live: bool) -> None:

@@ -19,7 +19,7 @@ from callvault.ports.spool import Spool
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.calls import OVER
-from callvault.services.delivery.views import Views
+from callvault.services.delivery.views import SoundFacts, Views, facts_of
 from callvault.services.ingest.admission import Admission
 from callvault.services.ingest.compaction import COMPACT, is_worth_it
 from callvault.services.ingest.mover import Mover
@@ -35,16 +35,16 @@ IDLE_LEAST_MS = 5_000
 PAGE = 200
 
 
-class Outcome(TypedDict, total=False):
+class Outcome(SoundFacts):
     status: str
     failure: str | None
-    duration_us: int
-    sample_rate: int
-    channels: int
-    codec: str
-    file_size: int
     started_ms: int | None
     ended_ms: int | None
+
+
+class Silent(TypedDict):
+    status: str
+    failure: str
 
 
 class Completion:
@@ -157,23 +157,16 @@ class Completion:
         self._witness.of_recording(unit, caller, Action.WRITE_SOUND, stopped, ended_by=ended_by)
         await self._store.commit(unit)
 
-    async def _outcome(self, recording: Recording) -> Outcome:
-        view = await self._views.open(recording, "stereo", live=True)
-        sounding = [lane for lane in view.sound.lanes if lane.layout.end]
-        if not sounding:
-            return Outcome(status="failed", failure=NO_SOUND)
-        if len({lane.lane.name for lane in sounding}) == 1:
-            view = await self._views.open(recording, "mono", live=True)
+    async def _outcome(self, recording: Recording) -> Outcome | Silent:
+        view = await self._views.whole(recording, live=True)
+        if view is None:
+            return Silent(status="failed", failure=NO_SOUND)
         length_ms = max(stretch.timeline.length_us for stretch in view.sound.stretches) // 1000
         started_ms = recording.last_heard_ms - length_ms if recording.started_ms is None else recording.started_ms
         return Outcome(
             status="completed",
             failure=None,
-            duration_us=view.sound.length_us,
-            sample_rate=view.rate,
-            channels=view.channels,
-            codec="pcm_s16le",
-            file_size=view.length,
+            **facts_of(view),
             started_ms=started_ms,
             ended_ms=started_ms + length_ms,
         )
