@@ -11,12 +11,19 @@ from callvault.bootstrap.adapters import Adapters
 from callvault.domain.errors import DiskFull, Misconfigured
 from callvault.domain.stored import StorageFacts
 from callvault.services.access import Access
+from callvault.services.actions.compress import Compress
+from callvault.services.actions.convert import Convert
+from callvault.services.actions.merge import Merge
+from callvault.services.actions.redact import Redact
+from callvault.services.actions.trim import Trim
 from callvault.services.assembly import Assembly
 from callvault.services.audit import Audit, AuditTrail
 from callvault.services.calls import Calls
 from callvault.services.delivery.delivery import Delivery
+from callvault.services.delivery.expiry import Expiry
 from callvault.services.delivery.takes import CodedTakes
 from callvault.services.delivery.views import Views
+from callvault.services.derivations import Derivations
 from callvault.services.erasures import Erasures
 from callvault.services.events import Events
 from callvault.services.holds import Holds
@@ -36,7 +43,9 @@ from callvault.services.streampasses import StreamPasses
 from callvault.services.timelines import Timelines
 from callvault.services.transcripts import Transcripts
 from callvault.services.uploads import Uploads
+from callvault.services.verbs import Verbs
 from callvault.services.verification import Verification
+from callvault.services.versionfiles import VersionFiles
 from callvault.services.webhooks import Webhooks
 from callvault.services.witness import Witness
 from callvault.services.workspaces import Workspaces
@@ -57,6 +66,7 @@ def assemble(adapters: Adapters, settings: Settings) -> Services:
     views = Views(timelines, floor.blobs, CodedTakes(adapters.codecs))
     intake = _intake(floor, adapters, timelines, views)
     uploads = _uploads(floor, recordings)
+    delivery = _delivery(floor, adapters, views, settings)
     return Services(
         **_told(_offices(floor, adapters, settings)),
         calls=calls,
@@ -68,10 +78,11 @@ def assemble(adapters: Adapters, settings: Settings) -> Services:
         retention=Retention(store, clock=clock, witness=floor.witness, removal=removal),
         erasures=_erasures(floor, calls),
         intake=intake,
-        delivery=_delivery(floor, adapters, views, settings),
+        delivery=delivery,
         uploads=uploads,
         keeping=_keeping(floor, recordings),
         assembly=Assembly(store, uploads, intake.files, intake.completion),
+        verbs=_verbs(floor, adapters, recordings, delivery),
     )
 
 
@@ -208,6 +219,22 @@ def _delivery(floor: Floor, adapters: Adapters, views: Views, settings: Settings
         clear=adapters.clear,
         presigner=adapters.presigner,
         public_url=settings.public_url,
+    )
+
+
+def _verbs(floor: Floor, adapters: Adapters, recordings: Recordings, delivery: Delivery) -> Verbs:
+    store, views, clock, witness = floor.store, delivery.views, floor.clock, floor.witness
+    expiry = Expiry(store, clock)
+    derivations = Derivations(store, views, expiry, clock=clock, witness=witness, recordings=recordings)
+    renditions = delivery.renditions
+    files = VersionFiles(store, derivations, views, renditions, adapters.codecs, clock=clock, witness=witness)
+    return Verbs(
+        trim=Trim(derivations),
+        merge=Merge(derivations),
+        redact=Redact(store, derivations),
+        convert=Convert(files),
+        compress=Compress(files),
+        files=files,
     )
 
 

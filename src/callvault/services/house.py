@@ -28,6 +28,7 @@ from callvault.services.streampasses import StreamPasses
 from callvault.services.timelines import Timelines
 from callvault.services.transcripts import Transcripts
 from callvault.services.uploads import Uploads
+from callvault.services.verbs import Verbs
 from callvault.services.verification import Verification
 from callvault.services.webhooks import Webhooks
 from callvault.services.witness import Witness
@@ -88,3 +89,4 @@ class Services(Offices):
     uploads: Uploads
     keeping: Keeping
     assembly: Assembly
+    verbs: Verbs

@@ -1,6 +1,7 @@
 """Our own API: recordings and calls in the vocabulary of .do, and every way in and out of the vault."""
 
 from callvault.web.native import (
+    actions,
     artifacts,
     calls,
     events,
@@ -28,6 +29,7 @@ PART = Part(
     claims=(Claim("/api/v1"), Claim("/uploads"), Claim("/streams"), Claim("/link")),
     routers=(
         recordings.router,
+        actions.router,
         artifacts.router,
         sessions.router,
         links.router,

@@ -8,7 +8,7 @@ from callvault.domain.call import Call, Turn
 from callvault.domain.errors import RecordingExpired, Refused
 from callvault.domain.lane import Lane
 from callvault.domain.query import Query
-from callvault.domain.recording import Recording
+from callvault.domain.recording import Recording, own_file
 from callvault.domain.workspace import WorkspaceKey
 from callvault.services.recordings import CallRecording as Pair
 from callvault.web.native.callschemas import assistant_of, call_out, phone_number_of
@@ -26,7 +26,9 @@ async def told(visit: Visit, recording: Recording, call: Call | None = None) -> 
     [pair] = [Pair(recording, call)] if call else await services.recordings.with_calls([recording])
     [pair] = await _summed_up(visit, [pair])
     turns = (await services.transcripts.of_each(visit.caller, [pair.call])).get(pair.call.id, [])
-    lanes = await services.store.find(Query(Lane).where("recording_id", "=", recording.id).by("position", "name"))
+    lanes = await services.store.find(
+        Query(Lane).where("recording_id", "=", _sounding(recording)).by("position", "name")
+    )
     return _told(
         visit,
         pair,
@@ -36,6 +38,11 @@ async def told(visit: Visit, recording: Recording, call: Call | None = None) -> 
         transcript=transcript_out(pair.call, turns) if turns else None,
         participants=_speakers(pair.call, lanes, turns),
     )
+
+
+def _sounding(recording: Recording) -> str:
+    """Whose lanes are heard in it, first of all."""
+    return recording.edits.clips[0].recording_id if recording.edits.clips else recording.id
 
 
 async def listed(visit: Visit, recordings: Sequence[Recording]) -> list[CallRecording]:
@@ -82,7 +89,7 @@ def _told(visit: Visit, pair: Pair, spoken: bool, **facts: Any) -> CallRecording
         assistant=assistant_of(call),
         phone_number=phone_number_of(call),
         status=recording.status if recording.status in KNOWN_STATUSES else "failed",  # type: ignore[arg-type]
-        url=f"{visit.base_url}/api/v1/recordings/{recording.id}/audio.{recording.format}",
+        url=f"{visit.base_url}/api/v1/recordings/{recording.id}/{_file(recording)}",
         storage=storage.provider,
         storage_path=f"{storage.prefix}{recording.workspace_id}/{recording.id}/",
         bucket=storage.bucket,
@@ -92,6 +99,11 @@ def _told(visit: Visit, pair: Pair, spoken: bool, **facts: Any) -> CallRecording
         **_sound(recording),
         **_fate(recording),
     )
+
+
+def _file(recording: Recording) -> str:
+    view, rate = own_file(recording)
+    return f"audio.{recording.format}" + (f"?view={view}&rate={rate}" if rate else "")
 
 
 def _sound(recording: Recording) -> dict[str, Any]:
@@ -190,7 +202,10 @@ async def _secure_url(visit: Visit, recording: Recording) -> str | None:
         return None
     try:
         heard = await services.recordings.heard(caller, recording.id, Action.MINT_LINK)
-        link = await services.delivery.links.secure_url(caller, heard, format=heard.format, base_url=visit.base_url)
+        view, rate = own_file(heard)
+        link = await services.delivery.links.secure_url(
+            caller, heard, view=view, format=heard.format, rate=rate, base_url=visit.base_url
+        )
     except (RecordingExpired, Refused):
         return None
     return link.url

@@ -4,6 +4,7 @@ from starlette.requests import Request
 
 from callvault.domain.access import Action
 from callvault.domain.errors import Malformed, Missing
+from callvault.domain.recording import own_file
 from callvault.services.delivery.desk import Wanted
 from callvault.web.auth import needs
 from callvault.web.native import hotdocs
@@ -27,8 +28,10 @@ async def get_audio(request: Request) -> Answer:
     if format not in OF_FORMAT:
         raise Missing(what="format")
     recording = await visit.services.recordings.heard(visit.caller, request.path_params["id"])
-    view = query.get("view", "mono")
-    wanted = Wanted(view=view, format=format, rate=_number(query.get("rate"), "rate"), live=asks(request, "live"))
+    view, rate = own_file(recording)
+    if "view" in query or "rate" in query:
+        view, rate = query.get("view", view), _number(query.get("rate"), "rate")
+    wanted = Wanted(view=view, format=format, rate=rate, live=asks(request, "live"))
     side = "" if view == "mono" else f"-{view.replace(':', '-')}"
     filename = f"recording-{recording.id}{side}.{format}"
     return await sound_answer(request, recording, wanted, filename=filename, attachment=asks(request, "download"))
