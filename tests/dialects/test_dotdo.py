@@ -85,6 +85,58 @@ async def test_an_action_that_does_not_exist_yet_says_so_by_name(house: WebHouse
         assert told["success"] or told["error"]["code"] in ("not_found", "invalid_request")
 
 
+async def sounding(house: WebHouse) -> dict:
+    """Two seconds."""
+    recording = (await do(house, "create"))[1]["data"]
+    where = f"/api/v1/recordings/{recording['id']}"
+    await house.client.put(
+        f"{where}/lanes/customer/takes/1?start=0", content=b"\x10" * 16_000, headers={"content-type": "audio/PCMU"}
+    )
+    return (await house.client.post(f"{where}/complete")).json()
+
+
+async def test_the_verbs_make_versions(house: WebHouse) -> None:
+    """Seed 003, "trim", "merge", "redactPII", "convert", "compress": each answers a CallRecording."""
+    one, two = await sounding(house), await sounding(house)
+    asked = {
+        "trim": {"recording": one, "start": 0.5, "end": 1.5},
+        "convert": {"id": one["id"], "format": "m4a"},
+        "compress": {"recordingId": one["id"], "quality": "low"},
+        "merge": {"recordings": [two, one["id"]]},
+        "redactPII": {"id": one["id"], "spans": [{"start": 0, "end": 0.5}], "redactionType": "beep"},
+    }
+    made = {}
+    for name, parameters in asked.items():
+        status, told = await do(house, name, parameters)
+        assert (status, told["success"], told["data"]["operation"]) == (200, True, name)
+        made[name] = told["data"]
+    assert (made["trim"]["duration"], made["trim"]["derivedFrom"]) == (1, [one["id"]])
+    assert (made["merge"]["duration"], made["merge"]["derivedFrom"]) == (4, [two["id"], one["id"]])
+    assert (made["redactPII"]["redacted"], made["redactPII"]["redactionType"]) == (True, "beep")
+    assert [made[name]["status"] for name in ("convert", "compress")] == ["processing"] * 2
+    _, told = await do(house, "merge", {"id": two["id"], "recordings": [one]})
+    assert told["data"]["derivedFrom"] == [two["id"], one["id"]]
+    _, told = await do(house, "download", {"id": made["trim"]["id"]})
+    assert len((await house.client.get(told["data"]["url"])).content) == 44 + 16_000
+
+
+async def test_a_verb_is_done_once_for_its_key(house: WebHouse) -> None:
+    one = await sounding(house)
+    again = {"parameters": {"id": one["id"], "end": 1}, "options": {"idempotencyKey": "k"}}
+    first, second = [(await do(house, "trim", **again))[1]["data"] for _ in range(2)]
+    assert first == second and first["secureUrl"] is None
+
+
+async def test_a_verb_that_cannot_be_done_says_where(house: WebHouse) -> None:
+    one = await sounding(house)
+    status, told = await do(house, "redactPII", {"id": one["id"]})
+    assert (status, told["error"]["code"]) == (501, "not_implemented") and "speech" in told["error"]["message"]
+    wrong = {"trim": {"end": -1}, "merge": {}, "convert": {"format": "aiff"}, "compress": {"bitrate": 9999}}
+    for name, parameters in wrong.items():
+        status, told = await do(house, name, {"id": one["id"], **parameters})
+        assert (status, told["error"]["details"][0]["loc"][0]) == (422, "parameters"), name
+
+
 async def test_what_is_no_operation_is_a_mistake(house: WebHouse) -> None:
     status, told = await do(house, "explode")
     assert (status, told["error"]["code"]) == (400, "malformed")

@@ -1,17 +1,19 @@
 """The seed's actions as operations: those that there are, and the names of those that there are not."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from callvault.domain.errors import Malformed, NotImplementedYet
+from callvault.services.actions.merge import MOST
 from callvault.web.errors import Invalid
+from callvault.web.native import actions
 from callvault.web.native.describing import told
 from callvault.web.native.links import LinkOut, LinkRequest, minted
 from callvault.web.native.recordings import begun
 from callvault.web.native.recordingschemas import CallRecording, RecordingChanges, RecordingRequest
-from callvault.web.native.spelling import Told
+from callvault.web.native.spelling import Asked, Told
 from callvault.web.visit import Visit
 from callvault.wire.mediatypes import OF_FORMAT
 
@@ -51,6 +53,10 @@ class AudioFile(Told):
     expires_at: float
     format: str
     content_type: str
+
+
+class Merging(Asked):
+    recordings: Annotated[list[actions.Id], Field(min_length=2, max_length=MOST)]
 
 
 def operation(name: str) -> Operation:
@@ -98,6 +104,36 @@ async def generate_secure_url(visit: Visit, parameters: Parameters, _: str) -> L
     return await minted(visit, recording_id(parameters), read(LinkRequest, _without_id(parameters)))
 
 
+async def trim(visit: Visit, parameters: Parameters, version_id: str) -> CallRecording:
+    asked = read(actions.TrimRequest, _without_id(parameters))
+    return await actions.trimmed(visit, recording_id(parameters), asked, version_id)
+
+
+async def merge(visit: Visit, parameters: Parameters, version_id: str) -> CallRecording:
+    """The recordings, each an id or a CallRecording, in order; behind one that is named as in other operations."""
+    first = [recording_id(parameters)] if any(name in parameters for name in NAMES) else []
+    listed = parameters.get("recordings")
+    others = listed if isinstance(listed, list) else []
+    ids = [one.get("id") if isinstance(one, dict) else one for one in others]
+    asked = read(Merging, {**_without_id(parameters), "recordings": [*first, *ids]})
+    return await actions.merged(visit, asked.recordings, version_id)
+
+
+async def redact_pii(visit: Visit, parameters: Parameters, version_id: str) -> CallRecording:
+    asked = read(actions.RedactionRequest, _without_id(parameters))
+    return await actions.redacted(visit, recording_id(parameters), asked, version_id)
+
+
+async def convert(visit: Visit, parameters: Parameters, version_id: str) -> CallRecording:
+    asked = read(actions.ConversionRequest, _without_id(parameters))
+    return await actions.converted(visit, recording_id(parameters), asked, version_id)
+
+
+async def compress(visit: Visit, parameters: Parameters, version_id: str) -> CallRecording:
+    asked = read(actions.CompressionRequest, _without_id(parameters))
+    return await actions.compressed(visit, recording_id(parameters), asked, version_id)
+
+
 OPERATIONS: Mapping[str, Operation] = {
     "create": create,
     "retrieve": retrieve,
@@ -105,6 +141,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "delete": delete,
     "download": download,
     "generateSecureUrl": generate_secure_url,
+    "trim": trim,
+    "merge": merge,
+    "redactPII": redact_pii,
+    "convert": convert,
+    "compress": compress,
 }
 
 
