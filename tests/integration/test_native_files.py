@@ -7,6 +7,12 @@ import numpy as np
 import pytest
 
 from callvault.adapters.codecs.pyav import PyAvCodecs
+from callvault.domain.errors import ShuttingDown
+from callvault.domain.ids import Json
+from callvault.domain.job import Job
+from callvault.domain.query import Query
+from callvault.domain.stored import StoredObject
+from callvault.domain.unit import Unit
 from callvault.ports.codecs import SoundLimits
 from tests.actionhouse import RATE, ActionHouse, span
 from tests.webhouse import webhouse
@@ -146,6 +152,34 @@ async def test_a_version_whose_file_cannot_be_made_fails_and_says_why(house: Act
     async with house.working():
         told = await done(house, made, "failed")
     assert (told["status"], told["failure"]) == ("failed", "blob_missing")
+
+
+class CutOff:
+    """The progress of a run that is lost just before its end."""
+
+    async def report(self, fraction: float) -> None:
+        pass
+
+    async def commit(self, unit: Unit) -> None:
+        raise AssertionError
+
+    async def finish(self, unit: Unit, result: dict[str, Json] | None = None) -> None:
+        raise ShuttingDown
+
+
+async def test_a_job_that_was_cut_off_before_its_end_makes_one_file_and_tells_once(house: ActionHouse) -> None:
+    made = await house.do("compress", await house.recording(1))
+    store, [kind] = house.web.services.store, house.web.services.verbs.kinds()
+    job = await store.get(Job, made["id"])
+    for _ in range(2):
+        with pytest.raises(ShuttingDown):
+            await kind.run(job, CutOff())
+    assert await house.events(made) == ["created", "processing"]
+    async with house.working():
+        told = await done(house, made)
+    assert await house.events(made) == ["created", "processing", "completed", "compressed"]
+    stored = await store.find(Query(StoredObject).where("recording_id", "=", made["id"]).by("key"))
+    assert [one.size for one in stored] == [told["fileSize"]]
 
 
 async def test_a_deleted_version_s_job_ends_without_a_file(house: ActionHouse) -> None:
