@@ -78,6 +78,21 @@ async def test_a_cut_made_of_a_pause_that_was_skipped_is_where_it_is_heard(house
     assert part.tobytes() == whole[at : at + len(part)].tobytes() and abs(len(part) - 12_000) <= 1
 
 
+async def test_a_version_is_kept_as_long_as_what_it_is_made_of_and_no_shorter(house: ActionHouse) -> None:
+    original = await house.recording()
+    await house.ok("PATCH", f"/recordings/{original['id']}", json={"retentionPeriod": 1, "tags": ["vip"]})
+    trimmed = await house.do("trim", original, end=1)
+    assert (trimmed["retentionPeriod"], trimmed["autoDeleteAt"], trimmed["tags"]) == (None, None, ["vip"])
+    soon = house.web.clock.now_ms() / 1000 + 60
+    await house.ok("PATCH", f"/recordings/{original['id']}", json={"expiresAt": soon})
+    later = await house.do("trim", original, end=1)
+    house.web.clock.advance(100)
+    for version in (original, trimmed, later):
+        answer = await house.web.client.get(f"/api/v1/recordings/{version['id']}/audio.wav")
+        assert answer.json()["code"] == "recording_expired"
+        assert (await house.refused("trim", version, end=1))[1] == "recording_expired"
+
+
 # -- merge ---------------------------------------------------------------------------------------
 
 
@@ -291,6 +306,20 @@ async def test_a_version_made_of_sound_that_is_deleted_at_that_moment_is_gone_to
         assert {answer.status_code for answer in answers} <= {201, 404}
         living = await house.ok("GET", f"/recordings?callId={original['call']['id']}")
         assert living["data"] == []
+
+
+async def test_a_redaction_is_taken_back_by_none_but_those_who_may_hear_what_it_hides(house: ActionHouse) -> None:
+    original, reader = await house.recording(), await house.reader()
+    redacted = await house.do("redact", original, spans=[span(1, 1.5)])
+    excerpt = await house.do("trim", redacted, reader, end=2)
+    await house.ok("PATCH", f"/recordings/{redacted['id']}", status=(403,), json={"retentionPeriod": 1}, headers=reader)
+    kept_on = {"tags": ["x"], "retentionPeriod": None}
+    await house.ok("PATCH", f"/recordings/{redacted['id']}", json=kept_on, headers=reader)
+    await house.ok("DELETE", f"/recordings/{redacted['id']}", status=(403,), headers=reader)
+    await house.ok("DELETE", f"/recordings/{excerpt['id']}", headers=reader)
+    assert not (await house.wav(original, headers=reader))[8000:12_000].any()
+    await house.ok("DELETE", f"/recordings/{redacted['id']}")
+    assert (await house.wav(original, headers=reader)).tobytes() == (await house.wav(original)).tobytes()
 
 
 # -- doing it once, and who may ------------------------------------------------------------------

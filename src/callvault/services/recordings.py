@@ -20,7 +20,7 @@ from callvault.domain.ids import Json, is_uuid
 from callvault.domain.query import Query
 from callvault.domain.recording import Recording, Version, has_expired
 from callvault.domain.unit import Unit
-from callvault.domain.versions import Family, Redaction, heard, newest_original
+from callvault.domain.versions import REDACTING, Family, Redaction, heard, newest_original
 from callvault.domain.workspace import Workspace
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
@@ -227,6 +227,8 @@ class Recordings:
         now = self._clock.now_ms()
         changed = replace(recording, **checked(changes), updated_ms=now, version=recording.version + 1)
         if "retention_days" in changes:
+            if changes["retention_days"] != recording.retention_days:
+                self._may_take_back(caller, recording)
             changed = replace(changed, auto_delete_ms=_deletion(changed.created_ms, changes["retention_days"]))
         if not has_expired(changed, now):
             # It may have expired before: its new time is told when it comes.
@@ -259,6 +261,7 @@ class Recordings:
         self._access.require(caller, Action.DELETE_RECORDING, thing, f"recording:{recording.id}")
         if recording.deleted_ms is not None:
             return recording
+        self._may_take_back(caller, recording)
         unit, doomed = Unit(), await self._removal.doomed([recording])
         self._removal.remove(unit, caller, doomed)
         self._removal.enqueue_purge(unit, recording.workspace_id, doomed)
@@ -268,6 +271,13 @@ class Recordings:
     def hears_originals(self, caller: Caller, recording: Version) -> bool:
         verdict = decide(caller.principal, Action.LISTEN_ORIGINAL, Thing.of_recording(recording))
         return verdict is Verdict.ALLOWED
+
+    def _may_take_back(self, caller: Caller, recording: Recording) -> None:
+        """When a redaction goes before its original, what it hides is heard again: none but those who may hear that can
+        make it go."""
+        if recording.operation == REDACTING:
+            thing = Thing.of_recording(recording)
+            self._access.require(caller, Action.LISTEN_ORIGINAL, thing, f"recording:{recording.id}")
 
     def _begun(self, workspace: Workspace, call: Call, facts: RecordingFacts, recording_id: str) -> Recording:
         now = self._clock.now_ms()
