@@ -6,7 +6,6 @@ python -m bench.redirect [--calls 10000000] [--seconds 6] [--keep FOLDER]
 
 import argparse
 import asyncio
-import gc
 import json
 import os
 import shutil
@@ -260,7 +259,7 @@ async def _serve(data: Path) -> None:
             address = "{}:{}".format(*listening.getsockname())
             sys.stdout.write(json.dumps({"address": address, "key": first.key if first else ""}) + "\n")
             sys.stdout.flush()
-            gc.freeze()
+            house.settle()
             await uvicorn.Server(config).serve([listening])
 
 
