@@ -28,6 +28,8 @@ def _two(lanes: Sequence[Samples], out: Samples) -> None:
     """Without widening: where a sum has another sign than both of its parts, it has wrapped."""
     one, other = lanes
     np.add(one, other, out=out)
+    if int(one.max()) + int(other.max()) <= _HIGHEST and int(one.min()) + int(other.min()) >= _LOWEST:
+        return
     wrapped = (one ^ out) & (other ^ out)
     if wrapped.min() < 0:
         at = wrapped < 0

@@ -18,7 +18,8 @@ class Expiry:
 
     async def left_ms(self, recording: Version) -> int | None:
         """How long its sound is still to be had; None for ever. `RecordingExpired` when it is over."""
-        end = end_of(recording, await sources_of(self._store, [recording]))
+        kin = await sources_of(self._store, [recording]) if recording.derived_from else {}
+        end = end_of(recording, kin)
         if end is None:
             return None
         left = end - self._clock.now_ms()

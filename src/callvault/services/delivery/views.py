@@ -27,7 +27,7 @@ RENDERING: Final = 2
 RATES: Final = range(RATE_MIN, RATE_MAX + 1)
 RATE_OF_SILENCE: Final = 8_000
 PCM: Final = "pcm_s16le"
-PIECE: Final = 1 << 19
+PIECE: Final = 1 << 20
 """Bytes that are made at a time when a view is streamed."""
 
 
