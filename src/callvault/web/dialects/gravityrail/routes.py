@@ -1,17 +1,17 @@
 """Gravity Rail's endpoints: chats, and their recordings as bytes or as a URL."""
 
 import re
-from typing import Annotated, Final
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Final, TypeVar
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 
 from callvault.domain import call
-from callvault.domain.access import Action, Thing
+from callvault.domain.access import Action, Caller, Thing
 from callvault.domain.errors import Missing
 from callvault.domain.filters import CallFilter
 from callvault.domain.ids import is_uuid
-from callvault.domain.recording import Recording, Version
 from callvault.services.delivery.desk import Wanted
 from callvault.services.pages import Place
 from callvault.web.auth import Asking, House, needs
@@ -23,6 +23,8 @@ from callvault.web.parts import Hot
 from callvault.web.responses import Answer, model_answer
 from callvault.web.sound import sound_answer
 from callvault.web.visit import Visit, visit_of
+
+V = TypeVar("V")
 
 CHATS: Final = "/api/v2/w/{workspace_uuid}/chats"
 RECORDING: Final = "/api/v2/w/{workspace_uuid}/recordings/chat/{chat_id}"
@@ -60,7 +62,7 @@ async def get_chat(*, workspace_uuid: str, chat_id: int, caller: Asking, service
 @needs(Action.LISTEN_CHAT)
 async def audio(request: Request) -> Answer:
     visit = visit_of(request)
-    recording = await _recording(visit, request)
+    recording = await _of_chat(visit, request, visit.services.recordings.heard_of)
     return await sound_answer(request, recording, Wanted(), filename=_filename(request), action=Action.LISTEN_CHAT)
 
 
@@ -70,7 +72,7 @@ async def download_url(request: Request) -> Answer:
     seconds = _expires_in(request.query_params.get("expires_in"))
     link = await visit.services.delivery.links.secure_url(
         visit.caller,
-        await _version(visit, request),
+        await _of_chat(visit, request, visit.services.recordings.version_of),
         seconds=seconds,
         attachment=True,
         filename=_filename(request),
@@ -110,19 +112,11 @@ DOWNLOAD_URL: Final = Hot(
 )
 
 
-async def _recording(visit: Visit, request: Request) -> Recording:
+async def _of_chat(visit: Visit, request: Request, heard: Callable[[Caller, call.Chat], Awaitable[V]]) -> V:
     """What the caller hears of the chat; a chat without stored sound has no recording."""
     chat = await _chat(visit, request)
     try:
-        return await visit.services.recordings.heard_of(visit.caller, chat)
-    except Missing:
-        raise NoAudio from None
-
-
-async def _version(visit: Visit, request: Request) -> Version:
-    chat = await _chat(visit, request)
-    try:
-        return await visit.services.recordings.version_of(visit.caller, chat)
+        return await heard(visit.caller, chat)
     except Missing:
         raise NoAudio from None
 
