@@ -75,6 +75,12 @@ def test_what_a_crash_left_behind_goes_when_it_is_old_and_not_while_it_may_be_so
     assert in_incoming(tmp_path) == ["young"]
 
 
+def test_what_another_process_is_done_with_just_then_stops_no_start(tmp_path: Path) -> None:
+    DiskBlobs(tmp_path)
+    (tmp_path / INCOMING / "listed").symlink_to(tmp_path / "gone")
+    DiskBlobs(tmp_path).put("w/r/x", [b"sound"])
+
+
 def test_a_put_leaves_nothing_in_the_way(tmp_path: Path) -> None:
     blobs = DiskBlobs(tmp_path)
     blobs.put("w/r/x", [b"sound"])

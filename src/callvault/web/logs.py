@@ -122,7 +122,10 @@ class RequestLog:
         self._waiting: list[str] = []
 
     def configure(self, stream: TextIO | None, plain: bool = False) -> None:
-        """Without a stream nothing is written."""
+        """Without a stream nothing is written. What waits goes where it was meant to go."""
+        if self._stream and not self._stream.closed:
+            self.flush()
+        self._waiting.clear()
         self._stream, self._plain = stream, plain
 
     def note(self, event: str, facts: Mapping[str, str | float | None]) -> None:

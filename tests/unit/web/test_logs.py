@@ -75,6 +75,15 @@ async def test_a_request_is_one_line_whatever_its_path_holds(form: bool) -> None
     assert len(written.getvalue().splitlines()) == 1 and "\x1b" not in written.getvalue()
 
 
+async def test_a_request_is_told_where_it_was_to_be_told_when_it_was_answered() -> None:
+    before, after, requests = io.StringIO(), io.StringIO(), RequestLog()
+    requests.configure(before)
+    requests.note("GET /a 200", {"ms": 1})
+    requests.configure(after)
+    requests.flush()
+    assert "GET /a 200" in before.getvalue() and after.getvalue() == ""
+
+
 def line(form: logging.Formatter, message: str, *args: object, **extra: Any) -> str:
     record = logging.LogRecord("callvault.test", logging.WARNING, __file__, 1, message, args, None)
     record.__dict__.update(extra)

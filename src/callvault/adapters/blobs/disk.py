@@ -5,7 +5,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from callvault.adapters.blobs.measure import Measured, checked, exactly, span
@@ -123,8 +123,9 @@ class DiskBlobs:
     def _sweep(self) -> None:
         """Away with what a crash left behind, if it is too old to be somebody's work."""
         for path in self._incoming.iterdir():
-            if time.time() - path.stat().st_mtime > LEFT_OVER_SECONDS:
-                path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # another process is done with it, or sweeps too
+                if time.time() - path.stat().st_mtime > LEFT_OVER_SECONDS:
+                    path.unlink()
 
     @contextmanager
     def _translated(self, key: str, source: Measured | None = None) -> Iterator[None]:
