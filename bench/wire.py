@@ -22,9 +22,8 @@ def run() -> list[Line]:
 
 
 def _links() -> Line:
-    ids = dict.fromkeys(("workspace_id", "recording_id", "link_id", "minted_by"), UUID)
-    claims = LinkClaims(**ids, kind="view", what="stereo", format="wav", filename="call.wav", expires_s=2**33)
-    token, secrets = linktoken.sign(claims, "k1", SECRET), {"k1": SECRET}
+    claims = LinkClaims(UUID, "stereo", bytes(8), 2**33, "wav", filename="call.wav")
+    token, secrets = linktoken.sign(claims, "k1", SECRET).text, {"k1": SECRET}
     signed = token.encode()
     return _line(
         "links verified",

@@ -17,7 +17,7 @@ from tests.fakes import FakeClock, FakeIds
 class CallHouse:
     def __init__(self) -> None:
         self.store, self.clock, self.ids = MemoryStore(), FakeClock(), FakeIds()
-        self.audit = Audit(self.store, self.clock, self.ids)
+        self.audit = Audit(self.store, self.clock)
         self.access = Access(self.store, self.clock, self.audit)
         self.witness = Witness(self.clock, self.ids, self.audit)
         self.removal = Removal(self.store, self.clock, self.ids, self.witness)

@@ -31,7 +31,7 @@ class HookHouse:
     def __init__(self, sender: Sender | None = None, forms: Sequence[MessageForm] = (), store: Any = None) -> None:
         self.store, self.clock, self.ids = store or MemoryStore(), FakeClock(), FakeIds()
         self.blobs = MemoryBlobs()
-        self.audit = Audit(self.store, self.clock, self.ids)
+        self.audit = Audit(self.store, self.clock)
         self.access = Access(self.store, self.clock, self.audit)
         self.sender = sender or HttpxSender(private_allowed=True, timeout_seconds=2)
         tools = {"clock": self.clock, "ids": self.ids, "access": self.access, "audit": self.audit}

@@ -78,7 +78,7 @@ def event(name: str, **given: Any) -> Event:
 
 
 def entry(name: str, workspace_id: str = "w") -> AuditEntry:
-    return AuditEntry(workspace_id, f"thing:{name}", name, at_ms=1, actor="system", action="try")
+    return AuditEntry(workspace_id, f"thing:{name}", at_ms=1, actor="system", action="try")
 
 
 def job(name: str, **given: Any) -> Job:
@@ -330,7 +330,7 @@ async def chain_of(store: Store, workspace_id: str) -> list[str]:
     for seq, link in enumerate(entries, 1):
         assert (link.seq, link.digest) == (seq, digest(link, previous))
         previous = link.digest
-    return [link.entry.id for link in entries]
+    return [link.thing.removeprefix("thing:") for link in entries]
 
 
 # -- queries ------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ async def test_processes_share_one_count_one_chain_and_one_order_of_events(store
         for k in range(8):
             unit = unit_of(call(f"{n}-{k}"))
             unit.tell(Event(id=f"{n}-{k}", workspace_id="w", type="call.created", created_ms=1))
-            unit.note(AuditEntry("w", "c", f"{n}-{k}", at_ms=1, actor="a", action="b"))
+            unit.note(AuditEntry("w", f"c:{n}-{k}", at_ms=1, actor="a", action="b"))
             await stores[n % 3].commit(unit)
         ended += 1
 

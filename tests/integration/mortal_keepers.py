@@ -13,7 +13,7 @@ from tests.integration.mortal_workers import CLOCK, IDS, engine, forked, open_st
 
 
 def retention(store: Store) -> Retention:
-    witness = Witness(CLOCK, IDS, Audit(store, CLOCK, IDS))
+    witness = Witness(CLOCK, IDS, Audit(store, CLOCK))
     return Retention(store, clock=CLOCK, witness=witness, removal=Removal(store, CLOCK, IDS, witness))
 
 

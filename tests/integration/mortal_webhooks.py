@@ -27,7 +27,7 @@ def webhooks(store: Store, folder: Path) -> Webhooks:
     async def unlock(workspace_id: str, objects: Sequence[StoredObject]) -> None:
         return None
 
-    audit = Audit(store, CLOCK, IDS)
+    audit = Audit(store, CLOCK)
     sender = HttpxSender(private_allowed=True)
     tools = {"clock": CLOCK, "ids": IDS, "access": Access(store, CLOCK, audit), "audit": audit}
     return Webhooks(store, DiskBlobs(folder / "blobs"), unlock, sender=sender, signers=SIGNERS, **tools)

@@ -114,7 +114,7 @@ def _offices(floor: Floor, adapters: Adapters, settings: Settings) -> Offices:
 
 def _floor(adapters: Adapters) -> Floor:
     clock, ids, store = adapters.clock, adapters.ids, adapters.store
-    audit = Audit(store, clock, ids)
+    audit = Audit(store, clock)
     access = Access(store, clock, audit)
     return Floor(
         clock=clock,

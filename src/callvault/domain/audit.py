@@ -19,7 +19,6 @@ class AuditEntry(NamedTuple):
     workspace_id: str
     thing: str
     """`recording:<id>`, `key:<id>` ..."""
-    id: str
     at_ms: int
     actor: str
     """`key:<id>`, `link:<id>`, `public`, `operator` or `system`."""

@@ -14,7 +14,7 @@ from callvault.domain.ids import Json
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
 from callvault.ports.store import Store
-from callvault.ports.system import Clock, Ids
+from callvault.ports.system import Clock
 
 log = logging.getLogger(__name__)
 EVERY_SECONDS = 0.2
@@ -26,8 +26,8 @@ MOST_WAITING = 50_000
 class Audit:
     """Writes down. A change puts its `entry` into its own unit; a read hands it to `later`."""
 
-    def __init__(self, store: Store, clock: Clock, ids: Ids, most_waiting: int = MOST_WAITING) -> None:
-        self._store, self._clock, self._ids = store, clock, ids
+    def __init__(self, store: Store, clock: Clock, most_waiting: int = MOST_WAITING) -> None:
+        self._store, self._clock = store, clock
         self._most_waiting = most_waiting
         self._waiting: list[AuditEntry] = []
         self._writing = asyncio.Lock()
@@ -47,7 +47,6 @@ class Audit:
             workspace_id,
             # No database takes a NUL in a text, and an entry that cannot be written would hold up all behind it.
             thing.replace("\0", ""),
-            self._ids.uuid(),
             self._clock.now_ms(),
             caller.actor,
             action.label if isinstance(action, Action) else action,

@@ -104,7 +104,7 @@ async def test_a_revoked_key_ends_at_once_where_it_was_revoked(house: WebHouse) 
 async def test_a_revoked_key_ends_within_seconds_in_other_processes(house: WebHouse) -> None:
     key = await house.key()
     services = house.services
-    elsewhere = Access(services.store, house.clock, Audit(services.store, house.clock, services.ids))
+    elsewhere = Access(services.store, house.clock, Audit(services.store, house.clock))
     principal = await elsewhere.authenticate(key)
     await services.keys.revoke(Caller(principal), principal.key_id)
     assert await elsewhere.authenticate(key)
@@ -229,7 +229,7 @@ async def test_a_key_is_permitted_what_any_of_its_scopes_is_for(house: WebHouse)
 
 async def test_nothing_is_done_unaudited_when_the_audit_is_full(house: WebHouse) -> None:
     services = house.services
-    access = Access(services.store, house.clock, Audit(services.store, house.clock, services.ids, most_waiting=1))
+    access = Access(services.store, house.clock, Audit(services.store, house.clock, most_waiting=1))
     for expected in (Refused, StoreUnavailable):
         with pytest.raises(expected):
             access.require(CALLER, Action.HOLD, Thing("w"), "recording:7")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.fakes import FakeClock, FakeIds
+from tests.fakes import FakeClock
 
 from callvault.adapters.store.memory import MemoryStore
 from callvault.domain.access import Action, Caller, Principal
@@ -34,13 +34,13 @@ class Flaky(MemoryStore):
         await super().commit(unit)
 
 
-TOLD = ("id", "at_ms", "actor", "action", "outcome", "member", "address", "request_id", "detail")
+TOLD = ("at_ms", "actor", "action", "outcome", "member", "address", "request_id", "detail")
 
 
 class House:
     def __init__(self) -> None:
         self.store, self.clock = Flaky(), FakeClock()
-        self.audit = Audit(self.store, self.clock, FakeIds(), most_waiting=100)
+        self.audit = Audit(self.store, self.clock, most_waiting=100)
         self.trail = AuditTrail(self.store, self.audit)
 
     def read(self, count: int, workspace_id: str = "w", **detail: Any) -> None:

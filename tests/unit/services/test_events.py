@@ -20,7 +20,7 @@ from callvault.services.events import EventFilter, Events
 class House:
     def __init__(self) -> None:
         self.store, self.clock, self.ids = TellingStore(MemoryStore()), FakeClock(), FakeIds()
-        self.access = Access(self.store, self.clock, Audit(self.store, self.clock, self.ids))
+        self.access = Access(self.store, self.clock, Audit(self.store, self.clock))
         self.events = Events(self.store, self.access, self.clock, poll_seconds=0.02)
         self.store.listen(self.events.committed)
 

@@ -51,7 +51,7 @@ class Process:
         self.store, self.clock = store, clock
         self.keyring = MemoryKeyring(master)
         self.blobs = SealedBlobs(storage, self.keyring)
-        audit = Audit(store, clock, ids)
+        audit = Audit(store, clock)
         access = Access(store, clock, audit)
         self.sealing = Sealing(store, self.keyring, master, clock=clock, ids=ids, audit=audit, access=access)
 

@@ -22,7 +22,7 @@ from callvault.services.recentworkspaces import RecentWorkspaces
 from callvault.services.stale import again_when_stale
 from callvault.services.witness import Witness
 from callvault.wire import disposition
-from callvault.wire.linktoken import LinkClaims, sign, verify
+from callvault.wire.linktoken import LinkClaims, Token, sign, verify
 
 SECONDS: Final = 3600
 """How long a link lives when nobody says."""
@@ -102,10 +102,12 @@ class Links:
         left_ms = await self._desk.check(recording, wanted)
         left = seconds if left_ms is None else left_ms // 1000
         most = max(min(seconds, workspace.link_seconds_max, left), 1)
-        claims = self._claims(caller, recording, wanted, most, attachment=attachment, filename=filename)
-        url = await self._bucket_url(recording.id, wanted, claims) if workspace.delivery == BUCKET else None
-        self._note(caller, claims, wanted, "bucket" if url else "vault")
-        return Link(url or self._vault_url(claims, base_url), claims.expires_s * 1000, most)
+        claims = self._claims(caller, recording, wanted, most, attachment=attachment, filename=filename[:FILENAME_MAX])
+        token = self._sign(claims)
+        url = await self._bucket_url(wanted, claims) if workspace.delivery == BUCKET else None
+        door = "bucket" if url else "vault"
+        self._note(caller, recording, link=token.link_id, what=wanted.name, expires_s=claims.expires_s, door=door)
+        return Link(url or self._vault_url(token, base_url), claims.expires_s * 1000, most)
 
     async def secure_urls(
         self,
@@ -127,10 +129,14 @@ class Links:
         minted: dict[str, dict[Wanted, Link]] = {}
         for recording, there in await self._desk.there(allowed):
             claims = {wanted: self._claims(caller, recording, wanted, most, attachment=attachment) for wanted in there}
+            tokens = {wanted: self._sign(claim) for wanted, claim in claims.items()}
             minted[recording.id] = {
-                w: Link(self._vault_url(claim, base_url), claim.expires_s * 1000) for w, claim in claims.items()
+                w: Link(self._vault_url(token, base_url), claims[w].expires_s * 1000) for w, token in tokens.items()
             }
-            self._note_all(caller, recording, claims)
+            if claims:
+                links: dict[str, Json] = {wanted.name: token.link_id for wanted, token in tokens.items()}
+                expires_s = next(iter(claims.values())).expires_s
+                self._note(caller, recording, links=links, expires_s=expires_s, door="vault")
         return minted
 
     async def follow(
@@ -146,10 +152,10 @@ class Links:
 
         A bad token is refused before anything is read. `counted` says that bytes will be sent.
         """
-        claims = verify(token, self._secrets, self._clock.now_ms())
+        claims, link_id = verify(token, self._secrets, self._clock.now_ms())
         recording = await self._store.get(Recording, claims.recording_id)
-        caller = Caller(None, address, request_id, actor_name=f"link:{claims.link_id}")
-        if recording is None or recording.deleted_ms is not None or recording.workspace_id != claims.workspace_id:
+        caller = Caller(None, address, request_id, actor_name=f"link:{link_id}")
+        if recording is None or recording.deleted_ms is not None:
             raise LinkInvalid
         wanted = _wanted(claims)
         if recording.link_epoch != claims.link_epoch:
@@ -161,7 +167,7 @@ class Links:
         content = await self._desk.open(recording, wanted)
         if counted:
             self._downloads.began(caller, recording, wanted.name, byte_range=byte_range)
-        return Followed(content, recording, claims.filename, claims.attachment)
+        return Followed(content, recording, claims.filename or _filename(recording.id, wanted), claims.attachment)
 
     @again_when_stale
     async def revoke(self, caller: Caller, recording_id: str) -> Recording:
@@ -194,33 +200,32 @@ class Links:
         attachment: bool = False,
         filename: str = "",
     ) -> LinkClaims:
-        kind = "artifact" if wanted.artifact else "view" if wanted.format == WAV else "rendition"
         return LinkClaims(
-            workspace_id=recording.workspace_id,
             recording_id=recording.id,
-            link_id=self._ids.uuid(),
-            minted_by=caller.principal.key_id if caller.principal else caller.actor,
-            kind=kind,
             what=wanted.artifact or wanted.view,
-            format=wanted.format,
+            nonce=self._ids.secret(8),
+            format="" if wanted.artifact else wanted.format,
             rate=wanted.rate,
             live=wanted.live,
             originals=self._access.may(caller, Action.LISTEN_ORIGINAL, Thing.of_recording(recording)),
             attachment=attachment,
-            filename=filename[:FILENAME_MAX] or _filename(recording, wanted),
+            filename=filename,
             expires_s=self._clock.now_ms() // 1000 + max(seconds, 1),
             link_epoch=recording.link_epoch,
         )
 
-    def _vault_url(self, claims: LinkClaims, base_url: str) -> str:
+    def _sign(self, claims: LinkClaims) -> Token:
         key_id, secret = next(iter(self._secrets.items()))
-        return f"{self._public_url or base_url}/link/{sign(claims, key_id, secret)}"
+        return sign(claims, key_id, secret)
 
-    async def _bucket_url(self, recording_id: str, wanted: Wanted, claims: LinkClaims) -> str | None:
+    def _vault_url(self, token: Token, base_url: str) -> str:
+        return f"{self._public_url or base_url}/link/{token.text}"
+
+    async def _bucket_url(self, wanted: Wanted, claims: LinkClaims) -> str | None:
         """The storage's own URL of the whole thing; None where the storage cannot, or holds it sealed."""
         if self._presigner is None or wanted.live:
             return None
-        recording = await self._store.get(Recording, recording_id)
+        recording = await self._store.get(Recording, claims.recording_id)
         content = await self._desk.whole(recording, wanted) if recording else None
         if content is None or content.stored.sealing is not None:
             return None
@@ -228,41 +233,26 @@ class Links:
             content.stored,
             seconds=claims.expires_s - self._clock.now_ms() // 1000,
             media_type=content.media_type,
-            disposition=disposition.serialize(claims.filename, attachment=claims.attachment),
+            disposition=disposition.serialize(
+                claims.filename or _filename(claims.recording_id, wanted), attachment=claims.attachment
+            ),
             now_ms=self._clock.now_ms(),
         )
 
-    def _note(self, caller: Caller, claims: LinkClaims, wanted: Wanted, door: str) -> None:
-        entry = self._audit.entry(
-            caller,
-            Action.MINT_LINK,
-            claims.workspace_id,
-            f"recording:{claims.recording_id}",
-            link=claims.link_id,
-            what=wanted.name,
-            expires_s=claims.expires_s,
-            door=door,
-        )
-        self._audit.later(entry)
-
-    def _note_all(self, caller: Caller, recording: Recording, claims: Mapping[Wanted, LinkClaims]) -> None:
-        """One entry for what was minted together."""
-        links: dict[str, Json] = {wanted.name: claim.link_id for wanted, claim in claims.items()}
-        if claims:
-            expires_s = next(iter(claims.values())).expires_s
-            thing, workspace_id = f"recording:{recording.id}", recording.workspace_id
-            facts: dict[str, Json] = {"links": links, "expires_s": expires_s, "door": "vault"}
-            self._audit.later(self._audit.entry(caller, Action.MINT_LINK, workspace_id, thing, "done", **facts))
+    def _note(self, caller: Caller, recording: Version, **facts: Json) -> None:
+        thing = f"recording:{recording.id}"
+        self._audit.later(self._audit.entry(caller, Action.MINT_LINK, recording.workspace_id, thing, "done", **facts))
 
 
 def _wanted(claims: LinkClaims) -> Wanted:
-    if claims.kind == "artifact":
+    if not claims.format:
         return Wanted(artifact=claims.what)
     return Wanted(view=claims.what, format=claims.format, rate=claims.rate, live=claims.live)
 
 
-def _filename(recording: Version, wanted: Wanted) -> str:
+def _filename(recording_id: str, wanted: Wanted) -> str:
+    """What it is called when nobody chose a name."""
     if wanted.artifact:
-        return f"{wanted.artifact}-{recording.id}{_ENDINGS.get(wanted.artifact, '')}"
+        return f"{wanted.artifact}-{recording_id}{_ENDINGS.get(wanted.artifact, '')}"
     side = "" if wanted.view == "mono" else f"-{wanted.view.replace(':', '-')}"
-    return f"recording-{recording.id}{side}.{wanted.format}"
+    return f"recording-{recording_id}{side}.{wanted.format}"

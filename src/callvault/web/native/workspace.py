@@ -59,7 +59,6 @@ class WorkspaceOut(Told):
 
 class AuditOut(Told):
     seq: int
-    id: str
     at: float
     actor: str
     member: str | None
