@@ -388,6 +388,16 @@ async def test_a_term_is_met_by(store: Store, field: str, operator: str, value: 
     assert await store.count(query) == len(wanted)
 
 
+async def test_a_term_is_met_by_what_a_query_within_finds(store: Store) -> None:
+    await store.commit(unit_of(*PEOPLE))
+    named = Query(Call).where("workspace_id", "=", "w").where("name", "is not null")
+    beside = Query(Call).where("id", "!=", "c002").where("id", "of", named).where("direction", "!=", "none").by("id")
+    assert await ids(store, beside.page(2)) == ["c001", "c004"]
+    assert await ids(store, beside.page(2, ("c001",))) == ["c004"]
+    assert await store.count(beside) == 2
+    assert await ids(store, Query(Call).where("id", "of", named.where("name", "=", "nobody")).by("id")) == []
+
+
 async def test_all_terms_must_be_met(store: Store) -> None:
     await store.commit(unit_of(*PEOPLE))
     query = Query(Call).where("status", "in", ["ended", "queued"]).where("name", "contains", "ada")

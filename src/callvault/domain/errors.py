@@ -69,6 +69,10 @@ class Missing(CallerFault):
     code = "not_found"
 
 
+class NoRecording(Missing):
+    """this call has no recording"""
+
+
 class RecordingDisabled(CallerFault):
     """recording is turned off for this workspace"""
 

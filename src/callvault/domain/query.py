@@ -4,12 +4,13 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "has", "null or has", "is null", "is not null")
+OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "has", "null or has", "is null", "is not null", "of")
 
 
 class Term(NamedTuple):
     """One condition. `=` and `!=` take None as a value like others; no range has it. `contains`: the text, in any case,
-    is part of the field; `has`: the JSON list has the value; `null or has`: there is no list, or it has."""
+    is part of the field; `has`: the JSON list has the value; `null or has`: there is no list, or it has; `of`: the
+    field is the id of an entity that meets all terms of the query that is the value."""
 
     field: str
     """Or several with `|` between: one of them must meet it."""

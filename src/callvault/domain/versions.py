@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from callvault.domain.edits import TakenOut, lets_be_heard, taken_out, told
-from callvault.domain.errors import Missing, Refused
+from callvault.domain.errors import NoRecording, Refused
 from callvault.domain.recording import COPYING, Recording, Version
 
 V = TypeVar("V", bound=Version)
@@ -110,7 +110,7 @@ def newest_original(versions: Iterable[V]) -> V:
     """Of the living versions of one call's sound: what somebody means who asks for a call's recording."""
     originals = _newest_first(versions)
     if not originals:
-        raise Missing(what="recording")
+        raise NoRecording
     return originals[0]
 
 

@@ -9,7 +9,7 @@ from callvault.domain.call import Call, Chat, ExternalId, common_readers, reader
 from callvault.domain.errors import AlreadyThere, Malformed, Missing
 from callvault.domain.filters import CallFilter
 from callvault.domain.ids import Json, is_uuid, token
-from callvault.domain.query import Query, Term
+from callvault.domain.query import Query
 from callvault.domain.recording import Recording
 from callvault.domain.unit import Unit
 from callvault.domain.versions import calls_of
@@ -78,13 +78,7 @@ class Calls:
 
     async def by_chat_id(self, caller: Caller, chat_id: int, action: Action = Action.READ_CHAT) -> Call:
         principal = self._access.permit(caller, action)
-        found = await self._of_chat_id(Call, principal.workspace_id, chat_id)
-        return self._known(caller, action, *found)
-
-    async def chat(self, caller: Caller, chat_id: int, action: Action = Action.READ_CHAT) -> Chat:
-        """The same in brief."""
-        principal = self._access.permit(caller, action)
-        found = await self._of_chat_id(Chat, principal.workspace_id, chat_id)
+        found = await self._of_chat_id(principal.workspace_id, chat_id)
         return self._known(caller, action, *found)
 
     async def by_external_id(self, caller: Caller, system: str, value: str, action: Action = Action.READ_CALL) -> Call:
@@ -221,9 +215,9 @@ class Calls:
         """What cannot be an id is one that no call has."""
         return await self._store.get(Call, call_id.lower()) if is_uuid(call_id) else None
 
-    async def _of_chat_id(self, kind: type[C], workspace_id: str, chat_id: int) -> Sequence[C]:
-        terms = (Term("workspace_id", "=", workspace_id), Term("chat_id", "=", chat_id))
-        return await self._store.find(Query(kind, terms, ("id",))) if 0 < chat_id < 2**63 else ()
+    async def _of_chat_id(self, workspace_id: str, chat_id: int) -> Sequence[Call]:
+        query = Query(Call).where("workspace_id", "=", workspace_id).where("chat_id", "=", chat_id)
+        return await self._store.find(query.by("id")) if 0 < chat_id < 2**63 else ()
 
     async def _of_public_id(self, public_id: str) -> Call | None:
         found = await self._store.find(Query(Call).where("public_id", "=", public_id).by("id").page(1))

@@ -3,8 +3,9 @@
 They come as whole recordings or, where that is enough, as no more than `Version`: the `kind` that is asked for."""
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
+from callvault.domain.call import Chat
 from callvault.domain.query import Query, Term
 from callvault.domain.recording import Derivation, Version
 from callvault.ports.store import Store
@@ -12,9 +13,17 @@ from callvault.ports.store import Store
 V = TypeVar("V", bound=Version)
 
 
+_LIVING: Final = Term("deleted_ms", "is null")
+_NEWEST: Final = ("-created_ms", "-id")
+
+
 async def versions_of(store: Store, kind: type[V], call_id: str) -> Sequence[V]:
-    terms = (Term("call_id", "=", call_id), Term("deleted_ms", "is null"))
-    return await store.find(Query(kind, terms, ("-created_ms", "-id")))
+    return await store.find(Query(kind, (Term("call_id", "=", call_id), _LIVING), _NEWEST))
+
+
+async def versions_of_chat(store: Store, kind: type[V], workspace_id: str, chat_id: int) -> Sequence[V]:
+    chat = Query(Chat, (Term("workspace_id", "=", workspace_id), Term("chat_id", "=", chat_id), _LIVING))
+    return await store.find(Query(kind, (Term("call_id", "of", chat), _LIVING), _NEWEST)) if 0 < chat_id < 2**63 else ()
 
 
 async def versions_of_each(store: Store, kind: type[V], call_ids: Collection[str]) -> Sequence[V]:

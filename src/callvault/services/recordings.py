@@ -12,6 +12,7 @@ from callvault.domain.errors import (
     CallUnrecorded,
     Malformed,
     Missing,
+    NoRecording,
     RecordingDisabled,
     TooLarge,
 )
@@ -27,7 +28,7 @@ from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
 from callvault.services.callfacts import CallFacts, small_json
 from callvault.services.calls import Calls
-from callvault.services.lineage import family_of, versions_of, versions_of_each
+from callvault.services.lineage import family_of, versions_of, versions_of_chat, versions_of_each
 from callvault.services.pages import Page, Place, page_of
 from callvault.services.removal import Removal
 from callvault.services.stale import again_when_stale
@@ -130,7 +131,7 @@ class Recordings:
         return heard(wanted, await family_of(self._store, Recording, [wanted]), originals_too=False)
 
     async def of_call(self, caller: Caller, call_id: str, action: Action = Action.LISTEN) -> Recording:
-        """What the caller hears who asks for a call's recording; `Missing` when there is none."""
+        """What the caller hears who asks for a call's recording; `NoRecording` when there is none."""
         return await self._of_call(Recording, caller, call_id, action)
 
     async def version_of_call(self, caller: Caller, call_id: str, action: Action = Action.LISTEN) -> Version:
@@ -143,17 +144,32 @@ class Recordings:
         if not versions:
             # A call without any answers for itself: it may not be there, or not for the caller.
             await self._calls.by_id(caller, call_id, action)
-            raise Missing(what="recording")
-        self._access.require(caller, action, Thing.of_recording(versions[0]), f"call:{versions[0].call_id}")
-        return await self._heard(kind, caller, versions)
+        return await self._may_hear(kind, caller, versions, action)
 
     async def heard_of(self, caller: Caller | None, call: Chat) -> Recording:
         """The same of a call that was looked up already; without a caller, as somebody without any scope."""
         return await self._heard(Recording, caller, await versions_of(self._store, Recording, call.id))
 
-    async def version_of(self, caller: Caller, chat: Chat) -> Version:
+    async def of_chat(self, caller: Caller, chat_id: int, action: Action = Action.LISTEN_CHAT) -> Recording:
+        """What the caller hears of the chat of this number; `NoRecording` when there is none."""
+        return await self._of_chat(Recording, caller, chat_id, action)
+
+    async def version_of_chat(self, caller: Caller, chat_id: int, action: Action = Action.LISTEN_CHAT) -> Version:
         """The same in brief."""
-        return await self._heard(Version, caller, await versions_of(self._store, Version, chat.id))
+        return await self._of_chat(Version, caller, chat_id, action)
+
+    async def _of_chat(self, kind: type[V], caller: Caller, chat_id: int, action: Action) -> V:
+        principal = self._access.permit(caller, action)
+        versions = await versions_of_chat(self._store, kind, principal.workspace_id, chat_id)
+        if not versions:
+            await self._calls.by_chat_id(caller, chat_id, action)
+        return await self._may_hear(kind, caller, versions, action)
+
+    async def _may_hear(self, kind: type[V], caller: Caller, versions: Sequence[V], action: Action) -> V:
+        if not versions:
+            raise NoRecording
+        self._access.require(caller, action, Thing.of_recording(versions[0]), f"call:{versions[0].call_id}")
+        return await self._heard(kind, caller, versions)
 
     async def _heard(self, kind: type[V], caller: Caller | None, versions: Sequence[V]) -> V:
         wanted = newest_original(versions)

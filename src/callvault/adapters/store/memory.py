@@ -118,9 +118,10 @@ class MemoryStore:
 
     def _matching(self, query: Query[Any]) -> list[Row]:
         table = self._table(query.kind)
+        terms = [self._plain(term) for term in query.terms]
         tests = [
             (term, [(table.mapper.place[name], _wanted(term, name, table.mapper)) for name in term.fields])
-            for term in query.terms
+            for term in terms
         ]
         rows = table.rows.values()
         return [
@@ -128,6 +129,13 @@ class MemoryStore:
             for row in rows
             if all(any(_meets(row[n], term, wanted) for n, wanted in places) for term, places in tests)
         ]
+
+    def _plain(self, term: Term) -> Term:
+        """The term, with what the query within finds in place of that."""
+        if term.operator != "of":
+            return term
+        id_place = self._table(term.value.kind).mapper.place["id"]
+        return Term(term.field, "in", [row[id_place] for row in self._matching(term.value)])
 
     def _apply(self, unit: Unit) -> None:
         for write in unit.writes:

@@ -75,10 +75,12 @@ class PostgresStore:
         return mapper(kind).entity_of(rows[0]) if rows else None
 
     async def find(self, query: Query[T]) -> Sequence[T]:
-        return list(map(mapper(query.kind).entity_of, await self._rows(*self._queries.find(query))))
+        plan, values = self._queries.find(query)
+        return [plan.entity_of(row) for row in await self._rows(plan.sql.text, values)]
 
     async def count(self, query: Query[T]) -> int:
-        return int((await self._rows(*self._queries.count(query)))[0][0])
+        plan, values = self._queries.count(query)
+        return int((await self._rows(plan.sql.text, values))[0][0])
 
     async def commit(self, unit: Unit) -> None:
         with _faults():

@@ -59,10 +59,12 @@ class SqliteStore:
         return mapper(kind).entity_of(rows[0]) if rows else None
 
     async def find(self, query: Query[T]) -> Sequence[T]:
-        return list(map(mapper(query.kind).entity_of, await self._rows(*self._queries.find(query))))
+        plan, values = self._queries.find(query)
+        return [plan.entity_of(row) for row in await self._rows(plan.sql.text, values)]
 
     async def count(self, query: Query[T]) -> int:
-        return int((await self._rows(*self._queries.count(query)))[0][0])
+        plan, values = self._queries.count(query)
+        return int((await self._rows(plan.sql.text, values))[0][0])
 
     async def commit(self, unit: Unit) -> None:
         self._must_be_open()
@@ -82,7 +84,8 @@ class SqliteStore:
     async def _rows(self, text: str, values: Row) -> list[Any]:
         self._must_be_open()
         try:
-            return await self._reader.rows(text, values)
+            rows = self._reader.at_once(text, values)
+            return await self._reader.in_time(text, values) if rows is None else rows
         except OverflowError:
             raise Malformed(what="number", why="it has more than 64 bits") from None
         except sqlite3.Error as error:

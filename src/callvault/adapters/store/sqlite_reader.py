@@ -25,10 +25,18 @@ class SqliteReader:
         self._slow_connections: list[sqlite3.Connection] = []
         self._threads = ThreadPoolExecutor(2, "callvault-reads")
 
-    async def rows(self, text: str, values: Row) -> list[Any]:
-        rows = self._rows_at_once(text, values)
-        if rows is not None:
-            return rows
+    def at_once(self, text: str, values: Row) -> list[Any] | None:
+        """The rows, or None when it would take longer than the event loop can wait."""
+        with self._lock:
+            self._strides_left = STRIDES
+            try:
+                return self._quick.execute(text, values).fetchall()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                    raise
+                return None
+
+    async def in_time(self, text: str, values: Row) -> list[Any]:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._rows_in_time, text, values)
 
     def close(self) -> None:
@@ -39,17 +47,6 @@ class SqliteReader:
     def _tick(self) -> bool:
         self._strides_left -= 1
         return self._strides_left < 0
-
-    def _rows_at_once(self, text: str, values: Row) -> list[Any] | None:
-        """The rows, or None when it would take longer than the event loop can wait."""
-        with self._lock:
-            self._strides_left = STRIDES
-            try:
-                return self._quick.execute(text, values).fetchall()
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
-                    raise
-                return None
 
     def _rows_in_time(self, text: str, values: Row) -> list[Any]:
         if not hasattr(self._slow, "connection"):

@@ -1,9 +1,8 @@
 """A store that tells of what it commits, so that those who wait in this process need not look for it."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
-from callvault.domain.query import Query
 from callvault.domain.unit import Unit
 from callvault.ports.store import Store
 
@@ -13,20 +12,12 @@ T = TypeVar("T")
 class TellingStore:
     def __init__(self, inner: Store) -> None:
         self._inner = inner
+        self.get, self.find, self.count = inner.get, inner.find, inner.count
         self._listeners: list[Callable[[Unit], None]] = []
 
     def listen(self, listener: Callable[[Unit], None]) -> None:
         """It is called after each commit, on the loop that committed; it must be quick."""
         self._listeners.append(listener)
-
-    async def get(self, kind: type[T], *key: Any) -> T | None:
-        return await self._inner.get(kind, *key)
-
-    async def find(self, query: Query[T]) -> Sequence[T]:
-        return await self._inner.find(query)
-
-    async def count(self, query: Query[T]) -> int:
-        return await self._inner.count(query)
 
     async def commit(self, unit: Unit) -> None:
         await self._inner.commit(unit)

@@ -9,11 +9,11 @@ import pytest
 
 from callvault.adapters.store.queries import Queries
 from callvault.adapters.store.statements import Dialect
-from callvault.domain.call import Call
+from callvault.domain.call import Call, Chat
 from callvault.domain.event import Event
 from callvault.domain.filters import Between, CallFilter, RecordingFilter
 from callvault.domain.query import Query
-from callvault.domain.recording import Recording
+from callvault.domain.recording import Recording, Version
 from callvault.services.retention import expired, outlived
 
 CURSOR = (5, "id")
@@ -49,8 +49,8 @@ def connection(sqlite_database: Path) -> sqlite3.Connection:
 
 
 def plan(connection: sqlite3.Connection, query: Query[Any]) -> list[str]:
-    sql, values = Queries(Dialect("sqlite")).find(query)
-    return [line[3] for line in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+    plan, values = Queries(Dialect("sqlite")).find(query)
+    return [line[3] for line in connection.execute(f"EXPLAIN QUERY PLAN {plan.sql.text}", values)]
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -90,10 +90,17 @@ def test_a_shape_of_query_is_compiled_once_and_values_never_become_text() -> Non
     assert first is second
     assert values == ("w'; --", 7, "x", 5, 0)
     assert others == ("w'; --", 8, "y", 9, 0)
-    assert "'" not in first
+    assert "'" not in first.sql.text
 
 
 def test_a_long_list_of_values_is_one_value() -> None:
     queries = Queries(Dialect("sqlite"))
-    sizes = {queries.find(Query(Call).where("id", "in", list(map(str, range(n)))))[0] for n in (1, 50, 5000)}
+    sizes = {queries.find(Query(Call).where("id", "in", list(map(str, range(n)))))[0].sql.text for n in (1, 50, 5000)}
     assert len(sizes) == 1
+
+
+def test_the_versions_of_a_chat_are_found_by_two_searches(connection: sqlite3.Connection) -> None:
+    chat = Query(Chat).where("workspace_id", "=", "w").where("chat_id", "=", 7)
+    steps = plan(connection, Query(Version).where("call_id", "of", chat).by("-created_ms", "-id"))
+    assert not any(step.startswith("SCAN") for step in steps)
+    assert sum(step.startswith("SEARCH") for step in steps) == 2

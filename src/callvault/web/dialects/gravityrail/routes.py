@@ -7,9 +7,8 @@ from typing import Annotated, Final, TypeVar
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 
-from callvault.domain import call
 from callvault.domain.access import Action, Caller, Thing
-from callvault.domain.errors import Missing
+from callvault.domain.errors import Missing, NoRecording
 from callvault.domain.filters import CallFilter
 from callvault.domain.ids import is_uuid
 from callvault.services.delivery.desk import Wanted
@@ -22,7 +21,7 @@ from callvault.web.errors import Invalid
 from callvault.web.parts import Hot
 from callvault.web.responses import Answer, model_answer
 from callvault.web.sound import sound_answer
-from callvault.web.visit import Visit, visit_of
+from callvault.web.visit import visit_of
 
 V = TypeVar("V")
 
@@ -61,8 +60,7 @@ async def get_chat(*, workspace_uuid: str, chat_id: int, caller: Asking, service
 
 @needs(Action.LISTEN_CHAT)
 async def audio(request: Request) -> Answer:
-    visit = visit_of(request)
-    recording = await _of_chat(visit, request, visit.services.recordings.heard_of)
+    recording = await _heard(request, visit_of(request).services.recordings.of_chat)
     return await sound_answer(request, recording, Wanted(), filename=_filename(request), action=Action.LISTEN_CHAT)
 
 
@@ -72,7 +70,7 @@ async def download_url(request: Request) -> Answer:
     seconds = _expires_in(request.query_params.get("expires_in"))
     link = await visit.services.delivery.links.secure_url(
         visit.caller,
-        await _of_chat(visit, request, visit.services.recordings.version_of),
+        await _heard(request, visit.services.recordings.version_of_chat),
         seconds=seconds,
         attachment=True,
         filename=_filename(request),
@@ -112,21 +110,16 @@ DOWNLOAD_URL: Final = Hot(
 )
 
 
-async def _of_chat(visit: Visit, request: Request, heard: Callable[[Caller, call.Chat], Awaitable[V]]) -> V:
+async def _heard(request: Request, of_chat: Callable[[Caller, int, Action], Awaitable[V]]) -> V:
     """What the caller hears of the chat; a chat without stored sound has no recording."""
-    chat = await _chat(visit, request)
-    try:
-        return await heard(visit.caller, chat)
-    except Missing:
-        raise NoAudio from None
-
-
-async def _chat(visit: Visit, request: Request) -> call.Chat:
+    visit, chat_id = visit_of(request), request.path_params["chat_id"]
     _enter(visit.services, visit.caller, request.path_params["workspace_uuid"])
-    chat_id = request.path_params["chat_id"]
     if not CHAT_ID.fullmatch(chat_id):
         raise Invalid(errors=[{"loc": ["path", "chat_id"], "msg": "must be an integer", "type": "int_parsing"}])
-    return await visit.services.calls.chat(visit.caller, int(chat_id), Action.LISTEN_CHAT)
+    try:
+        return await of_chat(visit.caller, int(chat_id), Action.LISTEN_CHAT)
+    except NoRecording:
+        raise NoAudio from None
 
 
 def _expires_in(text: str | None) -> int:
