@@ -35,7 +35,7 @@ SECONDS: Final = 6
 ROUNDS: Final = 3
 CONNECTIONS: Final = 8
 CHUNK: Final = 500_000
-LINK: Final = f"http://127.0.0.1/link/{'x' * 136}"
+LINK: Final = f"http://127.0.0.1/link/{'x' * 148}"
 UUID: Final = "0189ac5e-d2f7-7b3c-8e61-d%02xe%02xf%02xa%02x"
 """Of call n, with its bytes between letters: a row of ten digits, which these ids hardly ever have, costs the log a
 look for phone numbers."""

@@ -16,7 +16,7 @@ from callvault.domain.errors import AlreadyThere, Fault, Malformed, Missing, Sta
 from callvault.domain.event import Event
 from callvault.domain.job import Job
 from callvault.domain.lane import Anchor, Lane, Segment
-from callvault.domain.query import Query
+from callvault.domain.query import GIVEN, Query
 from callvault.domain.recording import Recording
 from callvault.domain.unit import Unit
 from callvault.domain.workspace import Member, Workspace
@@ -388,14 +388,27 @@ async def test_a_term_is_met_by(store: Store, field: str, operator: str, value: 
     assert await store.count(query) == len(wanted)
 
 
-async def test_a_term_is_met_by_what_a_query_within_finds(store: Store) -> None:
+async def test_a_term_is_met_by_the_id_of_what_a_query_within_finds(store: Store) -> None:
     await store.commit(unit_of(*PEOPLE))
-    named = Query(Call).where("workspace_id", "=", "w").where("name", "is not null")
-    beside = Query(Call).where("id", "!=", "c002").where("id", "of", named).where("direction", "!=", "none").by("id")
-    assert await ids(store, beside.page(2)) == ["c001", "c004"]
-    assert await ids(store, beside.page(2, ("c001",))) == ["c004"]
-    assert await store.count(beside) == 2
-    assert await ids(store, Query(Call).where("id", "of", named.where("name", "=", "nobody")).by("id")) == []
+    second = Query(Call).where("workspace_id", "=", "w").where("name", "=", PEOPLE[1].name)
+    query = (
+        Query(Call).where("status", "!=", "none").where("id", "of", second).where("direction", "!=", "none").by("id")
+    )
+    assert await ids(store, query) == await ids(store, query.page(2, ("c001",))) == [PEOPLE[1].id]
+    assert await ids(store, query.page(2, ("c002",))) == []
+    assert await store.count(query) == 1
+    assert await ids(store, Query(Call).where("id", "of", second.where("status", "=", "none")).by("id")) == []
+
+
+async def test_a_query_finds_by_the_values_that_it_is_given(store: Store) -> None:
+    await store.commit(unit_of(*PEOPLE))
+    named = Query(Call).where("name", "=", GIVEN).where("deleted_ms", "is null").where("workspace_id", "=", GIVEN)
+    within = Query(Call).where("direction", "!=", GIVEN).where("id", "of", named).by("id")
+    for person in (PEOPLE[0], PEOPLE[1]):
+        assert await ids(store, named.by("id")._replace(given=(person.name, "w"))) == [person.id]
+        assert await ids(store, within._replace(given=("none", person.name, "w"))) == [person.id]
+        assert await store.count(within._replace(given=("none", person.name, "w"))) == 1
+    assert await ids(store, within._replace(given=("none", PEOPLE[0].name, "other"))) == []
 
 
 async def test_all_terms_must_be_met(store: Store) -> None:

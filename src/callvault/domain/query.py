@@ -1,6 +1,7 @@
 """What is asked of the store, as a value: which entities, in which order, from where, how many."""
 
-from typing import Any, Generic, NamedTuple, TypeVar
+from collections.abc import Iterator
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -10,7 +11,7 @@ OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "has", "null or 
 class Term(NamedTuple):
     """One condition. `=` and `!=` take None as a value like others; no range has it. `contains`: the text, in any case,
     is part of the field; `has`: the JSON list has the value; `null or has`: there is no list, or it has; `of`: the
-    field is the id of an entity that meets all terms of the query that is the value."""
+    field is the id of the one entity that meets all terms of the query that is the value."""
 
     field: str
     """Or several with `|` between: one of them must meet it."""
@@ -20,6 +21,10 @@ class Term(NamedTuple):
     @property
     def fields(self) -> tuple[str, ...]:
         return tuple(self.field.split("|"))
+
+
+GIVEN: Final = object()
+"""As a term's value: it is among those that the query is given."""
 
 
 class Query(NamedTuple, Generic[T]):
@@ -33,6 +38,9 @@ class Query(NamedTuple, Generic[T]):
     """The ordering fields of the last entity of the page before."""
     limit: int | None = None
     offset: int = 0
+    given: tuple[Any, ...] | None = None
+    """The values of the terms that say `GIVEN`, in their order: a query that is asked all the time is understood once.
+    None of them is None."""
 
     def where(self, field: str, operator: str, value: Any = None) -> "Query[T]":
         if operator not in OPERATORS:
@@ -45,6 +53,20 @@ class Query(NamedTuple, Generic[T]):
     def page(self, limit: int, after: tuple[Any, ...] | None = None, offset: int = 0) -> "Query[T]":
         return self._replace(limit=limit, after=after, offset=offset)
 
+    def filled(self) -> "Query[T]":
+        """The same with what was given in its place."""
+        return self if self.given is None else _filled(self, iter(self.given))
+
     def cursor(self, entity: T) -> tuple[Any, ...]:
         """What `after` must be to go on behind this entity."""
         return tuple(getattr(entity, name.removeprefix("-")) for name in self.order)
+
+
+def _filled(query: Query[T], values: Iterator[Any]) -> Query[T]:
+    return query._replace(terms=tuple(_with_value(term, values) for term in query.terms), given=None)
+
+
+def _with_value(term: Term, values: Iterator[Any]) -> Term:
+    if term.operator == "of":
+        return term._replace(value=_filled(term.value, values))
+    return term._replace(value=next(values)) if term.value is GIVEN else term

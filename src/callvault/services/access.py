@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from callvault.domain.access import Action, Caller, Principal, Thing, Verdict, decide
+from callvault.domain.access import ALLOWED, Action, Caller, Principal, Thing, Verdict, decide
 from callvault.domain.errors import Missing, NotAuthenticated, Refused, StaleWrite
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
@@ -64,7 +64,7 @@ class Access:
         `NotAuthenticated` without a key, `Missing` for another workspace's thing, else `Refused`.
         """
         verdict = decide(caller.principal, action, thing)
-        if verdict is Verdict.ALLOWED:
+        if verdict is ALLOWED:
             return
         if verdict is Verdict.UNKNOWN or caller.principal is None:
             raise NotAuthenticated
@@ -76,7 +76,7 @@ class Access:
 
     def may(self, caller: Caller, action: Action, thing: Thing) -> bool:
         """The same question, of somebody who did not ask for just this: a no is nobody's refusal."""
-        return decide(caller.principal, action, thing) is Verdict.ALLOWED
+        return decide(caller.principal, action, thing) is ALLOWED
 
     def permit(self, caller: Caller, *actions: Action) -> Principal:
         """The question before anything is looked up: may this key do any of these in its own workspace at all?"""
@@ -85,7 +85,7 @@ class Access:
             raise NotAuthenticated
         own = _own(principal.workspace_id)
         for action in actions:
-            if decide(principal, action, own) is Verdict.ALLOWED:
+            if decide(principal, action, own) is ALLOWED:
                 return principal
         self.require(caller, actions[0], own, f"workspace:{principal.workspace_id}")
         return principal

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final, TypeVar
 
 from callvault.domain.call import Chat
-from callvault.domain.query import Query, Term
+from callvault.domain.query import GIVEN, Query, Term
 from callvault.domain.recording import Derivation, Version
 from callvault.ports.store import Store
 
@@ -14,16 +14,19 @@ V = TypeVar("V", bound=Version)
 
 
 _LIVING: Final = Term("deleted_ms", "is null")
+_OF_CALL: Final = (Term("call_id", "=", GIVEN), _LIVING)
+_CHAT: Final = Query(Chat, (Term("workspace_id", "=", GIVEN), Term("chat_id", "=", GIVEN), _LIVING))
+_OF_CHAT: Final = (Term("call_id", "of", _CHAT), _LIVING)
 _NEWEST: Final = ("-created_ms", "-id")
 
 
 async def versions_of(store: Store, kind: type[V], call_id: str) -> Sequence[V]:
-    return await store.find(Query(kind, (Term("call_id", "=", call_id), _LIVING), _NEWEST))
+    return await store.find(Query(kind, _OF_CALL, _NEWEST, given=(call_id,)))
 
 
 async def versions_of_chat(store: Store, kind: type[V], workspace_id: str, chat_id: int) -> Sequence[V]:
-    chat = Query(Chat, (Term("workspace_id", "=", workspace_id), Term("chat_id", "=", chat_id), _LIVING))
-    return await store.find(Query(kind, (Term("call_id", "of", chat), _LIVING), _NEWEST)) if 0 < chat_id < 2**63 else ()
+    query = Query(kind, _OF_CHAT, _NEWEST, given=(workspace_id, chat_id))
+    return await store.find(query) if 0 < chat_id < 2**63 else ()
 
 
 async def versions_of_each(store: Store, kind: type[V], call_ids: Collection[str]) -> Sequence[V]:

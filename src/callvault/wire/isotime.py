@@ -1,13 +1,14 @@
 """ISO 8601 times, to the millisecond and in UTC, as every API here writes them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from callvault.domain.errors import Malformed
 
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a time without a zone is put into text in half the time
+
 
 def serialize(unix_ms: int) -> str:
-    whole, ms = divmod(unix_ms, 1000)
-    return f"{datetime.fromtimestamp(whole, UTC).isoformat()[:19]}.{ms:03}Z"
+    return f"{(_EPOCH + timedelta(milliseconds=unix_ms)).isoformat(timespec='milliseconds')}Z"
 
 
 def maybe(unix_ms: int | None) -> str | None:

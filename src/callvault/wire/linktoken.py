@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 from callvault.domain.errors import LinkExpired, LinkInvalid
 
 _PURPOSE: Final = b"callvault link 1\0"
-_MAC_BYTES: Final = 18
-"""144 bits: enough against guessing, and a whole number of base64 quads, so that no other spelling verifies."""
+_MAC: Final = 36
+"""Digits of the mac: 144 bits are enough against guessing."""
 _FIXED: Final = struct.Struct(">QIIB8s")
 _ATTACHMENT: Final = 1
 _LIVE: Final = 2
@@ -52,7 +52,7 @@ class Token(NamedTuple):
 def sign(claims: LinkClaims, key_id: str, secret: bytes) -> Token:
     """`<key id>.<claims>.<mac>`, safe in a URL's path; the key id is of letters, digits, `-` and `_`."""
     signed = f"{key_id}.{_text(_serialize(claims))}"
-    if len(signed) + 1 + _MAC_BYTES * 4 // 3 > _LONGEST:
+    if len(signed) + 1 + _MAC > _LONGEST:
         raise ValueError("the claims are too long for a link")
     mac, link_id = _mac(secret, signed)
     return Token(f"{signed}.{mac}", link_id)
@@ -79,8 +79,8 @@ def _mac(secret: bytes, signed: str) -> tuple[str, str]:
     """The mac, and the link's id: two parts of one digest."""
     keyed = _keyed(secret).copy()
     keyed.update(signed.encode())
-    digest = keyed.digest()
-    return _text(digest[:_MAC_BYTES]), digest[_MAC_BYTES:].hex()
+    digest = keyed.hexdigest()
+    return digest[:_MAC], digest[_MAC:]
 
 
 @lru_cache(16)

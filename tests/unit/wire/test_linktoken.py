@@ -53,7 +53,7 @@ def test_what_was_signed_is_verified() -> None:
 
 def test_a_token_is_short_and_fits_a_path() -> None:
     token = signed(CLAIMS._replace(filename=""), "k1", SECRETS["k1"])
-    assert len(token) < 130
+    assert len(token) < 145
     assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
@@ -64,7 +64,7 @@ def test_signing_the_same_twice_gives_the_same_token() -> None:
 def test_a_link_has_the_same_id_where_it_is_made_and_where_it_is_followed_and_it_tells_nothing_of_the_token() -> None:
     text, link_id = sign(CLAIMS, "k1", SECRETS["k1"])
     assert verify(text, SECRETS, NOW_MS) == (CLAIMS, link_id)
-    assert len(link_id) == 28 and bytes.fromhex(link_id)[:6] not in base64.urlsafe_b64decode(text[-24:])
+    assert len(link_id) == 28 and link_id[:8] not in text
     assert sign(CLAIMS._replace(what="mono"), "k1", SECRETS["k1"]).link_id != link_id
 
 
@@ -105,9 +105,9 @@ def test_no_other_spelling_of_a_token_verifies() -> None:
 
 def test_a_mac_made_for_another_purpose_does_not_verified() -> None:
     text = signed(CLAIMS).rpartition(".")[0]
-    mac = hmac.digest(SECRETS["k1"], text.encode(), "sha256")[:18]
+    mac = hmac.digest(SECRETS["k1"], text.encode(), "sha256").hex()[:36]
     with pytest.raises(LinkInvalid):
-        verified(f"{text}.{base64.urlsafe_b64encode(mac).decode()}", SECRETS, NOW_MS)
+        verified(f"{text}.{mac}")
 
 
 @pytest.mark.parametrize("change", [{"what": "a\0b"}, {"filename": "x" * 4000}, {"recording_id": "a\0"}])
@@ -123,6 +123,6 @@ def test_any_claims_come_back(value: LinkClaims) -> None:
 
 @given(st.text(max_size=300) | st.binary(max_size=300).map(lambda raw: base64.urlsafe_b64encode(raw).decode()))
 def test_fuzz_anything_else_is_invalid(text: str) -> None:
-    for token in (text, f"k1.{text}", f"k1.{text}.{'A' * 24}"):
+    for token in (text, f"k1.{text}", f"k1.{text}.{'0' * 36}"):
         with pytest.raises(LinkInvalid):
             verified(token)

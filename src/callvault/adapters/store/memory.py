@@ -80,7 +80,7 @@ class MemoryStore:
     async def find(self, query: Query[T]) -> Sequence[T]:
         with self._lock:
             table = self._table(query.kind)
-            rows = _ordered(self._matching(query), query.order, table.mapper)
+            rows = _ordered(self._matching(query.filled()), query.order, table.mapper)
             if query.after is not None:
                 rows = [row for row in rows if _behind(row, query, table.mapper)]
             end = None if query.limit is None else query.offset + query.limit
@@ -88,7 +88,7 @@ class MemoryStore:
 
     async def count(self, query: Query[T]) -> int:
         with self._lock:
-            return len(self._matching(query))
+            return len(self._matching(query.filled()))
 
     async def commit(self, unit: Unit) -> None:
         with self._lock:

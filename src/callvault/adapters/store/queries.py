@@ -6,13 +6,14 @@ that many ordered lists, merged.
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     FromClause,
+    ScalarSelect,
     Select,
     and_,
     func,
@@ -26,7 +27,7 @@ from callvault.adapters.store.kinds import LABEL_FACTS, kind_of
 from callvault.adapters.store.rows import Convert, Mapper, Row, mapper, text
 from callvault.adapters.store.schema import LABELS, TABLES
 from callvault.adapters.store.statements import Dialect, Sql, given
-from callvault.domain.query import Query, Term
+from callvault.domain.query import GIVEN, Query, Term
 
 Condition = Callable[[ColumnElement[Any], int], ColumnElement[bool]]
 
@@ -58,10 +59,17 @@ class Queries:
         self._plans: dict[Any, Plan] = {}
 
     def find(self, query: Query[Any]) -> tuple[Plan, Row]:
-        return self._planned("find", query)
+        return self._planned("find", query) if query.given is None else self._given(query, query.given)
 
     def count(self, query: Query[Any]) -> tuple[Plan, Row]:
-        return self._planned("count", query._replace(order=(), after=None, limit=None, offset=0))
+        return self._planned("count", query.filled()._replace(order=(), after=None, limit=None, offset=0))
+
+    def _given(self, query: Query[Any], given: Row) -> tuple[Plan, Row]:
+        shape = query[:-1]
+        plan = self._plans.get(shape)
+        if plan is None:
+            plan = self._plans[shape] = _narrowed(self._plan("find", query, None), query)
+        return plan, plan.sql.bind([pack(value) for pack, value in zip(plan.packs, given, strict=True)])
 
     def _planned(self, verb: str, query: Query[Any]) -> tuple[Plan, Row]:
         merged = _merged(query) if verb == "find" else None
@@ -161,12 +169,12 @@ class Shaped:
         if self._is_label(term):
             return self._labelled(place)
         if term.operator == "of":
-            return self._columns[term.field].in_(self._ids_of(term.value, place))
+            return self._columns[term.field] == self._id_of(term.value, place)
         return or_(*(self._met_by(self._columns[name], place, term) for name in term.fields))
 
-    def _ids_of(self, query: Query[Any], first: int) -> Select[Any]:
+    def _id_of(self, query: Query[Any], first: int) -> ScalarSelect[Any]:
         within = Shaped(self._dialect, query, None, first)
-        return select(within._table.c.id).where(*within._conditions())
+        return select(within._table.c.id).where(*within._conditions()).scalar_subquery()
 
     def _met_by(self, column: ColumnElement[Any], place: int, term: Term) -> ColumnElement[bool]:
         if self._narrowed_by_cursor(term):
@@ -270,6 +278,13 @@ def _shape(query: Query[Any], merged: Term | None) -> tuple[Any, ...]:
         query.limit is None and not query.offset,
         merged and (query.terms.index(merged), len(_wanted(query, merged))),
     )
+
+
+def _narrowed(plan: Plan, query: Query[Any]) -> Plan:
+    """The plan for no other values than those that are given."""
+    given = [place for place, (_, term) in enumerate(_flat(query)) if term.value is GIVEN]
+    places = tuple(given.index(place) for place in plan.sql.places)
+    return replace(plan, sql=Sql(plan.sql.text, places), packs=[plan.packs[place] for place in given])
 
 
 def _within(term: Term) -> object:

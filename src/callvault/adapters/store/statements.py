@@ -3,6 +3,8 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -33,14 +35,17 @@ POSTGRESQL: Any = postgresql.dialect
 ONE: ColumnElement[int] = literal_column("1")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sql:
     text: str
     places: tuple[int, ...]
     """For each parameter of the text, which of the given values it is."""
 
-    def bind(self, values: Sequence[Any]) -> Row:
-        return tuple([values[place] for place in self.places])
+    @cached_property
+    def bind(self) -> Callable[[Sequence[Any]], Row]:
+        if len(self.places) > 1:
+            return itemgetter(*self.places)
+        return lambda values: tuple(values[place] for place in self.places)
 
 
 def given(place: int, of: TypeEngine[Any] | None = None) -> BindParameter[Any]:

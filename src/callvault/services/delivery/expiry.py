@@ -18,8 +18,9 @@ class Expiry:
 
     async def left_ms(self, recording: Version) -> int | None:
         """How long its sound is still to be had; None for ever. `RecordingExpired` when it is over."""
-        kin = await sources_of(self._store, [recording]) if recording.derived_from else {}
-        end = end_of(recording, kin)
+        end = recording.expires_ms
+        if recording.derived_from:
+            end = end_of(recording, await sources_of(self._store, [recording]))
         if end is None:
             return None
         left = end - self._clock.now_ms()
