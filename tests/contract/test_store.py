@@ -364,6 +364,7 @@ PEOPLE = [
         ("id", "in", [f"c{n:03}" for n in range(2, 400)], "234"),
         ("name", "contains", "ADA", "14"),
         ("name", "contains", "émile", "2"),
+        ("name", "contains", "MILE 1", "2"),
         ("name", "contains", "0%", "2"),
         ("name", "contains", "a_", "4"),
         ("name", "contains", "%", "2"),

@@ -12,6 +12,7 @@ from sqlalchemy import (
     BindParameter,
     ClauseElement,
     ColumnElement,
+    LargeBinary,
     UnaryExpression,
     and_,
     bindparam,
@@ -86,10 +87,17 @@ class Dialect:
         return UnaryExpression(column, operator=custom_op("+")) if self.is_sqlite else column
 
     def contains(self, column: ColumnElement[Any], place: int) -> ColumnElement[bool]:
-        """The text in the column has the lowercase text in it, in any case; `lowered` is made by `SqliteStore`."""
+        """The text in the column has the lowercase text in it, in any case."""
         if self.is_sqlite:
-            return func.instr(func.lowered(column), given(place)) >= ONE
+            return func.instr(_lowered(column), given(place)) >= ONE
         return func.strpos(func.lower(column.collate("callvault_any_case")), given(place)) >= ONE
+
+
+def _lowered(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """SQLite's own `lower` knows ASCII only; the other is made by `SqliteStore`, and each call of it wants the
+    interpreter, which has other work."""
+    wide = func.length(column) != func.length(column.cast(LargeBinary))
+    return case((wide, func.lowered(column)), else_=func.lower(column))
 
 
 class Statements:
