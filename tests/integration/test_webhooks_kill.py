@@ -10,7 +10,7 @@ from callvault.adapters.store.sqlite import SqliteStore
 from callvault.domain.event import Event
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
-from callvault.domain.webhook import Delivery
+from callvault.domain.webhook import Delivery, WebhookEndpoint
 from tests.callhouse import caller
 from tests.integration import mortal_webhooks
 from tests.integration.mortal_webhooks import CLOCK, IDS, webhooks
@@ -41,13 +41,15 @@ async def test_everything_is_told_at_least_once_though_workers_are_killed(
             workers.kill(pid)
         workers.start()
         await until(lambda: all_told(store, len(events)))
+    stored = await store.get(WebhookEndpoint, endpoint.id)
     await store.close()
     ids = {received.json["data"]["id"]: set() for received in receiver.received}
     for received in receiver.received:
         ids[received.json["data"]["id"]].add(received.headers["webhook-id"])
     assert ids.keys() == {event.id for event in events}
     assert {len(messages) for messages in ids.values()} == {1}
-    assert endpoint.enabled
+    assert stored
+    assert stored.enabled
 
 
 async def tell(store: SqliteStore, count: int) -> list[Event]:
