@@ -45,8 +45,11 @@ def cooked_1(ip: bytes) -> bytes:
     return struct.pack(">HHH8s", 0, 1, 6, bytes(8)) + _ethertype(ip) + ip
 
 
-def cooked_2(ip: bytes) -> bytes:
-    return _ethertype(ip) + struct.pack(">HIHBB8s", 0, 3, 1, 0, 6, bytes(8)) + ip
+def cooked_2(ip: bytes, *tags: int) -> bytes:
+    """With VLAN tags of these types, the outermost first."""
+    first, *rest = [*(struct.pack(">H", tag) for tag in tags), _ethertype(ip)]
+    tagged = b"".join(struct.pack(">H", 100) + kind for kind in rest)
+    return first + struct.pack(">HIHBB8s", 0, 3, 1, 0, 6, bytes(8)) + tagged + ip
 
 
 def loopback(ip: bytes) -> bytes:

@@ -84,7 +84,10 @@ def _cooked_1(frame: memoryview) -> int | None:
 
 
 def _cooked_2(frame: memoryview) -> int | None:
+    """The first protocol is told ahead, what a tag tells stands behind the header."""
     (kind,) = _SHORT.unpack_from(frame, 0)
+    if kind in _VLAN_TAGS:
+        return _behind_tags(frame, 22)
     return 20 if kind in _ETHERTYPE_IP else None
 
 

@@ -18,6 +18,8 @@ LINKS: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
     "qinq": (1, lambda ip: captures.ethernet(ip, 0x88A8, 0x8100)),
     "cooked 1": (113, captures.cooked_1),
     "cooked 2": (276, captures.cooked_2),
+    "cooked 2 with a vlan": (276, lambda ip: captures.cooked_2(ip, 0x8100)),
+    "cooked 2 with qinq": (276, lambda ip: captures.cooked_2(ip, 0x88A8, 0x8100)),
     "raw": (101, captures.raw),
     "null": (0, captures.loopback),
     "loop": (108, captures.loopback),
