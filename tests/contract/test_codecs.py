@@ -227,13 +227,42 @@ def test_what_is_no_sound_is_malformed(codecs: Codecs, name: str) -> None:
             list(codecs.decode(file, LIMITS))
 
 
-def test_a_small_file_that_unfolds_to_a_long_one_stops_at_the_limit(codecs: Codecs) -> None:
-    data = encoded(codecs, np.zeros(16000 * 60, np.int16), "flac", 16000)
-    came = 0
-    with pytest.raises(TooLarge):
-        for block in codecs.decode(BytesIO(data), SoundLimits(seconds=10)):
-            came += len(block)
-    assert came <= 160_000 < 16000 * 60
+HOUR = 3600 * 8000
+TIGHT = [SoundLimits(seconds=10), SoundLimits(unfolded=160_000, folded=0), SoundLimits(unfolded=0, folded=2)]
+
+
+def came(codecs: Codecs, data: bytes, limits: SoundLimits) -> int:
+    """How many bytes of samples came out before it was refused."""
+    size = 0
+    with pytest.raises(TooLarge, match=r"seconds|bytes of samples"):
+        for block in codecs.decode(BytesIO(data), limits):
+            size += block.nbytes
+    return size
+
+
+@pytest.mark.parametrize("limits", TIGHT)
+def test_a_small_file_that_says_it_unfolds_to_a_long_one_is_refused_at_once(
+    codecs: Codecs, limits: SoundLimits
+) -> None:
+    for format in ("flac", "m4a", "mp3"):
+        assert came(codecs, encoded(codecs, np.zeros(HOUR, np.int16), format, 8000), limits) == 0
+
+
+@pytest.mark.parametrize("limits", TIGHT)
+def test_a_small_file_that_hides_how_long_it_is_stops_at_the_limit(codecs: Codecs, limits: SoundLimits) -> None:
+    flac = bytearray(encoded(codecs, np.zeros(HOUR, np.int16), "flac", 8000))
+    flac[21:26] = bytes([flac[21] & 0xF0, 0, 0, 0, 0])
+    for data in (bytes(flac), encoded(codecs, np.zeros(HOUR, np.int16), "ogg", 8000)):
+        second = 2 * codecs.probe(BytesIO(data)).rate
+        assert 0 < came(codecs, data, limits) <= min(limits.seconds * second, limits.bytes_of(len(data)))
+
+
+def test_a_file_may_unfold_to_what_its_size_allows(codecs: Codecs) -> None:
+    limits = SoundLimits(unfolded=0, folded=20)
+    for format in ("flac", "m4a", "mp3", "ogg"):
+        data = encoded(codecs, tone(16000, 20), format, 16000)
+        assert len(decoded(codecs, data, limits)) / codecs.probe(BytesIO(data)).rate == pytest.approx(20, abs=0.2)
+    assert len(decoded(codecs, wav_file(tone(8000, 2), 8000), SoundLimits(unfolded=0, folded=1))) == 16_000
 
 
 def test_too_many_channels_and_too_high_rates_are_refused(codecs: Codecs) -> None:

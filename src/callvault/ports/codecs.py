@@ -38,6 +38,14 @@ class SoundLimits:
     seconds: int = 24 * 3600
     rate: int = 192_000
     channels: int = 32
+    unfolded: int = 4 << 30
+    """Bytes of 16-bit samples that any file may have; a larger one may have `folded` times its own size."""
+    folded: int = 256
+    """What speech with long silences is folded to by Opus, and by far no other sound by any codec."""
+
+    def bytes_of(self, size: int) -> int:
+        """The bytes of samples that a file of the size may have."""
+        return max(self.unfolded, self.folded * size)
 
 
 class Decoding(Protocol):
@@ -70,7 +78,7 @@ class Codecs(Protocol):
         """All its sound at its own rate, in blocks of shape (n, channels), in constant memory.
 
         Faults show with the first blocks, not here. A file that was cut off gives what came before the cut, and
-        says so as `damage`. `TooLarge` once more than the limits has really come out of it.
+        says so as `damage`. `TooLarge` at once where it declares more than the limits, else once more has come out.
         """
         ...
 

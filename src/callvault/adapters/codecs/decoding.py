@@ -105,7 +105,7 @@ class PyAvDecoding:
         seen = examined(source)
         with open_sound(seen.file) as container:
             frames = Frames(container)
-            place = _Placing(frames, self._limits)
+            place = _Placing(frames, seen, self._limits)
             for frame in frames:
                 if not place.fits(frame):
                     self.damage = f"its form changes after {place.seconds:.2f} s"
@@ -113,14 +113,15 @@ class PyAvDecoding:
                 yield from place.silence_before(frame)
                 yield from place.take(frame)
             yield from place.rest()
-            self.damage = self.damage or place.damage(seen)
+            self.damage = self.damage or place.damage()
 
 
 class _Placing:
     """Puts frames where their timestamps say, in blocks of some size, and counts what came out."""
 
-    def __init__(self, frames: Frames, limits: SoundLimits) -> None:
+    def __init__(self, frames: Frames, seen: Examined, limits: SoundLimits) -> None:
         self._frames = frames
+        self._seen = seen
         self._limits = limits
         self._form: tuple[int, int, str] | None = None
         self._held: list[Raw] = []
@@ -160,11 +161,11 @@ class _Placing:
             raise no_sound()
         yield from self._flush()
 
-    def damage(self, seen: Examined) -> str | None:
-        declared = seen.seconds or self._declared_seconds(seen.counted) - _END_SECONDS
+    def damage(self) -> str | None:
+        declared = self._seen.seconds or self._declared_seconds() - _END_SECONDS
         if declared > self.seconds:
             return f"it ends after {self.seconds:.2f} s and declares more"
-        if seen.unfinished:
+        if self._seen.unfinished:
             return f"it is cut off after {self.seconds:.2f} s"
         if self._frames.undecoded:
             return f"{self._frames.undecoded} of its packets do not decode"
@@ -178,7 +179,12 @@ class _Placing:
         check_rate(self.rate, self._limits.rate)
         if self._channels > self._limits.channels:
             raise TooLarge(what="the number of channels", limit=f"{self._limits.channels} channels")
-        self._most = self._limits.seconds * self.rate
+        seconds, size = self._limits.seconds, self._limits.bytes_of(self._seen.size)
+        self._most, self._limit = min(
+            (seconds * self.rate, f"{seconds} seconds"),
+            (size // (2 * self._channels), f"{size} bytes of samples"),
+        )
+        self._check(round(self._declared_seconds() * self.rate))
 
     def _place(self, frame: AudioFrame) -> int:
         """The frame's first sample, counted from where the file's own clock begins."""
@@ -190,9 +196,9 @@ class _Placing:
             begin = float(stream.start_time * stream.time_base)
         return round((float(frame.pts * frame.time_base) - begin) * self.rate)
 
-    def _declared_seconds(self, counted: bool) -> float:
+    def _declared_seconds(self) -> float:
         stream, container = self._frames.stream, self._frames.container
-        if container.format.name not in _DECLARING and not counted:
+        if container.format.name not in _DECLARING and not self._seen.counted:
             return 0.0
         if stream.duration is not None and stream.time_base is not None:
             return float(stream.duration * stream.time_base)
@@ -200,8 +206,11 @@ class _Placing:
 
     def _count(self, samples: int) -> None:
         self.out += samples
-        if self.out > self._most:
-            raise TooLarge(what="the sound", limit=f"{self._limits.seconds} seconds")
+        self._check(self.out)
+
+    def _check(self, samples: int) -> None:
+        if samples > self._most:
+            raise TooLarge(what="the sound", limit=self._limit)
 
     def _flush(self) -> Iterator[Samples]:
         if self._held:

@@ -26,6 +26,8 @@ class Readable(Protocol):
 class Examined:
     file: Readable
     """What FFmpeg is to read."""
+    size: int
+    """Of the whole file, in bytes."""
     seconds: float = 0.0
     """How long it says to be, where that is more than it can hold."""
     unfinished: bool = False
@@ -46,7 +48,7 @@ def examined(source: BinaryIO) -> Examined:
         source.seek(max(0, size - _WINDOW))
         unfinished = _lacks_last_page(source.read(_WINDOW))
     source.seek(0)
-    return Examined(source, unfinished=unfinished, counted=b"Xing" in head or b"Info" in head)
+    return Examined(source, size, unfinished=unfinished, counted=b"Xing" in head or b"Info" in head)
 
 
 def _examined_wav(source: BinaryIO, head: bytes, size: int) -> Examined:
@@ -54,9 +56,8 @@ def _examined_wav(source: BinaryIO, head: bytes, size: int) -> Examined:
     found = wav.parse(head, size)
     begin = wav.header_of(found.form, found.data_length)
     cut = "beyond the file" in found.lies
-    return Examined(
-        Spliced(begin, source, found.data_offset, found.data_length), seconds=_declared_seconds(found) if cut else 0.0
-    )
+    spliced = Spliced(begin, source, found.data_offset, found.data_length)
+    return Examined(spliced, size, seconds=_declared_seconds(found) if cut else 0.0)
 
 
 def _declared_seconds(found: WavHeader) -> float:
