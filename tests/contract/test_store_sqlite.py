@@ -13,7 +13,7 @@ import pytest
 from callvault.adapters.store.migration import migrate
 from callvault.adapters.store.sqlite import SqliteStore
 from callvault.domain.call import Call
-from callvault.domain.errors import DiskFull, Misconfigured, StoreTooNew, StoreUnavailable
+from callvault.domain.errors import DiskFull, Misconfigured, StoreDamaged, StoreTooNew, StoreUnavailable
 from callvault.domain.event import Event
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
@@ -266,9 +266,9 @@ def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_database_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "vault.db").write_bytes(b"something else " * 1000)
-    with pytest.raises(StoreUnavailable, match="no SQLite database"):
+    with pytest.raises(StoreDamaged, match="no SQLite database"):
         SqliteStore(tmp_path / "vault.db")
-    with pytest.raises(StoreUnavailable, match="no SQLite database"):
+    with pytest.raises(StoreDamaged, match="no SQLite database"):
         migrate(f"sqlite:///{tmp_path}/vault.db")
 
 
@@ -281,9 +281,9 @@ async def test_a_damaged_file_is_told_of(sqlite_database: Path) -> None:
         file.seek((tables.fetchone()[0] - 1) * 4096)
         file.write(os.urandom(4096))
     damaged = SqliteStore(sqlite_database)
-    with pytest.raises(StoreUnavailable, match="damaged"):
+    with pytest.raises(StoreDamaged, match="restore it from a backup"):
         await damaged.find(Query(Call))
-    with pytest.raises(StoreUnavailable, match="damaged"):
+    with pytest.raises(StoreDamaged, match="restore it from a backup"):
         await damaged.commit(unit_of(call("new")))
     await damaged.close()
 

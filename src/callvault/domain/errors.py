@@ -188,6 +188,12 @@ class StoreTooNew(OperatorFault):
     code = "store_too_new"
 
 
+class StoreDamaged(OperatorFault):
+    """the database {why}: stop callvault and restore it from a backup"""
+
+    code = "store_damaged"
+
+
 class Misconfigured(OperatorFault):
     """{problems}"""
 

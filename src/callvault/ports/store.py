@@ -15,7 +15,8 @@ class Store(Protocol):
     Entities are the frozen dataclasses of the domain. What `commit` was given is durable when it returns and is
     seen by every later read in this process and, on a shared database, in every other. A read sees whole units
     only. When the database does not answer, every method raises `StoreUnavailable` and nothing has happened
-    (after a lost connection during `commit`: it may have happened, so units are made to be repeatable).
+    (after a lost connection during `commit`: it may have happened, so units are made to be repeatable). What cannot
+    be read any more is `StoreDamaged`, whoever meets it; the rest goes on.
     """
 
     async def get(self, kind: type[T], *key: Any) -> T | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from tests.workhouse import WorkHouse, until
 
 from callvault.adapters.jobs.leased import LeasedJobs
 from callvault.adapters.store.memory import MemoryStore
-from callvault.domain.errors import StoreUnavailable
+from callvault.domain.errors import Fault, StoreDamaged, StoreUnavailable
 from callvault.domain.job import Job, taken
 from callvault.domain.query import Query
 from callvault.domain.schedule import Firing, Schedule
@@ -52,6 +53,26 @@ async def test_a_job_whose_lease_has_ended_is_taken_by_another(house: WorkHouse)
         house.clock.advance(30)
         (ended,) = await house.ended(lost)
     assert (ended.state, ended.attempts) == ("succeeded", 2)
+
+
+@pytest.mark.parametrize("fault", [StoreUnavailable(why="away"), StoreDamaged(why="is damaged")])
+async def test_a_worker_outlives_a_database_that_tells_nothing_for_a_while(fault: Fault) -> None:
+    class SilentStore(MemoryStore):
+        silent = 3
+
+        async def find(self, query: Query[Job]) -> Sequence[Job]:
+            if self.silent:
+                self.silent -= 1
+                raise fault
+            return await super().find(query)
+
+    store, clock, ids = SilentStore(), FakeClock(), FakeIds()
+    house = WorkHouse(store, lambda: LeasedJobs(store, clock, ids, lease_seconds=30, poll_seconds=0.005), clock, ids)
+    job = house.job("n")
+    await house.enqueue(job)
+    async with house.working(JobKind("n", nothing)):
+        (ended,) = await house.ended(job)
+    assert (ended.state, store.silent) == ("succeeded", 0)
 
 
 async def test_a_job_that_loses_every_worker_is_not_started_for_ever(house: WorkHouse) -> None:

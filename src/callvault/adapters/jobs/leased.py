@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from callvault.domain.errors import PassingFault, StaleWrite
+from callvault.domain.errors import Fault, StaleWrite
 from callvault.domain.job import Job, taken
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
@@ -59,7 +59,7 @@ class LeasedJobs:
         """Whether there may be more at once."""
         try:
             started = await self._take(await self._due(self._room(kinds)))
-        except PassingFault as fault:
+        except Fault as fault:
             log.warning("no job can be taken: %s", fault)
             return False
         for job in started:
@@ -114,7 +114,7 @@ class LeasedJobs:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(self._lease_ms / 3000)
-            with suppress(PassingFault):
+            with suppress(Fault):
                 await self._renew_once()
 
     async def _renew_once(self) -> None:

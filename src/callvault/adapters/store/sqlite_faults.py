@@ -3,16 +3,18 @@
 import sqlite3
 from pathlib import Path
 
-from callvault.domain.errors import DiskFull, Fault, StoreUnavailable
+from callvault.domain.errors import DiskFull, Fault, StoreDamaged, StoreUnavailable
 
 WHY = {
     sqlite3.SQLITE_BUSY: "{path} is held by another process for too long: see which one has it open",
     sqlite3.SQLITE_READONLY: "{path} may not be written: mend the permissions of the file and its folder",
     sqlite3.SQLITE_PERM: "{path} may not be opened: mend its permissions",
     sqlite3.SQLITE_CANTOPEN: "{path} cannot be opened: see that its folder exists and may be written",
-    sqlite3.SQLITE_CORRUPT: "{path} is damaged: stop callvault and restore the file from a backup",
-    sqlite3.SQLITE_NOTADB: "{path} is no SQLite database: stop callvault and restore the file from a backup",
     sqlite3.SQLITE_IOERR: "reading or writing {path} fails: check the disk",
+}
+DAMAGED = {
+    sqlite3.SQLITE_CORRUPT: "{path} is damaged",
+    sqlite3.SQLITE_NOTADB: "{path} is no SQLite database",
 }
 PRIMARY = 0xFF
 """The part of SQLite's error codes that tells the kind; the rest tells it more closely."""
@@ -22,4 +24,6 @@ def fault_of(error: sqlite3.Error, path: Path) -> Fault:
     code = getattr(error, "sqlite_errorcode", 0) & PRIMARY
     if code == sqlite3.SQLITE_FULL:
         return DiskFull(path=path.parent)
+    if code in DAMAGED:
+        return StoreDamaged(why=DAMAGED[code].format(path=path))
     return StoreUnavailable(why=WHY.get(code, str(error)).format(path=path))

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 
-from callvault.domain.errors import Missing, PassingFault
+from callvault.domain.errors import Fault, Missing
 from callvault.ports.blobs import Blobs
 from callvault.ports.codecs import Codecs
 from callvault.ports.jobs import Duty, JobKind
@@ -92,7 +92,7 @@ class Intake:
     async def _recovered(self) -> bool:
         try:
             found = await self.recovery.recover()
-        except PassingFault as fault:
+        except Fault as fault:
             log.warning("what was cut off cannot be looked for yet: %s", fault)
             return False
         if found:

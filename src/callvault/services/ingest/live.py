@@ -160,13 +160,13 @@ class LiveCalls:
             call.ended = fault
 
     async def _check(self, call: LiveCall) -> None:
-        """Whether it may go on; while the database is away nobody can have ended it."""
+        """Whether it may go on; while the database does not tell, nobody can have ended it."""
         try:
             known = await self._open.get(call.known.id)
         except Missing as fault:
             call.ended = fault
             return
-        except PassingFault:
+        except Fault:
             return
         if not known.recording.in_progress:
             call.ended = call.ended or RecordingEnded()

@@ -124,6 +124,8 @@ class Rounds:
             except PassingFault as fault:
                 log.warning("a recording is not let go yet: %s", fault, extra={"recording": name})
                 return
+            except Fault as fault:
+                log.error("a recording cannot be let go: %s", fault, extra={"recording": name})
 
     async def _let_go(self, recording_id: str) -> None:
         try:

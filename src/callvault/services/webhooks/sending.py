@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from callvault.domain.access import SYSTEM
-from callvault.domain.errors import Fault, PassingFault, StaleWrite
+from callvault.domain.errors import Fault, PassingFault, StaleWrite, StoreDamaged
 from callvault.domain.event import Event
 from callvault.domain.ids import Json
 from callvault.domain.job import Job
@@ -116,7 +116,7 @@ class Sending:
             if len(rendering.body) >= BODY_LIMIT:
                 return self._closing("the message is too large")
             headers = await self._endpoints.headers(endpoint, delivery.id, rendering.body)
-        except PassingFault:
+        except (PassingFault, StoreDamaged):
             raise
         except Fault as fault:
             return self._closing(fault.code)

@@ -1,12 +1,14 @@
 """After a crash: everything that was acknowledged plays, and the recording is marked."""
 
+import asyncio
+
 import numpy as np
 import pytest
-from tests.unit.services.ingest.intakehouse import CALLER, IntakeHouse, speech
+from tests.unit.services.ingest.intakehouse import CALLER, PCMU, IntakeHouse, speech
 
 from callvault.adapters.spool.memory import MemorySpool
 from callvault.audio.pcm import DECODERS
-from callvault.domain.errors import Malformed
+from callvault.domain.errors import Malformed, StoreDamaged
 from callvault.domain.lane import OpenSpool
 from callvault.domain.unit import Unit
 from callvault.services.ingest.rounds import MOVE_SECONDS, QUIET_SECONDS
@@ -115,3 +117,29 @@ async def test_a_node_that_is_gone_for_good_can_be_given_up(house: IntakeHouse) 
     assert await house.intake.abandon(gone.id) == [recording]
     assert (await house.found(recording)).status == "completed"
     assert await house.intake.abandon(gone.id) == []
+
+
+async def test_nothing_behind_the_doors_ends_with_a_damaged_database(house: IntakeHouse) -> None:
+    class DamagedStore:
+        damaged = False
+
+        def __getattr__(self, name: str):
+            if self.damaged:
+                raise StoreDamaged(why="is damaged")
+            return getattr(house.store, name)
+
+    store = DamagedStore()
+    house.begin(store)
+    recording, other = await house.recording(), await house.recording()
+    await house.intake.live.begin(CALLER, recording, PCMU)
+    await house.put(other, 1, speech(800), ms=0)
+    store.damaged = True
+    house.clock.advance(60)
+    running = asyncio.create_task(house.intake.run())
+    await asyncio.sleep(0.1)
+    assert not running.done()
+    house.intake.stop()
+    await asyncio.wait_for(running, 30)
+    store.damaged = False
+    assert await crash(house) == 2
+    assert np.array_equal(await house.heard(other), ulaw(speech(800)))
