@@ -211,3 +211,24 @@ def test_a_full_disk_is_told_and_harms_nothing(tmp_path: Path) -> None:
     assert run.returncode == 4, run.stderr
     assert "full: free space under" in run.stderr
     assert [each["name"] for each in json.loads(run.stdout.splitlines()[-1])["workspaces"]] == ["acme"]
+
+
+FORWARDED = {"x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.7", "host": "vault.example.com"}
+
+
+def told_and_noted(server: Server) -> tuple[str, str | None, str]:
+    """Where a client behind a proxy is sent, what it is told of TLS, and which address the audit has of it."""
+    with server.client() as client:
+        sent = client.get("/", headers=FORWARDED)
+        client.post("/api/v1/recordings", json=FACTS, headers=FORWARDED | {"x-request-id": "made"})
+        entries = client.get("/api/v1/audit", params={"limit": 200}, headers=FORWARDED).json()["data"]
+    address = next(entry["address"] for entry in entries if entry["requestId"] == "made")
+    return sent.headers["location"], sent.headers.get("strict-transport-security"), address
+
+
+def test_a_trusted_proxy_is_believed_and_nobody_else(vault: Path) -> None:
+    with serving(vault, "--no-workers") as server:
+        expected = ("https://vault.example.com/ui/", "max-age=31536000", "203.0.113.7")
+        assert told_and_noted(server) == expected
+    with serving(vault.with_name("other"), "--no-workers", TRUSTED_PROXIES="10.0.0.1") as server:
+        assert told_and_noted(server) == ("http://vault.example.com/ui/", None, "127.0.0.1")

@@ -36,11 +36,12 @@ class Enough(Exception):
 class Edge:
     def __init__(self, options: Options) -> None:
         self._origins = frozenset(origin.encode() for origin in options.cors_origins)
-        secure = (options.public_url or "").startswith("https:")
-        self._always = [*ALWAYS, HSTS] if secure else ALWAYS
+        self._secure = (options.public_url or "").startswith("https:")
 
     def headers(self, visit: Visit) -> Headers:
-        own = [(b"x-request-id", visit.request_id.encode()), *self._always]
+        own = [(b"x-request-id", visit.request_id.encode()), *ALWAYS]
+        if self._secure or visit.scope["scheme"] == "https":
+            own.append(HSTS)
         return own + self._cors(visit) if self._origins else own
 
     def preflight(self, visit: Visit) -> Answer | None:
