@@ -215,6 +215,7 @@ def test_what_came_before_a_cut_is_heard_and_the_cut_is_told(codecs: Codecs, nam
         "rate-of-one-hertz.wav",
         "video-without-sound.mp4",
         "index-cut-off.m4a",
+        "samples-without-bytes.m4a",
         "playlist-of-a-local-file.wav",
         "list-of-a-local-file.wav",
     ],

@@ -3,6 +3,7 @@
 The sound is a tone of 440 Hz, of half the full scale, 16 kHz, one channel, 0.5 s unless the name says otherwise.
 """
 
+import struct
 from io import BytesIO
 from pathlib import Path
 
@@ -58,6 +59,14 @@ def floats_beyond_full_scale() -> bytes:
     return bytes(head) + values
 
 
+def samples_without_bytes() -> bytes:
+    """Twenty million samples of a byte each, all of them in its first chunk."""
+    whole = encoded("m4a")
+    of_chunks, sizes = whole.index(b"stsc") + 12, whole.index(b"stsz") + 8
+    many = struct.pack(">I", 20_000_000)
+    return patched(patched(whole, of_chunks + 4, many), sizes, b"\0\0\0\1" + many)
+
+
 FILES = {
     "sizes-zero-after-a-crash.wav": lambda: patched(patched(WAV, 4, bytes(4)), 40, bytes(4)),
     "sizes-unknown-from-a-pipe.wav": lambda: patched(patched(WAV, 4, b"\xff" * 4), 40, b"\xff" * 4),
@@ -71,6 +80,7 @@ FILES = {
     "list-of-a-local-file.wav": lambda: b"ffconcat version 1.0\nfile /etc/hostname\n",
     "video-without-sound.mp4": video_without_sound,
     "index-cut-off.m4a": lambda: encoded("m4a")[:200],
+    "samples-without-bytes.m4a": samples_without_bytes,
     "cut-off.flac": lambda: encoded("flac", np.tile(TONE, 4))[:-2000],
     "last-page-missing.ogg": lambda: encoded("ogg", np.tile(TONE, 6))[: -len(encoded("ogg")) // 2],
     "bytes-damaged.mp3": lambda: patched(encoded("mp3", np.tile(TONE, 4)), 6000, bytes(range(256)) * 4),

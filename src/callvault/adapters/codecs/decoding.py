@@ -10,17 +10,18 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from callvault.adapters.codecs.examined import Examined, Readable, examined
+from callvault.adapters.codecs.examined import Examined, examined
 from callvault.adapters.codecs.int16 import Raw, joined
 from callvault.domain.errors import Malformed, TooLarge
 from callvault.ports.codecs import Samples, SoundFormat, SoundLimits
 from callvault.wire.mediatypes import RATE_MIN
 
-_CONTAINERS: Final = "wav,w64,aiff,au,caf,ogg,mp3,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,flac,aac,amr"
-_OPTIONS: Final = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none"}
+_CONTAINERS: Final = "wav,w64,aiff,au,caf,ogg,mp3,matroska,webm,flac,aac,amr"
 """Lists of files, of URLs and the like are no sound: a file is never a reason to open another."""
+_MP4: Final = "mov,mp4,m4a,3gp,3g2,mj2"
+"""Opened as one is only what was examined as one."""
 
-_NAMES: Final = {"matroska,webm": "webm", "mov,mp4,m4a,3gp,3g2,mj2": "mp4"}
+_NAMES: Final = {"matroska,webm": "webm", _MP4: "mp4"}
 _DECLARING: Final = frozenset({"wav", "w64", "aiff", "au", "caf", "flac", *_NAMES})
 """Containers whose length FFmpeg reads and does not guess, so that an early end is known to be one."""
 
@@ -35,9 +36,10 @@ _PLANES_MAX: Final = 7
 """PyAV looks for the end of a frame's planes behind the eighth, where there is none, and crashes."""
 
 
-def open_sound(file: Readable) -> InputContainer:
+def open_sound(seen: Examined) -> InputContainer:
+    options = {"format_whitelist": _MP4 if seen.is_mp4 else _CONTAINERS, "protocol_whitelist": "none"}
     try:
-        return av.open(file, mode="r", options=_OPTIONS)
+        return av.open(seen.file, mode="r", options=options)
     except (av.FFmpegError, ValueError) as error:
         raise _malformed("it is no sound file") from error
 
@@ -103,7 +105,7 @@ class PyAvDecoding:
 
     def _run(self, source: BinaryIO) -> Generator[Samples, None, None]:
         seen = examined(source)
-        with open_sound(seen.file) as container:
+        with open_sound(seen) as container:
             frames = Frames(container)
             place = _Placing(frames, seen, self._limits)
             for frame in frames:

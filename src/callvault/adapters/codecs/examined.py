@@ -1,13 +1,19 @@
-"""A look at a sound file before FFmpeg sees it: what it promises of its length, and its dangerous parts left out."""
+"""A look at a sound file before FFmpeg sees it: what it promises of its length, and its dangerous parts refused or left
+out."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Protocol
 
-from callvault.wire import wav
+from callvault.domain.errors import Malformed
+from callvault.wire import mp4, wav
 from callvault.wire.wav import WavHeader
 
 _WINDOW: Final = 1 << 16
+_PIECE: Final = 1 << 20
+_BOXES_MOST: Final = 500_000
+"""Two each second of the longest file that is taken, and more."""
 _OGG_PAGE: Final = b"OggS"
 _OGG_LAST: Final = 4
 
@@ -34,15 +40,20 @@ class Examined:
     """It lacks the mark that ends it."""
     counted: bool = False
     """It is an MP3 that counts its frames."""
+    is_mp4: bool = False
 
 
 def examined(source: BinaryIO) -> Examined:
-    """`Malformed` for a WAV file that has no sound within reach."""
+    """`Malformed` for a WAV file that has no sound within reach, and for an MP4 of more samples than bytes."""
     size = source.seek(0, os.SEEK_END)
     source.seek(0)
     head = source.read(_WINDOW)
     if head.startswith((b"RIFF", b"RF64", b"BW64")):
         return _examined_wav(source, head + source.read(wav.HEADER_MAX), size)
+    if mp4.is_mp4(head):
+        _check_mp4(source, size)
+        source.seek(0)
+        return Examined(source, size, is_mp4=True)
     unfinished = False
     if head.startswith(_OGG_PAGE):
         source.seek(max(0, size - _WINDOW))
@@ -63,6 +74,29 @@ def _examined_wav(source: BinaryIO, head: bytes, size: int) -> Examined:
 def _declared_seconds(found: WavHeader) -> float:
     bytes_a_second = int.from_bytes(found.form[8:12], "little") if found.encoding == "other" else 0
     return found.declared_length / (bytes_a_second or found.block * found.rate)
+
+
+def _check_mp4(source: BinaryIO, size: int) -> None:
+    """FFmpeg makes room for each sample before it looks for one of them."""
+    at = samples = 0
+    for _ in range(_BOXES_MOST):
+        if at >= size:
+            return
+        source.seek(at)
+        kind, length = mp4.box_of(source.read(16))
+        end = min(at + length, size) if length else size
+        if kind != b"mdat":
+            samples += sum(map(mp4.declared, _pieces(source, at, end)))
+        if samples > size:
+            raise Malformed(what="the sound file", why="it declares more samples than it has bytes")
+        at = end
+    raise Malformed(what="the sound file", why="it has too many parts")
+
+
+def _pieces(source: BinaryIO, at: int, end: int) -> Iterator[bytes]:
+    for begin in range(at, end, _PIECE):
+        source.seek(begin)
+        yield source.read(min(_PIECE + mp4.COUNT_BYTES - 1, end - begin))
 
 
 def _lacks_last_page(tail: bytes) -> bool:

@@ -20,7 +20,7 @@ class PyAvCodecs:
         self._scratch = scratch
 
     def probe(self, source: BinaryIO) -> SoundFormat:
-        with open_sound(examined(source).file) as container:
+        with open_sound(examined(source)) as container:
             decoded = Frames(container)
             for frame in decoded:
                 return format_of(container, decoded.stream, frame)
