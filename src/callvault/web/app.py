@@ -163,7 +163,7 @@ class Front:
                 presented, address=caller.address, request_id=caller.request_id
             )
         except NotAuthenticated:
-            self._by_address.take(caller.address or "")
+            visit.headers = self._by_address.take(caller.address or "")
             raise
         visit.caller = Caller(principal, caller.address, caller.request_id)
         visit.headers = self._by_key.take(principal.key_id)

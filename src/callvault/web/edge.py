@@ -46,11 +46,9 @@ class Edge:
 
     def preflight(self, visit: Visit) -> Answer | None:
         """The answer to a browser that asks whether it may ask."""
-        if visit.scope["method"] != "OPTIONS" or not self._cors(visit):
-            return None
         asked = visit.asked
         method = asked.get(b"access-control-request-method")
-        if method is None:
+        if visit.scope["method"] != "OPTIONS" or method is None or not self._allowed(visit):
             return None
         allow = [
             (b"access-control-allow-methods", method),
@@ -60,15 +58,19 @@ class Edge:
         return Answer(204, allow)
 
     def _cors(self, visit: Visit) -> Headers:
-        origin = visit.asked.get(b"origin")
-        if origin is None or not (origin in self._origins or b"*" in self._origins):
-            return []
-        allowed = b"*" if b"*" in self._origins else origin
-        return [
-            (b"access-control-allow-origin", allowed),
-            (b"access-control-expose-headers", EXPOSED),
-            (b"vary", b"origin"),
-        ]
+        """Told to who is no page as well, where it matters: a browser's cache may give a page what a player fetched."""
+        allowed = self._allowed(visit)
+        told = [(b"access-control-allow-origin", allowed), (b"access-control-expose-headers", EXPOSED)]
+        if allowed == b"*":
+            return told
+        return [*(told if allowed else ()), (b"vary", b"origin")]
+
+    def _allowed(self, visit: Visit) -> bytes:
+        """The origins that may read the answer, as it is told them; empty when the asker's may not."""
+        if b"*" in self._origins:
+            return b"*"
+        origin = visit.asked.get(b"origin", b"")
+        return origin if origin in self._origins else b""
 
 
 class Outgoing:

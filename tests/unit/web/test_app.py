@@ -210,8 +210,9 @@ async def test_limits_are_a_keys_own_and_tell_where_it_stands() -> None:
 async def test_an_address_that_guesses_keys_is_slowed_down() -> None:
     async with webhouse(Options(requests_per_minute=3), [sample.PART]) as house:
         wrong = {"authorization": "Bearer cvk_abcdefgh_" + "x" * 33}
-        told = [(await house.client.get("/sample/facts", headers=wrong)).status_code for _ in range(4)]
-        assert told == [401, 401, 401, 429]
+        answers = [await house.client.get("/sample/facts", headers=wrong) for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [401, 401, 401, 429]
+        assert [answer.headers["ratelimit"][:13] for answer in answers] == [f'"address";r={n}' for n in (2, 1, 0, 0)]
 
 
 async def test_pages_of_allowed_origins_may_read_answers() -> None:
@@ -228,6 +229,16 @@ async def test_pages_of_allowed_origins_may_read_answers() -> None:
         assert answer.headers["vary"] == "origin"
         other = await house.client.get("/sample/away", headers={"origin": "https://evil.example"})
         assert "access-control-allow-origin" not in other.headers
+
+
+async def test_what_a_cache_has_from_who_is_no_page_is_no_answer_to_a_page() -> None:
+    async with webhouse(Options(cors_origins=("https://app.example",)), [sample.PART]) as house:
+        for headers in ({}, {"origin": "https://evil.example"}):
+            assert (await house.client.get("/sample/away", headers=headers)).headers["vary"] == "origin"
+    async with webhouse(Options(cors_origins=("*",)), [sample.PART]) as house:
+        for headers in ({}, {"origin": "https://app.example"}):
+            answer = await house.client.get("/sample/away", headers=headers)
+            assert answer.headers["access-control-allow-origin"] == "*"
 
 
 async def test_without_a_setting_no_origin_may() -> None:
