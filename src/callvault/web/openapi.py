@@ -17,6 +17,12 @@ from callvault.web.routing import fast_routes, parameters
 
 SCHEME: Final = "key"
 COMPONENTS: Final = "#/components/schemas/"
+OF_THE_FRONT: Final = {
+    "413": {"description": "The request's body is too large."},
+    "429": {"description": "Too many requests of the key, or of the address: `Retry-After` says when to go on."},
+    "503": {"description": "The database or the storage does not answer: try again after `Retry-After`."},
+}
+"""What any operation may answer, whatever its part says of itself."""
 MODEL: Final = re.compile("[A-Za-z0-9._-]+")
 
 
@@ -29,7 +35,7 @@ def document(part: Part, version: str) -> dict[str, Any]:
     told.setdefault("components", {})["securitySchemes"] = {SCHEME: dict(part.credential.scheme)}
     for route in routes:
         for method in (route.methods or ()) if route.include_in_schema else ():
-            _secure(told["paths"][route.path_format][method.lower()], rule_of(route.endpoint))
+            _fronted(told["paths"][route.path_format][method.lower()], rule_of(route.endpoint))
     for hot in part.hot:
         told["paths"].setdefault(hot.path, {})[hot.method.lower()] = _operation(hot)
     told["paths"] = _shared(told["paths"], told["components"].setdefault("schemas", {}))
@@ -64,7 +70,7 @@ def _operation(hot: Hot) -> dict[str, Any]:
     told = operation.setdefault("parameters", [])
     known = {given["name"] for given in told if given["in"] == "path"}
     operation["parameters"] = [_path_parameter(name) for name in parameters(hot.path) if name not in known] + told
-    _secure(operation, rule_of(hot.handler))
+    _fronted(operation, rule_of(hot.handler))
     return operation
 
 
@@ -72,10 +78,14 @@ def _path_parameter(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-def _secure(operation: dict[str, Any], rule: Rule) -> None:
+def _fronted(operation: dict[str, Any], rule: Rule) -> None:
+    """With what the front asks and answers before a part does."""
     operation["security"] = [{SCHEME: []}] if rule.keyed else []
     if rule.actions:
         operation["x-scopes"] = sorted({scope for action in rule.actions for scope in action.scopes})
+    if "default" not in operation["responses"]:
+        for status, told in OF_THE_FRONT.items():
+            operation["responses"].setdefault(status, told)
 
 
 def part(parts: Sequence[Part], version: str) -> Part:

@@ -45,6 +45,19 @@ async def test_every_part_has_its_document_and_its_page() -> None:
             assert (await house.client.get(path)).status_code == 404
 
 
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_a_document_tells_what_the_front_may_answer_to_any_operation(name: str) -> None:
+    for path, operations in document(DOCUMENTED[name], "1")["paths"].items():
+        for method, operation in operations.items():
+            told = operation["responses"].keys()
+            assert "default" in told or {"413", "429", "503"} <= told, (method, path)
+
+
+@pytest.mark.parametrize("name", ["native", "vapi", "osvi", "dotdo"])
+def test_no_document_tells_of_a_form_that_its_errors_do_not_have(name: str) -> None:
+    assert "HTTPValidationError" not in document(DOCUMENTED[name], "1")["components"]["schemas"]
+
+
 async def test_a_page_needs_nothing_but_its_own_style() -> None:
     async with webhouse(Options(), [sample.PART]) as house:
         shown = await house.client.get("/docs/sample")

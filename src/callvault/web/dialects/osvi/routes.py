@@ -31,7 +31,7 @@ DAY_MS: Final = 86_400_000
 AGENTS_OF_CALLS: Final = 1_000
 """An agent is active that took one of this many newest calls."""
 
-FAILURES: Final[dict[int | str, dict[str, Any]]] = {code: {"model": Failure} for code in (400, 401, 403, 404)}
+FAILURES: Final[dict[int | str, dict[str, Any]]] = {code: {"model": Failure} for code in (400, 401, 403, 404, 422)}
 router = APIRouter(responses=FAILURES)
 
 

@@ -39,7 +39,7 @@ class Failure(BaseModel):
 
 LISTEN_SECONDS: Final = 86_400
 """So long after its creation may a call's stream begin."""
-FAILURES: Final[dict[int | str, dict[str, Any]]] = {code: {"model": Failure} for code in (400, 401, 403, 404)}
+FAILURES: Final[dict[int | str, dict[str, Any]]] = {code: {"model": Failure} for code in (400, 401, 403, 404, "4XX")}
 router = APIRouter(responses=FAILURES)
 Time = Annotated[str | None, Query(max_length=64)]
 
