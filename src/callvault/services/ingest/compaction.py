@@ -136,7 +136,8 @@ def _groups(lane: Iterable[Segment]) -> list[list[Segment]]:
 
 def _fits(group: Sequence[Segment]) -> bool:
     cells = (max(s.end_sample for s in group) - min(s.first_sample for s in group)) // CELL
-    return sum(s.peaks_offset for s in group) <= SEGMENT_BYTES and cells <= CELLS_MOST
+    sound, index = sum(s.peaks_offset for s in group), sum(len(s.runs) + len(s.takes) for s in group)
+    return sound <= SEGMENT_BYTES and index <= SEGMENT_BYTES and cells <= CELLS_MOST
 
 
 def _united(reads: Sequence[Read]) -> Packed:

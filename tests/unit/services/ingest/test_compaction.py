@@ -1,6 +1,7 @@
 """Compaction: fewer and larger objects, and not a byte of any view changed."""
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,10 @@ from callvault.adapters.spool.memory import MemorySpool
 from callvault.domain.job import Job
 from callvault.domain.lane import Segment
 from callvault.domain.stored import StoredObject
+from callvault.domain.unit import Unit
 from callvault.services.ingest.compaction import SWEEP_AFTER_MS
+from callvault.services.ingest.packing import SEGMENT_BYTES
+from callvault.wire.runs import TAKE
 
 
 @pytest.fixture
@@ -46,6 +50,21 @@ async def test_what_is_heard_stays_the_same_to_the_byte(house: IntakeHouse) -> N
     assert len(await house.all(Segment)) == 2
     assert await everything(house, recording) == before
     assert sorted(m.take for m in await house.marks(recording)) == sorted(m.take for m in marks)
+
+
+async def test_a_segment_holds_no_more_of_an_index_than_of_sound(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    for n in range(12):
+        await house.put(recording, n, speech(1000, n), sample=1000 * n)
+        await house.intake.mover.drain(recording)
+    await house.intake.completion.complete(CALLER, recording)
+    unit, many = Unit(), SEGMENT_BYTES // 5 // TAKE.itemsize
+    unit.put(*(replace(segment, takes=segment.takes * many) for segment in await house.all(Segment)))
+    await house.store.commit(unit)
+    assert await house.work() == ["compact"]
+    indexes = [len(segment.runs) + len(segment.takes) for segment in await house.all(Segment)]
+    assert len(indexes) == 3
+    assert max(indexes) <= SEGMENT_BYTES
 
 
 async def test_old_objects_stay_for_those_who_still_read_them_and_then_go(house: IntakeHouse) -> None:
