@@ -216,6 +216,7 @@ async def _serve(folder: Path) -> None:
     import uvicorn
 
     from callvault.bootstrap import opened, web_options
+    from callvault.cli.heads import BoundedHeads
     from callvault.settings import load
     from callvault.web import logs
     from callvault.web.app import all_parts, create_app
@@ -228,7 +229,9 @@ async def _serve(folder: Path) -> None:
             assert first
             await house.start(workers=False)
             app = create_app(house.services, web_options(settings), [*all_parts(), PART])
-            config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, server_header=False)
+            config = uvicorn.Config(
+                app, http=BoundedHeads, lifespan="off", log_config=None, access_log=False, server_header=False
+            )
             address = "{}:{}".format(*listening.getsockname())
             sys.stdout.write(json.dumps({"address": address, "key": first.key}) + "\n")
             sys.stdout.flush()
