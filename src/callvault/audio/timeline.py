@@ -53,8 +53,8 @@ class Layout:
 
     def under(self, start: int, end: int) -> Table:
         """The pieces of a stretch, cut to it."""
-        first = int(np.searchsorted(self.ends, start, side="right"))
-        last = int(np.searchsorted(self.pieces["start"], end, side="left"))
+        first = int(self.ends.searchsorted(start, side="right"))
+        last = int(self.pieces["start"].searchsorted(end, side="left"))
         return _cut(self.pieces[first : max(first, last)], start, end)
 
     def sound(self) -> Bounds:
