@@ -5,6 +5,9 @@ from typing import Protocol, runtime_checkable
 
 from callvault.domain.stored import StoredObject
 
+Chunk = bytes | memoryview
+"""Bytes that nobody changes any more: a view where they lie in a larger piece, of which no copy is made."""
+
 
 class Blobs(Protocol):
     """Where objects are kept. The methods block: callers on the event loop run them in threads.
@@ -15,7 +18,7 @@ class Blobs(Protocol):
     does not answer raises `BlobsUnavailable`: the three never look alike.
     """
 
-    def put(self, key: str, chunks: Iterable[bytes], *, workspace_id: str = "", digest: bool = True) -> StoredObject:
+    def put(self, key: str, chunks: Iterable[Chunk], *, workspace_id: str = "", digest: bool = True) -> StoredObject:
         """Writes a new object from chunks of any sizes, in bounded memory, and returns what it takes to read it.
 
         It is durable and whole under its name when this returns; before that, nothing is under the name.
@@ -24,11 +27,11 @@ class Blobs(Protocol):
         """
         ...
 
-    def read(self, obj: StoredObject, start: int = 0, length: int | None = None) -> bytes:
+    def read(self, obj: StoredObject, start: int = 0, length: int | None = None) -> Chunk:
         """Bytes `start` to `start + length` of what was put in (to the end without a length; never beyond it)."""
         ...
 
-    def stream(self, obj: StoredObject, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+    def stream(self, obj: StoredObject, start: int = 0, length: int | None = None) -> Iterator[Chunk]:
         """The same in chunks, in bounded memory."""
         ...
 

@@ -24,7 +24,7 @@ class Content(Protocol):
         """Strong, with its quotes."""
         ...
 
-    def stream(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    def stream(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes | memoryview]:
         """Bytes `start` to before `end`, in pieces."""
         ...
 
@@ -54,16 +54,18 @@ def ranged(
     return _answer(206, media_type, wanted[0].length, own, _one(content, wanted[0]))
 
 
-def _answer(status: int, media_type: str, length: int, headers: Headers, body: AsyncIterator[bytes]) -> Answer:
+def _answer(
+    status: int, media_type: str, length: int, headers: Headers, body: AsyncIterator[bytes | memoryview]
+) -> Answer:
     own = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % length)]
     return Answer(status, own + headers, body)
 
 
-def _one(content: Content, part: ByteRange) -> AsyncIterator[bytes]:
+def _one(content: Content, part: ByteRange) -> AsyncIterator[bytes | memoryview]:
     return content.stream(part.start, part.end)
 
 
-async def _several(parts: Multipart, content: Content) -> AsyncIterator[bytes]:
+async def _several(parts: Multipart, content: Content) -> AsyncIterator[bytes | memoryview]:
     for head, part in parts.parts():
         yield head
         async for chunk in _one(content, part):

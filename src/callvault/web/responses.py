@@ -20,7 +20,7 @@ class Answer:
 
     status: int = 200
     headers: Headers = field(default_factory=list)
-    body: bytes | AsyncIterator[bytes] = b""
+    body: bytes | AsyncIterator[bytes | memoryview] = b""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
@@ -73,7 +73,7 @@ async def threaded(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
             await asyncio.to_thread(chunks.close)
 
 
-async def _stream(body: AsyncIterator[bytes], receive: Receive, send: Send) -> None:
+async def _stream(body: AsyncIterator[bytes | memoryview], receive: Receive, send: Send) -> None:
     """Stops when the client has gone, which the server does not tell to those who send."""
     gone = asyncio.ensure_future(_gone(receive))
     try:

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -13,6 +14,8 @@ SEALED_FRAME = FRAME + TAG
 HEADER = b"CALLVAULT\x00\x01\x10" + bytes(4)
 """Magic, version 1, the frame size as a power of two, zeros."""
 KEY_BYTES = 32
+ROOM = 32 * SEALED_FRAME
+"""As many sealed bytes as are opened at once."""
 
 _nonce = struct.Struct(">3xQ?").pack
 """Three zeros, the frame's index, whether it is the last: a data key seals one object, so no nonce comes twice."""
@@ -60,12 +63,12 @@ def stretch(size: int, start: int, stop: int) -> Stretch:
     return Stretch(first, offset, end - offset, start - first * FRAME, last + 1 == frame_count(size))
 
 
-def seal(data_key: bytes, name: str, chunks: Iterable[bytes]) -> Iterator[bytes]:
+def seal(data_key: bytes, name: str, chunks: Iterable[bytes | memoryview]) -> Iterator[bytes]:
     """The sealed object, in pieces; the data key must be fresh."""
     encrypt, bound = AESGCM(data_key).encrypt, HEADER + name.encode()
     yield HEADER
     frames = regrouped(chunks, FRAME)
-    held: bytes | memoryview = next(frames, b"")
+    held = next(frames, memoryview(b""))
     index = 0
     for frame in frames:
         yield encrypt(_nonce(index, False), held, bound)
@@ -73,22 +76,47 @@ def seal(data_key: bytes, name: str, chunks: Iterable[bytes]) -> Iterator[bytes]
     yield encrypt(_nonce(index, True), held, bound)
 
 
-def unseal(data_key: bytes, name: str, size: int, part: Stretch, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The frames of the stretch, opened; each is delivered only when it is what was sealed at its place."""
-    decrypt, bound = AESGCM(data_key).decrypt, HEADER + name.encode()
-    last = frame_count(size) - 1
-    index, left = part.first_frame, part.length if part.offset else part.length - len(HEADER)
-    for frame in regrouped(chunks if part.offset else _without_header(chunks), SEALED_FRAME):
-        try:
-            yield decrypt(_nonce(index, index == last), frame, bound)
-        except InvalidTag:
-            raise NotAsSealed(f"frame {index} was changed, moved or cut") from None
-        index, left = index + 1, left - len(frame)
+def unseal(
+    data_key: bytes, name: str, size: int, part: Stretch, chunks: Iterable[bytes | memoryview]
+) -> Iterator[memoryview]:
+    """The frames of the stretch, opened; in one piece those that came in one. Each is delivered only when it is what
+    was sealed at its place, and the last one when nothing comes behind it."""
+    decrypt, bound = AESGCM(data_key).decrypt_into, HEADER + name.encode()
+    index, last = part.first_frame, frame_count(size) - 1
+    body, length = (chunks, part.length) if part.offset else (_without_header(chunks), part.length - len(HEADER))
+    for frames in _frames(body, length):
+        opened = np.empty(sum(map(len, frames)) - len(frames) * TAG, np.uint8).data
+        for n, frame in enumerate(frames):
+            try:
+                decrypt(_nonce(index, index == last), frame, bound, opened[n * FRAME : (n + 1) * FRAME])
+            except InvalidTag:
+                raise NotAsSealed(f"frame {index} was changed, moved or cut") from None
+            index += 1
+        yield opened.toreadonly()
+
+
+def _frames(chunks: Iterable[bytes | memoryview], left: int) -> Iterator[list[memoryview]]:
+    frames: list[memoryview] = []
+    kept = memoryview(b"")
+    for piece in _rooms(chunks):
+        left -= len(piece)
+        frames = list(regrouped([kept, piece], SEALED_FRAME))
+        kept = frames.pop() if left and len(frames[-1]) < SEALED_FRAME else memoryview(b"")
+        if left > 0 and frames:
+            yield frames
     if left:
-        raise NotAsSealed(f"it ends before frame {index} of {last + 1}")
+        raise NotAsSealed(f"it is {abs(left)} bytes {'longer' if left < 0 else 'shorter'} than it was")
+    yield frames
 
 
-def _without_header(chunks: Iterable[bytes]) -> Iterator[bytes | memoryview]:
+def _rooms(chunks: Iterable[bytes | memoryview]) -> Iterator[memoryview]:
+    """The same in pieces that can be opened at once, none of them empty."""
+    for chunk in chunks:
+        for at in range(0, len(chunk), ROOM):
+            yield memoryview(chunk)[at : at + ROOM]
+
+
+def _without_header(chunks: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
     head, rest = b"", iter(chunks)
     for chunk in rest:
         head += chunk
@@ -100,7 +128,7 @@ def _without_header(chunks: Iterable[bytes]) -> Iterator[bytes | memoryview]:
     yield from rest
 
 
-def regrouped(chunks: Iterable[bytes | memoryview], size: int) -> Iterator[bytes | memoryview]:
+def regrouped(chunks: Iterable[bytes | memoryview], size: int) -> Iterator[memoryview]:
     """The same bytes in pieces of exactly `size`, the last one shorter; copied only where a piece spans chunks."""
     kept = bytearray()
     for chunk in chunks:
@@ -110,7 +138,7 @@ def regrouped(chunks: Iterable[bytes | memoryview], size: int) -> Iterator[bytes
             kept += memoryview(chunk)[:start]
             if len(kept) < size:
                 continue
-            yield bytes(kept)
+            yield memoryview(kept)
             kept = bytearray()
         view = memoryview(chunk)
         whole = start + (len(view) - start) // size * size
@@ -118,4 +146,4 @@ def regrouped(chunks: Iterable[bytes | memoryview], size: int) -> Iterator[bytes
             yield view[at : at + size]
         kept += view[whole:]
     if kept:
-        yield bytes(kept)
+        yield memoryview(kept)

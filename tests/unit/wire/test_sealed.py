@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from callvault.wire.sealed import (
     FRAME,
     HEADER,
+    ROOM,
     SEALED_FRAME,
     NotAsSealed,
     frame_count,
@@ -114,6 +115,25 @@ def test_an_object_cut_anywhere_is_refused(size: int, missing: int) -> None:
 def test_an_object_with_bytes_added_is_refused(size: int, more: int) -> None:
     with pytest.raises(NotAsSealed):
         opened(sealed(sound(size)) + bytes(more), size)
+
+
+def test_the_last_frame_is_delivered_only_when_nothing_comes_behind_it() -> None:
+    size = 2 * FRAME + 9
+    coming = [*cut(sealed(sound(size)), [len(HEADER) + 2 * SEALED_FRAME]), b"x"]
+    delivered = []
+    with pytest.raises(NotAsSealed):
+        delivered.extend(unseal(KEY, NAME, size, stretch(size, 0, size), coming))
+    assert b"".join(delivered) == sound(2 * FRAME)
+
+
+def test_frames_that_come_in_one_piece_leave_in_one_and_never_in_too_large_a_one() -> None:
+    size = ROOM + 9 * FRAME
+    part = stretch(size, 5, size)
+    whole = sealed(sound(size))
+    pieces = list(unseal(KEY, NAME, size, part, [whole]))
+    assert max(map(len, pieces)) <= ROOM
+    assert len(pieces) == 2
+    assert len(list(unseal(KEY, NAME, THREE, stretch(THREE, 0, THREE), [sealed(sound(THREE))]))) == 1
 
 
 def frame(data: bytes, n: int) -> bytes:

@@ -12,6 +12,7 @@ from callvault.adapters.blobs.measure import Measured, checked, exactly, span
 from callvault.adapters.blobs.probe import probe
 from callvault.domain.errors import BlobExists, BlobMissing, BlobsUnavailable, DiskFull, Misconfigured
 from callvault.domain.stored import StoredObject
+from callvault.ports.blobs import Chunk
 
 CHUNK = 262_144
 INCOMING = ".incoming"
@@ -33,7 +34,7 @@ class DiskBlobs:
             self._incoming.mkdir(exist_ok=True)
             self._sweep()
 
-    def put(self, key: str, chunks: Iterable[bytes], *, workspace_id: str = "", digest: bool = True) -> StoredObject:
+    def put(self, key: str, chunks: Iterable[Chunk], *, workspace_id: str = "", digest: bool = True) -> StoredObject:
         path, written = self._path(key), self._incoming / secrets.token_hex(16)
         measured = Measured(chunks, digest)
         with self._translated(key, measured):
@@ -90,7 +91,7 @@ class DiskBlobs:
 
     def _pieces(self, key: str, start: int, stop: int | None, chunk: int) -> Iterator[bytes]:
         with self._translated(key):
-            file = os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            file = os.open(f"{self._folder}/{checked(key)}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 while stop is None or start < stop:
                     piece = os.pread(file, chunk if stop is None else min(chunk, stop - start), start)
@@ -150,7 +151,7 @@ class DiskBlobs:
         return BlobsUnavailable(why=f"{self._folder}: {error.strerror}")
 
 
-def _write(path: Path, chunks: Iterable[bytes]) -> None:
+def _write(path: Path, chunks: Iterable[Chunk]) -> None:
     with path.open("xb", buffering=0) as file:
         for chunk in chunks:
             view = memoryview(chunk)

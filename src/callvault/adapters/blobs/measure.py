@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from callvault.domain.errors import BlobCorrupt
 from callvault.domain.stored import StoredObject
+from callvault.ports.blobs import Chunk
 
 NAME = re.compile(r"(?!.{901})[A-Za-z0-9_][A-Za-z0-9._=+-]{0,199}(/[A-Za-z0-9_][A-Za-z0-9._=+-]{0,199})*")
 
@@ -28,21 +29,21 @@ def span(size: int, start: int, length: int | None) -> int:
 class Measured:
     """Chunks that pass through, counted and digested."""
 
-    def __init__(self, chunks: Iterable[bytes], digest: bool = True) -> None:
+    def __init__(self, chunks: Iterable[Chunk], digest: bool = True) -> None:
         self._chunks = iter(chunks)
         self._sha256 = hashlib.sha256() if digest else None
         self.size = 0
         self.failed = False
         """Whether the chunks themselves broke off, so that this is not taken for the storage's fault."""
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[Chunk]:
         while (chunk := self._next()) is not None:
             self.size += len(chunk)
             if self._sha256:
                 self._sha256.update(chunk)
             yield chunk
 
-    def _next(self) -> bytes | None:
+    def _next(self) -> Chunk | None:
         self.failed = True
         chunk = next(self._chunks, None)
         self.failed = False

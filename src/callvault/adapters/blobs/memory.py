@@ -7,6 +7,7 @@ from callvault.adapters.blobs.measure import Measured, checked, exactly, span
 from callvault.adapters.blobs.probe import probe
 from callvault.domain.errors import BlobExists, BlobMissing
 from callvault.domain.stored import StoredObject
+from callvault.ports.blobs import Chunk
 
 CHUNK = 262_144
 
@@ -16,7 +17,7 @@ class MemoryBlobs:
         self.objects: dict[str, bytes] = {}
         self._lock = threading.Lock()
 
-    def put(self, key: str, chunks: Iterable[bytes], *, workspace_id: str = "", digest: bool = True) -> StoredObject:
+    def put(self, key: str, chunks: Iterable[Chunk], *, workspace_id: str = "", digest: bool = True) -> StoredObject:
         checked(key)
         measured = Measured(chunks, digest)
         content = b"".join(measured)

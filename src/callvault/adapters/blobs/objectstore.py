@@ -13,6 +13,7 @@ from callvault.adapters.blobs.objectstore_faults import fault, is_beyond_the_end
 from callvault.adapters.blobs.probe import probe
 from callvault.domain.errors import BlobExists, BlobMissing
 from callvault.domain.stored import StoredObject
+from callvault.ports.blobs import Chunk
 
 PART = 8 * 2**20
 """Smaller objects go in one request; of larger ones this much is in memory for each part on its way."""
@@ -27,7 +28,7 @@ class ObjectStoreBlobs:
     def __init__(self, store: S3Store | GCSStore | AzureStore) -> None:
         self._store = store
 
-    def put(self, key: str, chunks: Iterable[bytes], *, workspace_id: str = "", digest: bool = True) -> StoredObject:
+    def put(self, key: str, chunks: Iterable[Chunk], *, workspace_id: str = "", digest: bool = True) -> StoredObject:
         measured = Measured(chunks, digest)
         with self._translated(checked(key), measured):
             rest = iter(measured)
@@ -117,7 +118,7 @@ class ObjectStoreBlobs:
             raise fault(error, key) from None
 
 
-def _gathered(chunks: Iterator[bytes]) -> bytes:
+def _gathered(chunks: Iterator[Chunk]) -> bytes:
     """The first chunks, until they make a part."""
     held = bytearray()
     while len(held) < PART and (chunk := next(chunks, None)) is not None:

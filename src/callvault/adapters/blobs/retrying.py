@@ -10,7 +10,7 @@ from typing import IO, TypeVar
 from callvault.adapters.blobs.measure import Measured
 from callvault.domain.errors import BlobCorrupt, BlobExists, PassingFault
 from callvault.domain.stored import StoredObject
-from callvault.ports.blobs import Blobs
+from callvault.ports.blobs import Blobs, Chunk
 
 T = TypeVar("T")
 ATTEMPTS = 4
@@ -27,7 +27,7 @@ class RetryingBlobs:
         self._inner = inner
         self._pause = pause
 
-    def put(self, key: str, chunks: Iterable[bytes], *, workspace_id: str = "", digest: bool = True) -> StoredObject:
+    def put(self, key: str, chunks: Iterable[Chunk], *, workspace_id: str = "", digest: bool = True) -> StoredObject:
         with SpooledTemporaryFile(IN_MEMORY) as file:
             kept = Kept(chunks, file)
             for attempt in range(1, ATTEMPTS + 1):
@@ -44,14 +44,14 @@ class RetryingBlobs:
                 self._wait(attempt)
         raise AssertionError
 
-    def read(self, obj: StoredObject, start: int = 0, length: int | None = None) -> bytes:
+    def read(self, obj: StoredObject, start: int = 0, length: int | None = None) -> Chunk:
         return self._again(lambda: self._inner.read(obj, start, length))
 
-    def stream(self, obj: StoredObject, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+    def stream(self, obj: StoredObject, start: int = 0, length: int | None = None) -> Iterator[Chunk]:
         """Goes on behind what was delivered."""
         delivered = 0
 
-        def rest() -> Iterator[bytes]:
+        def rest() -> Iterator[Chunk]:
             return self._inner.stream(obj, start + delivered, None if length is None else length - delivered)
 
         for chunk in self._resumed(rest):
@@ -111,7 +111,7 @@ class RetryingBlobs:
 class Kept:
     """Chunks that can be gone through again, from the beginning, although their source gives them once."""
 
-    def __init__(self, chunks: Iterable[bytes], file: IO[bytes]) -> None:
+    def __init__(self, chunks: Iterable[Chunk], file: IO[bytes]) -> None:
         self._fresh = Measured(chunks, digest=False)
         self._file = file
 
@@ -119,7 +119,7 @@ class Kept:
     def failed(self) -> bool:
         return self._fresh.failed
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[Chunk]:
         self._file.seek(0)
         while block := self._file.read(BLOCK):
             yield block

@@ -7,11 +7,11 @@ from dataclasses import replace
 from callvault.adapters.blobs.measure import Measured, span
 from callvault.domain.errors import BlobCorrupt, KeyUnavailable
 from callvault.domain.stored import StoredObject
-from callvault.ports.blobs import Blobs
+from callvault.ports.blobs import Blobs, Chunk
 from callvault.ports.keyring import Keyring
 from callvault.wire.sealed import KEY_BYTES, NotAsSealed, seal, sealed_size, stretch, unseal
 
-Fetch = Callable[[StoredObject, int, int | None], Iterable[bytes]]
+Fetch = Callable[[StoredObject, int, int | None], Iterable[Chunk]]
 
 
 class SealedBlobs:
@@ -21,7 +21,7 @@ class SealedBlobs:
         self._inner = inner
         self._keyring = keyring
 
-    def put(self, key: str, chunks: Iterable[bytes], *, workspace_id: str = "", digest: bool = True) -> StoredObject:
+    def put(self, key: str, chunks: Iterable[Chunk], *, workspace_id: str = "", digest: bool = True) -> StoredObject:
         if not self._keyring.knows(workspace_id):
             raise KeyUnavailable(key=f"of workspace {workspace_id!r}", why="it was not loaded, or was destroyed")
         measured, data_key = Measured(chunks, digest), secrets.token_bytes(KEY_BYTES)
@@ -32,10 +32,12 @@ class SealedBlobs:
             measured.stored(key), workspace_id=workspace_id, sealing=sealing, customer_sealing=customer_sealing
         )
 
-    def read(self, obj: StoredObject, start: int = 0, length: int | None = None) -> bytes:
-        return b"".join(self._opened(obj, start, length, lambda *where: [self._inner.read(*where)]))
+    def read(self, obj: StoredObject, start: int = 0, length: int | None = None) -> Chunk:
+        """In one piece, as it was opened, wherever it can be."""
+        pieces = list(self._opened(obj, start, length, lambda *where: [self._inner.read(*where)]))
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def stream(self, obj: StoredObject, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+    def stream(self, obj: StoredObject, start: int = 0, length: int | None = None) -> Iterator[Chunk]:
         return self._opened(obj, start, length, self._inner.stream)
 
     def delete(self, key: str) -> None:
@@ -47,7 +49,7 @@ class SealedBlobs:
     def check(self) -> None:
         self._inner.check()
 
-    def _opened(self, obj: StoredObject, start: int, length: int | None, fetch: Fetch) -> Iterator[bytes]:
+    def _opened(self, obj: StoredObject, start: int, length: int | None, fetch: Fetch) -> Iterator[Chunk]:
         if obj.sealing is None:
             yield from fetch(obj, start, length)
             return
@@ -66,7 +68,7 @@ class SealedBlobs:
             raise BlobCorrupt(key=obj.key, why=str(broken)) from None
 
 
-def _cut(frames: Iterator[bytes], skip: int, wanted: int) -> Iterator[bytes]:
+def _cut(frames: Iterator[Chunk], skip: int, wanted: int) -> Iterator[Chunk]:
     for frame in frames:
         piece = frame[skip : skip + wanted] if skip or len(frame) > wanted else frame
         skip, wanted = 0, wanted - len(piece)

@@ -3,22 +3,23 @@
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from callvault.domain.stored import StoredObject
-from callvault.ports.blobs import Blobs
+from callvault.ports.blobs import Blobs, Chunk
 
+T = TypeVar("T")
 BATCH: Final = 1 << 20
 FIRST_PIECE: Final = 1 << 16
 AHEAD: Final = 2
 
 
-async def read_ahead(read: Callable[[int, int], bytes], start: int, end: int, piece: int) -> AsyncIterator[bytes]:
+async def read_ahead(read: Callable[[int, int], Chunk], start: int, end: int, piece: int) -> AsyncIterator[Chunk]:
     """What `read(at, size)` gives, which blocks, from start to end: while one piece is on its way the next is read."""
-    ahead: asyncio.Task[bytes] | None = None
+    ahead: asyncio.Task[Chunk] | None = None
     try:
         for at, size in cuts(start, end, piece):
             ready, ahead = ahead, asyncio.create_task(asyncio.to_thread(read, at, size))
@@ -31,19 +32,20 @@ async def read_ahead(read: Callable[[int, int], bytes], start: int, end: int, pi
             ahead.cancel()
 
 
-def made_ahead(read: Callable[[int, int], bytes], start: int, end: int, piece: int) -> Iterator[bytes]:
-    """The same for a thread of its own: while it does something with one piece the next ones are read."""
-    with ThreadPoolExecutor(1) as reader:
-        ahead: deque[Future[bytes]] = deque()
-        for at, size in cuts(start, end, piece):
-            ahead.append(reader.submit(read, at, size))
+def made_ahead(make: Callable[[int, int], T], asked: Iterable[tuple[int, int]]) -> Iterator[T]:
+    """What is made of each of what is asked, for a thread of its own: while it does something with one piece the next
+    ones are made."""
+    with ThreadPoolExecutor(1) as maker:
+        ahead: deque[Future[T]] = deque()
+        for each in asked:
+            ahead.append(maker.submit(make, *each))
             if len(ahead) > AHEAD:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
 
 
-async def drawn_ahead(chunks: Iterator[bytes], batch: int) -> AsyncIterator[bytes]:
+async def drawn_ahead(chunks: Iterator[Chunk], batch: int) -> AsyncIterator[Chunk]:
     """What the chunks are, whose making blocks: while a batch of them is on its way the next is drawn, in one visit to
     a thread. The first chunk goes alone, so that the first byte comes soon. No chunk is ever copied."""
     ahead = asyncio.ensure_future(asyncio.to_thread(_batch, chunks, 1))
@@ -59,9 +61,9 @@ async def drawn_ahead(chunks: Iterator[bytes], batch: int) -> AsyncIterator[byte
             await asyncio.to_thread(chunks.close)
 
 
-def _batch(chunks: Iterator[bytes], least: int) -> list[bytes]:
+def _batch(chunks: Iterator[Chunk], least: int) -> list[Chunk]:
     """Of `least` bytes or a little more; none at the end."""
-    drawn: list[bytes] = []
+    drawn: list[Chunk] = []
     while least > 0 and (chunk := next(chunks, None)) is not None:
         drawn.append(chunk)
         least -= len(chunk)
@@ -94,10 +96,10 @@ class StoredContent:
         digest = self.stored.sha256 or hashlib.sha256(self.stored.key.encode()).hexdigest()
         return f'"{digest[:32]}"'
 
-    def read(self, start: int, length: int) -> bytes:
+    def read(self, start: int, length: int) -> Chunk:
         """Blocks."""
         return self.blobs.read(self.stored, start, length)
 
-    def stream(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    def stream(self, start: int = 0, end: int | None = None) -> AsyncIterator[Chunk]:
         end = self.length if end is None else min(end, self.length)
         return drawn_ahead(iter(self.blobs.stream(self.stored, start, max(end - start, 0))), BATCH)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from callvault.ports.blobs import Chunk
 from callvault.services.delivery.content import StoredContent
 
 HELD_BYTES: Final = 4 << 20
@@ -22,11 +23,11 @@ class Growing:
         self.fraction = 0.0
         """How much of the sound has been through."""
         self._held_most = held_bytes
-        self._held: deque[bytes] = deque()
+        self._held: deque[Chunk] = deque()
         self._start = self._end = 0
         self._news = asyncio.Event()
 
-    def append(self, chunk: bytes) -> None:
+    def append(self, chunk: Chunk) -> None:
         self._held.append(chunk)
         self._end += len(chunk)
         while self._end - self._start > self._held_most:
@@ -44,7 +45,7 @@ class Growing:
             self.made.set_result(making.result())
         self._tell()
 
-    async def stream(self) -> AsyncIterator[bytes]:
+    async def stream(self) -> AsyncIterator[Chunk]:
         at = 0
         while not self.made.done():
             if self._start <= at < self._end:
@@ -56,7 +57,7 @@ class Growing:
         async for chunk in (await asyncio.shield(self.made)).stream(at):
             yield chunk
 
-    def _from(self, at: int) -> bytes:
+    def _from(self, at: int) -> Chunk:
         """What is held from a place on, to the end of its chunk."""
         start = self._start
         for chunk in self._held:
@@ -75,8 +76,8 @@ class Passing:
     """What is made for one listener and kept by nobody."""
 
     media_type: str
-    chunks: Iterator[bytes]
+    chunks: Iterator[Chunk]
 
-    async def stream(self) -> AsyncIterator[bytes]:
+    async def stream(self) -> AsyncIterator[Chunk]:
         while (chunk := await asyncio.to_thread(next, self.chunks, None)) is not None:
             yield chunk

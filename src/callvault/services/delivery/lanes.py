@@ -11,7 +11,7 @@ from callvault.audio.pcm import DECODERS, Samples
 from callvault.audio.resample import block as resampled
 from callvault.audio.timeline import Table, rows
 from callvault.audio.warp import block as warped
-from callvault.ports.blobs import Blobs
+from callvault.ports.blobs import Blobs, Chunk
 from callvault.services.delivery.takes import CodedTake, CodedTakes
 from callvault.services.timelines import LaneTimeline, Source
 from callvault.wire.runs import BYTES_PER_SAMPLE, CODECS
@@ -49,10 +49,9 @@ class LaneReader:
         if len(pieces) == 1 and (whole := self._whole(pieces, end - start)) is not None:
             return whole
         out = np.zeros(end - start, np.int16)
-        for source in np.unique(pieces["source"]).tolist():
-            of_it = pieces[pieces["source"] == source]
-            for codec in np.unique(of_it["codec"]).tolist():
-                self._lay(self._lane.sources[source], CODECS[codec], of_it[of_it["codec"] == codec], out, start)
+        for source, codec in sorted(set(zip(pieces["source"].tolist(), pieces["codec"].tolist(), strict=True))):
+            of_it = pieces[(pieces["source"] == source) & (pieces["codec"] == codec)]
+            self._lay(self._lane.sources[source], CODECS[codec], of_it, out, start)
         return out
 
     def _whole(self, pieces: Table, samples: int) -> Samples | None:
@@ -83,7 +82,7 @@ class LaneReader:
             take = CodedTake(name, codec, self._lane.lane.rate, _payload(self._bytes, source, offset, length))
             out[start - first : start - first + samples] = self._takes.samples(take, skip, samples)
 
-    def _bytes(self, source: Source, offset: int, length: int) -> bytes:
+    def _bytes(self, source: Source, offset: int, length: int) -> Chunk:
         if source.stored is None:
             return source.spooled[offset : offset + length]
         return self._blobs.read(source.stored, offset, length)
@@ -120,8 +119,8 @@ class LaneFrames:
 
 
 def _payload(
-    read: Callable[[Source, int, int], bytes], source: Source, offset: int, length: int
-) -> Callable[[], bytes]:
+    read: Callable[[Source, int, int], Chunk], source: Source, offset: int, length: int
+) -> Callable[[], Chunk]:
     return lambda: read(source, offset, length)
 
 

@@ -13,7 +13,7 @@ from callvault.domain.recording import Recording
 from callvault.domain.stored import Rendition, StoredObject
 from callvault.domain.unit import Unit
 from callvault.domain.workspace import Workspace
-from callvault.ports.blobs import Blobs
+from callvault.ports.blobs import Blobs, Chunk
 from callvault.ports.codecs import Codecs
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
@@ -72,7 +72,7 @@ class Making:
         task.add_done_callback(growing.settle)
         return growing
 
-    def encoded(self, view: View, format: str, growing: Growing | None = None, bits: int = 0) -> Iterator[bytes]:
+    def encoded(self, view: View, format: str, growing: Growing | None = None, bits: int = 0) -> Iterator[Chunk]:
         if format == "wav":
             return view.pieces()
         blocks = _counted(view, growing) if growing else view.blocks()
@@ -84,7 +84,7 @@ class Making:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._encoders.shutdown(wait=False, cancel_futures=True)
 
-    async def _make(self, key: Key, recording: Recording, growing: Growing, encoded: Iterator[bytes]) -> StoredContent:
+    async def _make(self, key: Key, recording: Recording, growing: Growing, encoded: Iterator[Chunk]) -> StoredContent:
         blobs = await self._storage(recording.workspace_id)
         loop = asyncio.get_running_loop()
         chunks = self._told(encoded, growing, loop)
@@ -102,11 +102,11 @@ class Making:
         by_bucket = workspace is not None and workspace.delivery == "bucket"
         return self._clear if by_bucket and self._clear else self._blobs
 
-    def _put(self, blobs: Blobs, key: Key, workspace_id: str, chunks: Iterable[bytes]) -> StoredObject:
+    def _put(self, blobs: Blobs, key: Key, workspace_id: str, chunks: Iterable[Chunk]) -> StoredObject:
         name = f"{workspace_id}/{key[0]}/renditions/{self._ids.uuid()}"
         return blobs.put(name, chunks, workspace_id=workspace_id)
 
-    def _told(self, chunks: Iterable[bytes], growing: Growing, loop: asyncio.AbstractEventLoop) -> Iterator[bytes]:
+    def _told(self, chunks: Iterable[Chunk], growing: Growing, loop: asyncio.AbstractEventLoop) -> Iterator[Chunk]:
         for chunk in chunks:
             if self._stopping.is_set():
                 raise ShuttingDown

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from callvault.audio.pcm import Samples
+from callvault.ports.blobs import Chunk
 from callvault.ports.codecs import Codecs, SoundLimits
 
 BLOCK: Final = 1 << 16
@@ -26,7 +27,7 @@ class CodedTake:
     """The same for the same payload, always."""
     codec: str
     rate: int
-    payload: Callable[[], bytes]
+    payload: Callable[[], Chunk]
 
 
 class CodedTakes:
@@ -50,7 +51,7 @@ class CodedTakes:
         payload = take.payload()
         if take.codec == "file":
             return iter(self._codecs.decode(io.BytesIO(payload), SoundLimits()))
-        return self._codecs.decode_frames(take.codec, [payload], take.rate)
+        return self._codecs.decode_frames(take.codec, [bytes(payload)], take.rate)
 
 
 class _Opened:

@@ -13,9 +13,9 @@ from callvault.audio.edits import Part, parts, under
 from callvault.audio.mix import Samples, beep, interleaved, silence
 from callvault.domain.errors import Malformed, Missing, RecordingInProgress
 from callvault.domain.recording import Mask, Recording, Version
-from callvault.ports.blobs import Blobs
+from callvault.ports.blobs import Blobs, Chunk
 from callvault.services.delivery.channels import channels_of, check_lanes, check_name, count_of, is_in
-from callvault.services.delivery.content import made_ahead, read_ahead
+from callvault.services.delivery.content import cuts, made_ahead, read_ahead
 from callvault.services.delivery.lanes import LaneFrames
 from callvault.services.delivery.takes import CodedTakes
 from callvault.services.timelines import LaneTimeline, Sound, Timeline, Timelines
@@ -48,16 +48,17 @@ class View:
         self.length = wav.file_length(self.channels, self.frames)
         self.etag = f'"{_fingerprint(sound, name, rate)}"'
 
-    def read(self, start: int, length: int) -> bytes:
+    def read(self, start: int, length: int) -> Chunk:
         """Bytes of the WAV file, as many of them as it has. Blocks; memory is that of what is asked for."""
         end, head = min(start + length, self.length), len(self.wav_header)
         if start >= end:
             return b""
         width = 2 * self.channels
         first, last = max(start - head, 0) // width, max(-(-(end - head) // width), 0)
-        sound = self.pcm(first, min(last, self.frames)).astype("<i2", copy=False).tobytes()
+        samples = self.pcm(first, min(last, self.frames)).astype("<i2", copy=False)
         skip = max(start - head, 0) - first * width
-        return self.wav_header[start:end] + sound[skip : skip + end - max(start, head)]
+        sound = samples.reshape(-1).view(np.uint8).data[skip : skip + end - max(start, head)]
+        return self.wav_header[start:end] + sound if start < head else sound.toreadonly()
 
     def pcm(self, first: int, last: int) -> Samples:
         """Frames as rows of their channels' samples."""
@@ -72,14 +73,13 @@ class View:
 
     def blocks(self, frames: int = PIECE // 4) -> Iterator[Samples]:
         """All of the sound, for an encoder."""
-        for first in range(0, self.frames, frames):
-            yield self.pcm(first, min(first + frames, self.frames))
+        return made_ahead(self.pcm, ((at, min(at + frames, self.frames)) for at in range(0, self.frames, frames)))
 
-    def pieces(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    def pieces(self, start: int = 0, end: int | None = None) -> Iterator[Chunk]:
         """The same as `read`, of any length, in constant memory."""
-        return made_ahead(self.read, start, self.length if end is None else min(end, self.length), PIECE)
+        return made_ahead(self.read, cuts(start, self.length if end is None else min(end, self.length), PIECE))
 
-    def stream(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    def stream(self, start: int = 0, end: int | None = None) -> AsyncIterator[Chunk]:
         """The same for the event loop: while one piece is on its way out the next one is made."""
         return read_ahead(self.read, start, self.length if end is None else min(end, self.length), PIECE)
 

@@ -16,7 +16,7 @@ from callvault.domain.query import Query
 from callvault.domain.recording import Recording
 from callvault.domain.stored import StoredObject
 from callvault.domain.unit import Unit
-from callvault.ports.blobs import Blobs
+from callvault.ports.blobs import Blobs, Chunk
 from callvault.ports.jobs import JobKind, Progress
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
@@ -35,7 +35,7 @@ SWEEP_AFTER_MS = int(KEPT_SECONDS * 10_000)
 """Readers may still have the old segments in mind."""
 
 
-Read = tuple[Segment, bytes]
+Read = tuple[Segment, Chunk]
 """A segment and its object's bytes."""
 
 

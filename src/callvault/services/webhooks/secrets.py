@@ -65,4 +65,4 @@ class Secrets:
         if stored is None:
             raise BlobsUnavailable(why="a secret was exchanged at this moment")
         await self._unlock(workspace_id, (stored,))
-        return await asyncio.to_thread(self._blobs.read, stored)
+        return bytes(await asyncio.to_thread(self._blobs.read, stored))
