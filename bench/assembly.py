@@ -324,7 +324,8 @@ FFMPEG = ["ffmpeg", "-nostdin", "-loglevel", "error", "-y"]
 
 
 def _run(command: list[str]) -> tuple[float, float]:
-    """Seconds by the clock, and of CPU."""
+    """Seconds by the clock, and of CPU, of a command that ends with the file it makes: a new one, as ours is."""
+    Path(command[-1]).unlink(missing_ok=True)
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
