@@ -1,5 +1,7 @@
 """Which bytes came under which take numbers in one lane: packed, so that a million of them are 56 MB and no more."""
 
+from bisect import bisect_left
+
 import numpy as np
 
 from callvault.wire.runs import TAKE, TakeMark
@@ -19,7 +21,8 @@ class KnownTakes:
     def get(self, take: int) -> TakeMark | None:
         if take in self._fresh:
             return self._fresh[take]
-        at = int(np.searchsorted(self._rows["take"], take))
+        # Numpy's search copies the column first, which is not contiguous.
+        at = bisect_left(self._rows["take"], take)
         if at == len(self._rows) or self._rows["take"][at] != take:
             return None
         row = self._rows[at]
