@@ -13,7 +13,7 @@ from pathlib import Path
 from callvault.adapters.spool.index import Entry
 from callvault.adapters.spool.journal import JournalHead, fault, sync_folder
 from callvault.adapters.spool.ledger import Ledger
-from callvault.adapters.spool.sealing import JournalKeys
+from callvault.adapters.spool.sealing import DataKey, JournalKeys
 from callvault.domain.errors import BlobMissing, KeyUnavailable, Misconfigured, PassingFault, ShuttingDown
 from callvault.ports.keyring import Keyring
 from callvault.ports.spool import Holding, Piece, Spooled
@@ -22,16 +22,31 @@ from callvault.wire.spoolfile import Kind, Record, Torn, parse_head, parse_piece
 FILE_BYTES = 128 << 20
 CARRIED_AT_ONCE = 256
 READ_ATTEMPTS = 5
-KEY_SECONDS = 60.0
-"""A data key is used no longer, so that soon after the workspace's key was exchanged nothing hangs on the old one."""
+SMALL_BYTES = 128 << 10
+"""Up to here whoever appends seals at once; more is left to the writer, for appending returns at once."""
 
 
 @dataclass(slots=True)
 class _Wish:
-    """What a caller waits for: a record that still lacks its serial, its key and its seal."""
+    """A record on its way to the disk."""
 
     record: Record
-    workspace_id: str = ""
+    key: DataKey | None = None
+    """Under which it is sealed; a drop is not."""
+    _data: bytes = b""
+
+    def sealed(self) -> bytes:
+        """As it is written."""
+        if not self._data:
+            self._data = serialize_record(self.key.seal(self.record) if self.key else self.record)
+        return self._data
+
+
+@dataclass(slots=True)
+class _Group:
+    """What one fsync serves."""
+
+    wishes: list[_Wish] = field(default_factory=list)
     done: "Future[None]" = field(default_factory=Future)
 
 
@@ -48,22 +63,31 @@ class DiskSpool:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock_fd = _locked(folder)
         self.id = _identity(folder)
-        self._keys = JournalKeys(self.id, keyring)
+        self._keys = JournalKeys(self.id, keyring, monotonic)
         self._ledger = Ledger(folder, bytes.fromhex(self.id), self._keys)
         self._file_bytes = file_bytes
-        self._now = monotonic
-        self._file_keys: dict[str, tuple[int, float]] = {}
-        """The workspaces' data keys in the newest file, and when they were made."""
         self._owed: dict[str, int] = {}
         """Drops that are not on the disk yet."""
-        self._wishes: list[_Wish] = []
-        self._waiting = threading.Condition()
+        self._next_serial = self._ledger.next_serial
+        self._group = _Group()
+        self._waiting = threading.Condition(threading.Lock())
         self._closing = False
         self._writer = threading.Thread(target=self._write_on, name="spool", daemon=True)
         self._writer.start()
 
     def append(self, recording_id: str, workspace_id: str, pieces: Sequence[Piece]) -> "Future[None]":
-        return self._wish(_Wish(Record(Kind.PIECES, 0, 0, recording_id, serialize_pieces(pieces)), workspace_id))
+        body = serialize_pieces(pieces)
+        with self._waiting:
+            try:
+                key = self._keys.newest(workspace_id)
+            except KeyUnavailable as error:
+                return _failed(error)
+            # Given together with the place in the group: serials reach the file in their order.
+            serial, self._next_serial = self._next_serial, self._next_serial + 1
+            wish = _Wish(Record(Kind.PIECES, serial, key.record.key, recording_id, body), key)
+            if len(body) <= SMALL_BYTES:
+                wish.sealed()
+            return self._wish(wish)
 
     def read(self, recording_id: str, at_most: int | None = None) -> Sequence[Spooled]:
         for _ in range(READ_ATTEMPTS):
@@ -77,7 +101,10 @@ class DiskSpool:
         # Until it is written, a restart would bring back what is dropped: so it is held, in name, until then.
         self._owed[recording_id] = through
         self._ledger.drop(recording_id, through)
-        self._wish(_Wish(Record(Kind.DROP, through, 0, recording_id, b""))).result()
+        self._ledger.reap()
+        with self._waiting:
+            dropped = self._wish(_Wish(Record(Kind.DROP, through, 0, recording_id, b"")))
+        dropped.result()
         if self._owed.get(recording_id) == through:
             del self._owed[recording_id]
 
@@ -97,12 +124,11 @@ class DiskSpool:
             os.close(self._lock_fd)
 
     def _wish(self, wish: _Wish) -> "Future[None]":
-        with self._waiting:
-            if self._closing:
-                raise ShuttingDown
-            self._wishes.append(wish)
-            self._waiting.notify()
-        return wish.done
+        if self._closing:
+            raise ShuttingDown
+        self._group.wishes.append(wish)
+        self._waiting.notify()
+        return self._group.done
 
     def _read(self, recording_id: str, at_most: int | None) -> list[Spooled]:
         found: list[Spooled] = []
@@ -115,62 +141,41 @@ class DiskSpool:
         return sorted(found, key=lambda spooled: spooled.serial)
 
     def _write_on(self) -> None:
-        while True:
-            with self._waiting:
-                self._waiting.wait_for(lambda: self._wishes or self._closing)
-                wishes, self._wishes = self._wishes, []
-            if not wishes:
-                return
-            self._write(wishes)
+        while (group := self._gathered()).wishes:
+            try:
+                self._commit(self._head(), group.wishes)
+            except PassingFault as error:
+                group.done.set_exception(error)
+            else:
+                group.done.set_result(None)
 
-    def _write(self, wishes: Sequence[_Wish]) -> None:
-        try:
-            self._ledger.reap()
-            head = self._ledger.head
-            if head is None or head.size >= self._file_bytes:
-                head = self._ledger.begin_file()
-                self._file_keys.clear()
-                self._carry_over(head)
-            self._commit(head, wishes)
-        except PassingFault as error:
-            for wish in wishes:
-                if not wish.done.done():
-                    wish.done.set_exception(error)
+    def _gathered(self) -> _Group:
+        """All that is wished for now; nothing when the spool is closed."""
+        with self._waiting:
+            self._waiting.wait_for(lambda: self._group.wishes or self._closing)
+            group, self._group = self._group, _Group()
+            return group
+
+    def _head(self) -> JournalHead:
+        head = self._ledger.head
+        if head is None or head.size >= self._file_bytes:
+            head = self._ledger.begin_file()
+            self._carry_over(head)
+        return head
 
     def _commit(self, head: JournalHead, wishes: Sequence[_Wish]) -> None:
-        keys: dict[str, int] = {}
-        written = [(wish, record) for wish in wishes if (record := self._sealed(wish, keys))]
-        parts = [serialize_record(self._keys.record(key)) for key in keys.values()]
-        places, size = [], sum(map(len, parts))
-        for _, record in written:
-            parts.append(serialize_record(record))
-            places.append((size, len(parts[-1])))
-            size += len(parts[-1])
-        at = head.append(b"".join(parts))
-        self._file_keys |= {workspace: (key, self._now()) for workspace, key in keys.items()}
-        head.keys |= set(keys.values())
-        for (wish, record), (offset, length) in zip(written, places, strict=True):
-            if record.kind is Kind.PIECES:
-                self._ledger.add(record.name, wish.workspace_id, Entry(record.serial, head.number, at + offset, length))
-            wish.done.set_result(None)
-
-    def _sealed(self, wish: _Wish, fresh: dict[str, int]) -> Record | None:
-        """The record as it is written; None when it cannot be sealed, which its caller alone is told."""
-        if wish.record.kind is Kind.DROP:
-            return wish.record
-        try:
-            key = self._file_key(wish.workspace_id) or fresh.get(wish.workspace_id)
-            if key is None:
-                key = fresh[wish.workspace_id] = self._keys.fresh(wish.workspace_id).key
-        except KeyUnavailable as error:
-            wish.done.set_exception(error)
-            return None
-        serial, self._ledger.next_serial = self._ledger.next_serial, self._ledger.next_serial + 1
-        return self._keys.seal(Record(Kind.PIECES, serial, key, wish.record.name, wish.record.body))
-
-    def _file_key(self, workspace_id: str) -> int | None:
-        key, made = self._file_keys.get(workspace_id, (None, 0.0))
-        return key if self._now() - made < KEY_SECONDS else None
+        fresh = {wish.key.record.key: wish.key for wish in wishes if wish.key and wish.key.record.key not in head.keys}
+        keys = [serialize_record(key.record) for key in fresh.values()]
+        at = head.append(b"".join([*keys, *(wish.sealed() for wish in wishes)])) + sum(map(len, keys))
+        head.keys |= fresh.keys()
+        for key in fresh.values():
+            self._keys.wrote(key)
+        for wish in wishes:
+            length = len(wish.sealed())
+            if wish.key:
+                entry = Entry(wish.record.serial, head.number, at, length)
+                self._ledger.add(wish.record.name, wish.key.record.name, entry)
+            at += length
 
     def _carry_over(self, head: JournalHead) -> None:
         """When most of the journal is unwanted: what is wanted of the oldest file moves on, so that files can go.
@@ -193,6 +198,12 @@ class DiskSpool:
         for name, entry, data in group:
             self._ledger.add(name, "", entry._replace(file=head.number, offset=at))
             at += len(data)
+
+
+def _failed(error: Exception) -> "Future[None]":
+    failed: Future[None] = Future()
+    failed.set_exception(error)
+    return failed
 
 
 def _locked(folder: Path) -> int:

@@ -62,7 +62,6 @@ class Ledger:
             self.drop(name, head.serial)
         else:
             self.add(name, self._keys.workspace(head.key), Entry(head.serial, file.number, offset, head.length))
-            self.next_serial = max(self.next_serial, head.serial + 1)
 
     def begin_file(self) -> JournalHead:
         """A new head; the one before is closed."""
@@ -72,7 +71,6 @@ class Ledger:
             self.head.close()
         with self._lock:
             self._files[number] = self.head = head
-        self.reap()
         return head
 
     def add(self, recording_id: str, workspace_id: str, entry: Entry) -> None:
@@ -80,6 +78,7 @@ class Ledger:
             held = self._held.setdefault(recording_id, Held(workspace_id))
             replaced = held.add(entry)
             self._count(entry, 1)
+            self.next_serial = max(self.next_serial, entry.serial + 1)
             if replaced:
                 self._count(replaced, -1)
 
@@ -98,14 +97,17 @@ class Ledger:
 
     def reap(self) -> None:
         """The oldest files in which nothing is wanted leave the disk; the newest stays, for it knows the serials."""
-        while len(self._files) > 1:
-            oldest = self.oldest()
-            if oldest.live:
-                return
-            with self._lock:
-                del self._files[oldest.number]
+        while oldest := self._unwanted():
             oldest.unlink()
+
+    def _unwanted(self) -> JournalFile | None:
+        with self._lock:
+            oldest = self.oldest() if len(self._files) > 1 else None
+            if oldest is None or oldest.live:
+                return None
+            del self._files[oldest.number]
             self._keys.forget(oldest.keys - {key for file in self._files.values() for key in file.keys})
+            return oldest
 
     def oldest(self) -> JournalFile:
         return next(iter(self._files.values()))

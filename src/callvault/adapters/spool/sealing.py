@@ -1,6 +1,8 @@
 """The data keys of the journal: one for each workspace in each file, wrapped by the workspace's key."""
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -9,25 +11,54 @@ from callvault.domain.errors import BlobCorrupt, KeyUnavailable
 from callvault.ports.keyring import Keyring
 from callvault.wire.spoolfile import Kind, Record, binding, nonce
 
+KEY_SECONDS = 60.0
+"""A data key seals no longer, so that soon after the workspace's key was exchanged nothing hangs on the old one."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    record: Record
+    """As it stands in a file before the first record that is sealed under it."""
+    cipher: AESGCM | None
+    made: float
+
+    def seal(self, record: Record) -> Record:
+        if self.cipher is None:
+            return record
+        return replace(record, body=self.cipher.encrypt(nonce(record.serial), record.body, binding(record)))
+
 
 class JournalKeys:
-    """Makes the key records, and seals and opens the pieces under them. Without a keyring nothing is sealed."""
+    """Makes the key records, and opens the pieces under them. Without a keyring nothing is sealed."""
 
-    def __init__(self, spool_id: str, keyring: Keyring | None) -> None:
+    def __init__(self, spool_id: str, keyring: Keyring | None, monotonic: Callable[[], float]) -> None:
         self._spool_id = spool_id
         self._keyring = keyring
+        self._now = monotonic
+        self._newest: dict[str, DataKey] = {}
         self._records: dict[int, Record] = {}
         self._opened: dict[int, AESGCM | None] = {}
 
-    def fresh(self, workspace_id: str) -> Record:
+    def newest(self, workspace_id: str) -> DataKey:
+        """The key that seals what comes in now."""
+        key = self._newest.get(workspace_id)
+        if key is None or self._now() - key.made >= KEY_SECONDS:
+            self._newest = {name: key for name, key in self._newest.items() if self._now() - key.made < KEY_SECONDS}
+            key = self._newest[workspace_id] = self._fresh(workspace_id)
+        return key
+
+    def _fresh(self, workspace_id: str) -> DataKey:
         key, data_key = int.from_bytes(os.urandom(8), "big"), os.urandom(32)
         sealing = b""
         if self._keyring:
             sealing = self._keyring.wrap(workspace_id, data_key, self._name(key))[0].encode()
         record = Record(Kind.KEY, 0, key, workspace_id, sealing)
-        self._opened[key] = AESGCM(data_key) if sealing else None
-        self.learn(record)
-        return record
+        return DataKey(record, AESGCM(data_key) if sealing else None, self._now())
+
+    def wrote(self, key: DataKey) -> None:
+        """Its record is in a file."""
+        self._opened[key.record.key] = key.cipher
+        self.learn(key.record)
 
     def learn(self, record: Record) -> None:
         """A key record, as it was found in a file."""
@@ -44,13 +75,6 @@ class JournalKeys:
         for key in keys:
             self._records.pop(key, None)
             self._opened.pop(key, None)
-
-    def seal(self, record: Record) -> Record:
-        cipher = self._cipher(record.key)
-        if cipher is None:
-            return record
-        sealed = cipher.encrypt(nonce(record.serial), record.body, binding(record))
-        return Record(record.kind, record.serial, record.key, record.name, sealed)
 
     def open(self, record: Record) -> bytes:
         cipher = self._cipher(record.key)

@@ -9,11 +9,15 @@ class Landing:
     def __init__(self) -> None:
         self._landed: deque[tuple[asyncio.Future[None], Future[None]]] = deque()
         self._told = False
+        self._latest: tuple[Future[None], asyncio.Future[None]] | None = None
 
     def wait(self, durable: "Future[None]") -> "asyncio.Future[None]":
-        """Done on this loop when that one is done, as that one is."""
+        """Done on this loop when that one is done, as that one is; the same for all who wait for the same in turn."""
+        if self._latest and self._latest[0] is durable:
+            return self._latest[1]
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
+        self._latest = (durable, waiter)
         durable.add_done_callback(lambda done: self._land(loop, waiter, done))
         return waiter
 

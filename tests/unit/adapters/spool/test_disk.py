@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.contract.test_spool import MASTER, keyring, piece, takes
 
-from callvault.adapters.spool.disk import KEY_SECONDS, DiskSpool
+from callvault.adapters.spool.disk import SMALL_BYTES, DiskSpool
+from callvault.adapters.spool.sealing import KEY_SECONDS
 from callvault.domain.errors import BlobCorrupt, DiskFull, KeyUnavailable, Misconfigured
 from callvault.domain.workspace import WorkspaceKey
 from callvault.ports.spool import Piece, Spool
@@ -284,4 +285,28 @@ def test_soon_after_a_workspaces_key_was_exchanged_nothing_hangs_on_the_old_one(
     assert takes(spool, "new") == [2]
     with pytest.raises(KeyUnavailable):
         spool.read("old")
+    spool.close()
+
+
+def test_one_that_is_large_is_sealed_and_read_back_among_small_ones(
+    make: Callable[..., DiskSpool], tmp_path: Path
+) -> None:
+    spool = make()
+    bodies = [b"small", b"four one one one" * SMALL_BYTES, b"small again"]
+    for done in [spool.append("r1", "w1", [piece(n, body)]) for n, body in enumerate(bodies)]:
+        done.result()
+    spool = reopened(spool, tmp_path)
+    assert [spooled.pieces[0].payload for spooled in spool.read("r1")] == bodies
+    assert b"four one one one" not in files(tmp_path)[0].read_bytes()
+    spool.close()
+
+
+def test_a_key_is_in_every_file_that_needs_it(make: Callable[..., DiskSpool], tmp_path: Path) -> None:
+    spool = make(1000)
+    for n in range(30):
+        spool.append("r1", "w1", [piece(n)]).result()
+        spool.drop("r1", n - 2)
+    assert len(files(tmp_path)) < 30
+    spool = reopened(spool, tmp_path)
+    assert takes(spool, "r1")[-1] == 29
     spool.close()

@@ -42,3 +42,14 @@ async def test_what_had_landed_before_is_told_too() -> None:
     done: Future[None] = Future()
     done.set_result(None)
     assert await asyncio.wait_for(Landing().wait(done), 5) is None
+
+
+async def test_those_who_wait_for_the_same_are_told_by_the_same() -> None:
+    landing = Landing()
+    one, other = Future[None](), Future[None]()
+    first, second, third = landing.wait(one), landing.wait(one), landing.wait(other)
+    assert first is second
+    assert first is not third
+    one.set_result(None)
+    await asyncio.wait_for(first, 5)
+    assert not third.done()
