@@ -18,12 +18,12 @@ from callvault.services.ingest.cutting import paused_at
 from callvault.services.ingest.drifting import LaneDrift
 from callvault.services.ingest.filing import FILED_TAKE, Filed, Filing, Source, chunks_of, fresh_lanes
 from callvault.services.ingest.openrecordings import OpenRecording, OpenRecordings
-from callvault.services.ingest.packing import SEGMENT_SECONDS
 from callvault.services.ingest.rtplane import PAUSED, SPEECHLESS, Figures, RtpLane, rebuildable
 from callvault.wire import pcap, rtp
 from callvault.wire.rtp import RtpCodec
 
 PCAP = "pcap"
+SEGMENT_SECONDS = 30
 LATEST_START_MS = 24 * 3_600_000
 
 
@@ -104,12 +104,12 @@ class _Rebuilding:
         self._offset_us = 1000 * after_ms if 0 <= after_ms <= LATEST_START_MS else 0
 
     def pieces(self, source: BinaryIO) -> Iterator[tuple[Lane, list[Piece]]]:
-        """About as much at a time as a segment holds."""
+        """A segment's at a time."""
         held: dict[str, list[Piece]] = {name: [] for name in self.lanes}
         for piece in self._rebuilt(source):
             of = held[piece.lane]
             of.append(piece)
-            if piece.start - of[0].start >= SEGMENT_SECONDS * piece.rate // 2:
+            if piece.start - of[0].start >= SEGMENT_SECONDS * piece.rate:
                 yield self._told(piece.lane, of)
                 held[piece.lane] = []
         for name, rest in held.items():

@@ -17,10 +17,10 @@ from callvault.ports.spool import Piece
 from callvault.services.ingest.admission import Admission
 from callvault.services.ingest.filing import FILED_TAKE, Filed, Filing, Source, fresh_lanes
 from callvault.services.ingest.openrecordings import RATES, OpenRecording, OpenRecordings
-from callvault.services.ingest.packing import SEGMENT_SECONDS
 
 MIXED = "mixed"
 SOURCE = "source"
+SEGMENT_SECONDS = 60
 LIMITS = SoundLimits(rate=RATES[-1])
 
 

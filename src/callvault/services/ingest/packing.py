@@ -11,9 +11,12 @@ from callvault.ports.spool import Piece
 from callvault.services.ingest.sound import Decode
 from callvault.wire.runs import BYTES_PER_SAMPLE, CODECS, RUN, TakeMark, serialize_takes
 
-SEGMENT_SECONDS = 60
+SEGMENT_SAMPLES = 1 << 22
+"""From its first to its last: almost nine minutes at 8000 a second."""
 SEGMENT_BYTES = 8 << 20
 SEGMENT_TAKES = 20_000
+SILENCE_SECONDS = 60
+"""A longer one lies between segments, for within one it has a waveform."""
 
 Run = tuple[int, int, int, int, int, int]
 """As in `wire.runs.RUN`: start, samples, offset, length, take, codec."""
@@ -37,13 +40,14 @@ def grouped(pieces: Iterable[Piece]) -> list[list[Piece]]:
     Of pieces of one take that lie over each other the later one is heard, so their order is kept.
     """
     groups: list[list[Piece]] = []
-    size = 0
+    size = end = 0
     for piece in sorted(pieces, key=lambda piece: piece.start):
         size += len(piece.payload)
-        if not groups or size > SEGMENT_BYTES or not _fits(groups[-1], piece):
+        if not groups or size > SEGMENT_BYTES or not _fits(groups[-1], end, piece):
             groups.append([])
-            size = len(piece.payload)
+            size, end = len(piece.payload), piece.start
         groups[-1].append(piece)
+        end = max(end, piece.start + piece.samples)
     return groups
 
 
@@ -80,8 +84,12 @@ def merged(pieces: Iterable[Piece]) -> list[Run]:
     return runs
 
 
-def _fits(group: Sequence[Piece], piece: Piece) -> bool:
-    return len(group) < SEGMENT_TAKES and (piece.start + piece.samples - group[0].start <= SEGMENT_SECONDS * piece.rate)
+def _fits(group: Sequence[Piece], end: int, piece: Piece) -> bool:
+    return (
+        len(group) < SEGMENT_TAKES
+        and piece.start - end <= SILENCE_SECONDS * piece.rate
+        and piece.start + piece.samples - group[0].start <= SEGMENT_SAMPLES
+    )
 
 
 def _goes_on(before: Piece, piece: Piece) -> bool:

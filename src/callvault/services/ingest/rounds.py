@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from callvault.domain.errors import BlobsUnavailable, DiskFull, Fault, Missing, PassingFault, StoreUnavailable
@@ -21,6 +22,9 @@ QUIET_SECONDS = 60.0
 """A recording that still takes in sound is let go when for so long there was none in the spool."""
 LONGEST_WAIT = 60.0
 BROKEN_WAIT = 60.0
+BEHIND_BYTES = 256 << 20
+"""More than this in the spool is moved without a rest."""
+Move = Callable[[str], Awaitable[bool | None]]
 AWAY = (BlobsUnavailable, StoreUnavailable, DiskFull)
 
 
@@ -33,10 +37,17 @@ class _Backlog:
 
 class Rounds:
     def __init__(
-        self, spool: Spool, open_recordings: OpenRecordings, mover: Mover, completion: Completion, clock: Clock
+        self,
+        spool: Spool,
+        open_recordings: OpenRecordings,
+        mover: Mover,
+        completion: Completion,
+        clock: Clock,
+        *,
+        behind_bytes: int = BEHIND_BYTES,
     ) -> None:
         self._spool, self._open, self._mover, self._completion = spool, open_recordings, mover, completion
-        self._clock = clock
+        self._clock, self._behind_bytes = clock, behind_bytes
         self._backlog: dict[str, _Backlog] = {}
         self._empty_since: dict[str, float] = {}
         self._failures = 0
@@ -45,12 +56,12 @@ class Rounds:
 
     async def until_stopped(self) -> None:
         await self.round()
-        while not await self.stopping(EVERY_SECONDS):
+        while not await self.stopping(0 if self._is_behind() else EVERY_SECONDS):
             await self.round()
 
     async def last(self) -> None:
         """Before the program ends: everything moves that storage takes."""
-        await self._attempt([held.recording_id for held in self._spool.holdings()])
+        await self._attempt([held.recording_id for held in self._spool.holdings()], self._mover.drain)
         await self._settle(at_once=True)
 
     def stop(self) -> None:
@@ -63,8 +74,13 @@ class Rounds:
         return self._stopping.is_set()
 
     async def round(self) -> None:
-        await self._attempt(self._due())
+        """A step for each recording that is due, and no more, so that moving leaves the disk to those who wait for
+        their sound to be durable."""
+        await self._attempt(self._due(), self._mover.move)
         await self._settle()
+
+    def _is_behind(self) -> bool:
+        return not self._failures and sum(held.size for held in self._spool.holdings()) > self._behind_bytes
 
     def _due(self) -> list[str]:
         """While storage is away one recording a time tries whether it is back."""
@@ -84,18 +100,18 @@ class Rounds:
         known = self._open.peek(recording_id)
         return known is not None and not known.recording.in_progress
 
-    async def _attempt(self, due: list[str]) -> None:
+    async def _attempt(self, due: list[str], move: Move) -> None:
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def one(recording_id: str) -> None:
             async with turns:
-                await self._move(recording_id)
+                await self._move(recording_id, move)
 
         await asyncio.gather(*(one(recording_id) for recording_id in due))
 
-    async def _move(self, recording_id: str) -> None:
+    async def _move(self, recording_id: str, move: Move) -> None:
         try:
-            await self._mover.drain(recording_id)
+            await move(recording_id)
         except AWAY as fault:
             self._wait(fault)
         except Fault as fault:

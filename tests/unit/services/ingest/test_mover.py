@@ -22,7 +22,9 @@ from callvault.domain.lane import OpenSpool, Segment
 from callvault.domain.recording import Recording
 from callvault.domain.stored import StoredObject
 from callvault.domain.unit import Unit
-from callvault.services.ingest.rounds import MOVE_SECONDS, QUIET_SECONDS
+from callvault.services.ingest.mover import READ_BYTES
+from callvault.services.ingest.packing import SEGMENT_SAMPLES, SILENCE_SECONDS
+from callvault.services.ingest.rounds import EVERY_SECONDS, MOVE_SECONDS, QUIET_SECONDS, Rounds
 from callvault.wire.mediatypes import parse
 from callvault.wire.runs import parse_runs
 
@@ -89,15 +91,26 @@ async def test_segments_are_of_bounded_length_wherever_takes_lie(house: IntakeHo
     assert sum(obj.size for obj in await house.all(StoredObject)) < 4 * (160 + 20)
 
 
-async def test_a_long_recording_is_cut_into_segments_of_a_minute_at_most(house: IntakeHouse) -> None:
+async def test_a_long_recording_is_cut_into_segments_of_bounded_length(house: IntakeHouse) -> None:
     recording = await house.recording()
-    for n in range(20):
-        await house.put(recording, n, speech(8 * 8000, n), sample=8 * 8000 * n)
+    minute = 60 * 8000
+    for n in range(12):
+        await house.put(recording, n, speech(minute, n), sample=minute * n)
     await house.intake.mover.drain(recording)
-    lengths = [(s.end_sample - s.first_sample) / 8000 for s in await house.all(Segment)]
-    assert sum(lengths) == 160
-    assert max(lengths) <= 60
-    assert np.array_equal(await house.heard(recording), ulaw(b"".join(speech(64_000, n) for n in range(20))))
+    lengths = [s.end_sample - s.first_sample for s in await house.all(Segment)]
+    assert sum(lengths) == 12 * minute
+    assert max(lengths) <= SEGMENT_SAMPLES
+    assert len(lengths) == 2
+    assert np.array_equal(await house.heard(recording), ulaw(b"".join(speech(minute, n) for n in range(12))))
+
+
+async def test_a_short_silence_is_within_a_segment_and_a_long_one_is_not(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    for n, second in enumerate([0, SILENCE_SECONDS, 2 * SILENCE_SECONDS + 1]):
+        await house.put(recording, n, speech(160, n), sample=second * 8000)
+    await house.intake.mover.drain(recording)
+    segments = await house.all(Segment)
+    assert [s.end_sample - s.first_sample for s in segments] == [SILENCE_SECONDS * 8000 + 160, 160]
 
 
 async def test_while_storage_is_away_more_is_taken_in_and_nothing_is_lost(house: IntakeHouse) -> None:
@@ -178,6 +191,48 @@ async def test_much_sound_does_not_wait(house: IntakeHouse) -> None:
     await house.put(recording, 1, bytes(7 << 20), sample=0, form=form)
     await house.intake.rounds.round()
     assert len(await house.all(Segment)) == 1
+
+
+async def test_a_round_takes_one_step_of_a_recording_so_that_moving_leaves_the_disk_to_others(
+    house: IntakeHouse,
+) -> None:
+    recording = await house.recording()
+    await much(house, recording)
+    for count in (1, 2, 3):
+        await house.intake.rounds.round()
+        assert len(await house.all(Segment)) == count
+    assert list(house.spool.holdings()) == []
+
+
+async def much(house: IntakeHouse, recording: str) -> None:
+    """Three steps of the mover."""
+    form = parse("audio/x-raw;format=S16LE;rate=48000")
+    for n in range(3):
+        await house.put(recording, n, bytes(READ_BYTES - 1000), sample=n * READ_BYTES // 2, form=form)
+
+
+class Restless(Rounds):
+    """Tells how long it would have rested."""
+
+    def __init__(self, house: IntakeHouse, rounds: int) -> None:
+        intake = house.intake
+        super().__init__(
+            house.spool, intake.open, intake.mover, intake.completion, house.clock, behind_bytes=READ_BYTES
+        )
+        self.rests: list[float] = []
+        self._rounds = rounds
+
+    async def stopping(self, seconds: float) -> bool:
+        self.rests.append(seconds)
+        return len(self.rests) == self._rounds
+
+
+async def test_when_too_much_has_gathered_it_is_moved_without_a_rest(house: IntakeHouse) -> None:
+    await much(house, await house.recording())
+    rounds = Restless(house, 3)
+    await rounds.until_stopped()
+    assert rounds.rests == [0, EVERY_SECONDS, EVERY_SECONDS]
+    assert list(house.spool.holdings()) == []
 
 
 class LosingBlobs(MemoryBlobs):
