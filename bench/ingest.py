@@ -16,6 +16,8 @@ from pathlib import Path
 
 from callvault.bootstrap import opened
 from callvault.domain.access import Caller, Principal
+from callvault.domain.lane import Segment
+from callvault.domain.query import Query
 from callvault.domain.workspace import SCOPES
 from callvault.services.house import Services
 from callvault.services.ingest.livecall import LiveCall
@@ -45,7 +47,8 @@ def run(calls: int = CALLS) -> list[Line]:
         *(
             (
                 f"takes of {TAKE_BYTES // 1024} kB by {CALLERS} callers, durable, {name}",
-                f"{found.rate:.0f}/s, p50 {found.at(0.5):.1f} ms, p99 {found.at(0.99):.1f} ms",
+                f"{found.rate:.0f}/s, p50 {found.at(0.5):.1f} ms, p99 {found.at(0.99):.1f} ms; "
+                f"{found.moved:.0%} of it in storage by then",
                 f"{found.rate / rate:.2f}",
             )
             for name, found in takes
@@ -58,6 +61,8 @@ def run(calls: int = CALLS) -> list[Line]:
 class Latencies:
     seconds: float = 0.0
     each: list[float] = field(default_factory=list)
+    moved: float = 0.0
+    """What share of the sound was moved to storage in the same time."""
 
     @property
     def rate(self) -> float:
@@ -118,6 +123,8 @@ async def _takes(services: Services, caller: Caller, lanes: int) -> Latencies:
 
     await asyncio.gather(*(send(f"lane-{n % lanes}") for n in range(CALLERS)))
     found.seconds = time.monotonic() - began
+    segments = await services.store.find(Query(Segment).where("recording_id", "=", recording))
+    found.moved = sum(segment.peaks_offset for segment in segments) / (TAKE_BYTES * len(found.each))
     await services.recordings.delete(caller, recording)
     await services.intake.mover.drain(recording)
     return found
