@@ -12,7 +12,7 @@ import pytest
 
 from callvault.adapters.blobs.disk import INCOMING, LEFT_OVER_SECONDS, DiskBlobs
 from callvault.adapters.blobs.opening import open_blobs
-from callvault.domain.errors import BlobMissing, BlobsUnavailable, DiskFull, Misconfigured
+from callvault.domain.errors import BlobCorrupt, BlobMissing, BlobsUnavailable, DiskFull, Misconfigured
 from callvault.domain.stored import StoredObject
 
 OBJECT = StoredObject(key="w/r/x", size=5, sha256="")
@@ -196,3 +196,20 @@ def test_what_the_file_system_keeps_in_a_disk_s_root_is_not_listed(tmp_path: Pat
     (tmp_path / "lost+found" / "x").touch()
     blobs.put("w/r/x", [b"sound"])
     assert list(blobs.list()) == [("w/r/x", 5)]
+
+
+def test_an_object_is_given_as_a_file_that_outlives_its_name(tmp_path: Path) -> None:
+    blobs = DiskBlobs(tmp_path)
+    with blobs.file(blobs.put("w/r/x", [b"sound"])) as file:
+        blobs.delete("w/r/x")
+        assert file.read() == b"sound"
+    with pytest.raises(BlobMissing):
+        blobs.file(OBJECT)
+
+
+@pytest.mark.parametrize("content", [b"soun", b"sounds"])
+def test_a_file_that_is_not_as_long_as_it_was_is_not_given(tmp_path: Path, content: bytes) -> None:
+    blobs = DiskBlobs(tmp_path)
+    blobs.put(OBJECT.key, [content])
+    with pytest.raises(BlobCorrupt):
+        blobs.file(OBJECT)

@@ -4,9 +4,11 @@ import os
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from callvault.adapters.blobs.disk import DiskBlobs
 from callvault.adapters.blobs.memory import MemoryBlobs
 from callvault.adapters.blobs.sealed import SealedBlobs
 from callvault.domain.errors import BlobCorrupt, KeyUnavailable
@@ -150,6 +152,17 @@ def test_an_object_that_was_put_unsealed_is_read_as_it_is(storage: Storage) -> N
     obj = storage.below.put("w/bucket", [SOUND])
     assert storage.blobs.read(obj, 5, 100) == SOUND[5:105]
     assert b"".join(storage.blobs.stream(obj)) == SOUND
+
+
+def test_only_an_object_that_was_put_unsealed_is_given_as_a_file(tmp_path: Path) -> None:
+    storage = sealed(DiskBlobs(tmp_path))
+    with storage.blobs.file(storage.below.put("w/bucket", [SOUND])) as file:
+        assert file.read() == SOUND
+    assert storage.blobs.file(storage.put("x", SOUND)) is None
+
+
+def test_a_storage_without_files_gives_none(storage: Storage) -> None:
+    assert storage.blobs.file(storage.below.put("w/bucket", [SOUND])) is None
 
 
 def test_a_large_object_passes_in_little_memory() -> None:

@@ -1,7 +1,7 @@
 """Blobs: immutable objects under names, in a folder or in an object store."""
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol, runtime_checkable
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from callvault.domain.stored import StoredObject
 
@@ -57,4 +57,14 @@ class Presigning(Protocol):
     ) -> str:
         """A URL for the configured public endpoint that answers the method (GET or HEAD; S3 signs it), Range
         included, with these headers, until it expires."""
+        ...
+
+
+@runtime_checkable
+class Filing(Protocol):
+    """What some storages can do besides: give an object as a file, for the system to send by itself."""
+
+    def file(self, obj: StoredObject) -> BinaryIO | None:
+        """Open, unbuffered, and of the object's size; it stays what it is when the object is deleted. None for an
+        object that lies in no file as it was put. The caller closes it; it blocks."""
         ...

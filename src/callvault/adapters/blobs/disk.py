@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from callvault.adapters.blobs.measure import Measured, checked, exactly, span
 from callvault.adapters.blobs.probe import probe
-from callvault.domain.errors import BlobExists, BlobMissing, BlobsUnavailable, DiskFull, Misconfigured
+from callvault.domain.errors import BlobCorrupt, BlobExists, BlobMissing, BlobsUnavailable, DiskFull, Misconfigured
 from callvault.domain.stored import StoredObject
 from callvault.ports.blobs import Chunk
 
@@ -57,6 +58,14 @@ class DiskBlobs:
         pieces = self._pieces(obj.key, start, None if length is None else start + expected, chunk)
         return exactly(expected, obj.key, pieces)
 
+    def file(self, obj: StoredObject) -> BinaryIO:
+        with self._translated(obj.key):
+            file = os.fdopen(self._open(obj.key), "rb", buffering=0)
+            if (size := os.fstat(file.fileno()).st_size) != obj.size:
+                file.close()
+                raise BlobCorrupt(key=obj.key, why=f"it is {size} bytes long and was {obj.size}")
+            return file
+
     def delete(self, key: str) -> None:
         path = self._path(key)
         with self._translated(key):
@@ -91,7 +100,7 @@ class DiskBlobs:
 
     def _pieces(self, key: str, start: int, stop: int | None, chunk: int) -> Iterator[bytes]:
         with self._translated(key):
-            file = os.open(f"{self._folder}/{checked(key)}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            file = self._open(key)
             try:
                 while stop is None or start < stop:
                     piece = os.pread(file, chunk if stop is None else min(chunk, stop - start), start)
@@ -101,6 +110,9 @@ class DiskBlobs:
                     yield piece
             finally:
                 os.close(file)
+
+    def _open(self, key: str) -> int:
+        return os.open(f"{self._folder}/{checked(key)}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
 
     def _walk(self, folder: str, prefix: str) -> Iterator[tuple[str, int]]:
         """In the order of whole names, in which `a-b` comes before `a/b`: so a folder sorts by its name and a slash."""

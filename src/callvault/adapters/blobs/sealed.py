@@ -3,11 +3,12 @@
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import BinaryIO
 
 from callvault.adapters.blobs.measure import Measured, span
 from callvault.domain.errors import BlobCorrupt, KeyUnavailable
 from callvault.domain.stored import StoredObject
-from callvault.ports.blobs import Blobs, Chunk
+from callvault.ports.blobs import Blobs, Chunk, Filing
 from callvault.ports.keyring import Keyring
 from callvault.wire.sealed import KEY_BYTES, NotAsSealed, seal, sealed_size, stretch, unseal
 
@@ -39,6 +40,9 @@ class SealedBlobs:
 
     def stream(self, obj: StoredObject, start: int = 0, length: int | None = None) -> Iterator[Chunk]:
         return self._opened(obj, start, length, self._inner.stream)
+
+    def file(self, obj: StoredObject) -> BinaryIO | None:
+        return self._inner.file(obj) if obj.sealing is None and isinstance(self._inner, Filing) else None
 
     def delete(self, key: str) -> None:
         self._inner.delete(key)
