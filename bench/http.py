@@ -216,7 +216,7 @@ async def _serve(folder: Path) -> None:
     import uvicorn
 
     from callvault.bootstrap import opened, web_options
-    from callvault.cli.heads import BoundedHeads
+    from callvault.cli.connections import ServerConnection
     from callvault.settings import load
     from callvault.web import logs
     from callvault.web.app import all_parts, create_app
@@ -230,7 +230,7 @@ async def _serve(folder: Path) -> None:
             await house.start(workers=False)
             app = create_app(house.services, web_options(settings), [*all_parts(), PART])
             config = uvicorn.Config(
-                app, http=BoundedHeads, lifespan="off", log_config=None, access_log=False, server_header=False
+                app, http=ServerConnection, lifespan="off", log_config=None, access_log=False, server_header=False
             )
             address = "{}:{}".format(*listening.getsockname())
             sys.stdout.write(json.dumps({"address": address, "key": first.key}) + "\n")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from callvault.cli.heads import HEAD_BYTES, BoundedHeads
+from callvault.cli.connections import HEAD_BYTES, BoundedHeads
 from tests.integration.attacked import Quiet
 
 REQUEST = b"POST /a HTTP/1.1\r\nHost: a\r\n"

@@ -156,6 +156,47 @@ def test_a_server_leaves_in_time_though_its_storage_does_not_answer_and_keeps_wh
             assert (heard.status_code, len(heard.content)) == (200, 44 + 2 * len(sound))
 
 
+def begin_listening(server: Server) -> tuple[http.client.HTTPResponse, int]:
+    """An answer of more than the system holds for a client that takes none of it, and its length."""
+    silence_ms = 2_000_000
+    with server.client() as client:
+        recording = client.post("/api/v1/recordings", json=FACTS).json()["id"]
+        take = f"/api/v1/recordings/{recording}/lanes/customer/takes/1?start={silence_ms}"
+        put = client.put(take, content=bytes(8), headers={"content-type": "audio/PCMU;rate=8000"})
+        assert put.status_code == 201, put.text
+    connection = http.client.HTTPConnection(*server.url.removeprefix("http://").split(":"), timeout=PATIENCE_SECONDS)
+    headers = {"authorization": f"Bearer {server.key}", "x-request-id": "listening"}
+    connection.request("GET", f"/api/v1/recordings/{recording}/audio.wav?live=1&view=customer", headers=headers)
+    answer = connection.getresponse()
+    assert answer.status == 200
+    return answer, 44 + 2 * (8 * silence_ms + 8)
+
+
+def bytes_told(server: Server) -> list[int]:
+    """Of the answer that somebody began to listen to."""
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    return [line["bytes"] for line in lines if line.get("requestId") == "listening" and "bytes" in line]
+
+
+def test_a_server_that_is_told_to_stop_sends_all_of_what_it_began_to_send(vault: Path) -> None:
+    with serving(vault) as server:
+        answer, length = begin_listening(server)
+        server.process.send_signal(signal.SIGTERM)
+        wait_until_nobody_listens(server)
+        assert len(answer.read()) == length
+        assert server.process.wait(PATIENCE_SECONDS) == 0
+        assert bytes_told(server) == [length]
+
+
+def test_a_server_leaves_in_time_though_a_listener_takes_nothing(vault: Path) -> None:
+    with serving(vault) as server:
+        answer, length = begin_listening(server)
+        assert server.stop() < 10
+        assert server.process.returncode == 0
+        assert 0 < bytes_told(server)[0] < length
+        answer.close()
+
+
 def test_a_killed_server_starts_again_with_all_it_had(vault: Path) -> None:
     with serving(vault) as server, server.client() as client:
         key = server.key

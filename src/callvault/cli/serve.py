@@ -14,7 +14,7 @@ import uvicorn
 import uvloop
 
 from callvault.bootstrap import House, opened, web_options
-from callvault.cli.heads import BoundedHeads
+from callvault.cli.connections import ServerConnection
 from callvault.cli.leaving import Leaving
 from callvault.cli.running import as_json, data
 from callvault.domain.errors import Misconfigured
@@ -86,7 +86,7 @@ async def _serving(settings: Settings, ready: Ready, leaving: Leaving) -> None:
             await house.start(workers=settings.workers)
             config = uvicorn.Config(
                 create_app(house.services, options),
-                http=BoundedHeads,
+                http=ServerConnection,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

@@ -8,7 +8,7 @@ from starlette.types import Message, Send
 
 from callvault.web.logs import redact_path
 from callvault.web.options import Options
-from callvault.web.responses import Answer, Headers
+from callvault.web.responses import PIECES, Answer, Headers
 from callvault.web.visit import Visit
 
 REQUEST_ID: Final = re.compile(rb"[0-9A-Za-z._:-]{1,64}")
@@ -98,7 +98,13 @@ class Outgoing:
                 message = {"type": "http.response.body"}
             self.sent += len(message.get("body", b""))
             self.finished = not message.get("more_body", False)
-        await self._send(message)
+        elif message["type"] == PIECES:
+            self.finished = True
+        try:
+            await self._send(message)
+        finally:
+            if message["type"] == PIECES:
+                self.sent += message["pieces"].sent
 
 
 def request_id(asked: Mapping[bytes, bytes]) -> str | None:

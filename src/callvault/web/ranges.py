@@ -1,7 +1,7 @@
 """Content of known length on the wire: whole or in ranges, with the conditions of RFC 9110."""
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Final, Protocol
 
 from starlette.requests import Request
@@ -24,7 +24,7 @@ class Content(Protocol):
         """Strong, with its quotes."""
         ...
 
-    def stream(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes | memoryview]:
+    def stream(self, start: int = 0, end: int | None = None) -> AsyncIterable[bytes | memoryview]:
         """Bytes `start` to before `end`, in pieces."""
         ...
 
@@ -55,13 +55,13 @@ def ranged(
 
 
 def _answer(
-    status: int, media_type: str, length: int, headers: Headers, body: AsyncIterator[bytes | memoryview]
+    status: int, media_type: str, length: int, headers: Headers, body: AsyncIterable[bytes | memoryview]
 ) -> Answer:
     own = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % length)]
     return Answer(status, own + headers, body)
 
 
-def _one(content: Content, part: ByteRange) -> AsyncIterator[bytes | memoryview]:
+def _one(content: Content, part: ByteRange) -> AsyncIterable[bytes | memoryview]:
     return content.stream(part.start, part.end)
 
 

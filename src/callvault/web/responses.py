@@ -3,14 +3,19 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
+from callvault.services.delivery.content import Pieces
+
 Headers = list[tuple[bytes, bytes]]
+PIECES: Final = "callvault.response.pieces"
+"""An extension of ASGI, and its message: `pieces`, a `Pieces`, is the whole body, which the server reads and sends by
+itself. (`http.response.zerocopysend` is for files alone, and most of what leaves is sealed or made as it leaves.)"""
 DONE = object()
 
 
@@ -20,7 +25,7 @@ class Answer:
 
     status: int = 200
     headers: Headers = field(default_factory=list)
-    body: bytes | AsyncIterator[bytes | memoryview] = b""
+    body: bytes | AsyncIterable[bytes | memoryview] = b""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
@@ -28,8 +33,10 @@ class Answer:
             await send({"type": "http.response.body", "body": self.body})
         elif scope["method"] == "HEAD":
             await send({"type": "http.response.body"})
+        elif isinstance(self.body, Pieces) and PIECES in scope.get("extensions", ()):
+            await send({"type": PIECES, "pieces": self.body})
         else:
-            await _stream(self.body, receive, send)
+            await _stream(aiter(self.body), receive, send)
 
 
 def json_answer(

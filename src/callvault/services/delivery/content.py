@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import BinaryIO, Final, TypeVar
 
 from callvault.domain.stored import StoredObject
-from callvault.ports.blobs import Blobs, Chunk
+from callvault.ports.blobs import Blobs, Chunk, Filing
 
 T = TypeVar("T")
-BATCH: Final = 1 << 20
+PIECE: Final = 1 << 20
 FIRST_PIECE: Final = 1 << 16
 AHEAD: Final = 2
 
@@ -45,37 +45,34 @@ def made_ahead(make: Callable[[int, int], T], asked: Iterable[tuple[int, int]]) 
             yield ahead.popleft().result()
 
 
-async def drawn_ahead(chunks: Iterator[Chunk], batch: int) -> AsyncIterator[Chunk]:
-    """What the chunks are, whose making blocks: while a batch of them is on its way the next is drawn, in one visit to
-    a thread. The first chunk goes alone, so that the first byte comes soon. No chunk is ever copied."""
-    ahead = asyncio.ensure_future(asyncio.to_thread(_batch, chunks, 1))
-    try:
-        while drawn := await asyncio.shield(ahead):
-            ahead = asyncio.ensure_future(asyncio.to_thread(_batch, chunks, batch))
-            for chunk in drawn:
-                yield chunk
-    finally:
-        # An iterator cannot be closed while a thread is in it.
-        await asyncio.gather(ahead, return_exceptions=True)
-        if hasattr(chunks, "close"):
-            await asyncio.to_thread(chunks.close)
-
-
-def _batch(chunks: Iterator[Chunk], least: int) -> list[Chunk]:
-    """Of `least` bytes or a little more; none at the end."""
-    drawn: list[Chunk] = []
-    while least > 0 and (chunk := next(chunks, None)) is not None:
-        drawn.append(chunk)
-        least -= len(chunk)
-    return drawn
-
-
 def cuts(start: int, end: int, piece: int) -> Iterator[tuple[int, int]]:
     """Small at first, so that the first byte comes soon; then ever greater, up to a piece."""
     size = min(FIRST_PIECE, piece)
     while start < end:
         yield start, min(size, end - start)
         start, size = start + size, min(2 * size, piece)
+
+
+@dataclass(slots=True)
+class Pieces:
+    """Bytes of a known number that are read a piece at a time, by calls that block. Who goes through them is given one
+    after the other; a server that can do better reads them itself, in threads of its own and several at once."""
+
+    read: Callable[[int, int], Chunk]
+    """As many bytes as are asked for, from a place on."""
+    start: int
+    end: int
+    file: Callable[[], BinaryIO | None] | None = None
+    """Opens the file that they are a part of, if there is one; it blocks too."""
+    sent: int = 0
+    """How many of them have left, as far as a server tells that reads them itself."""
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        return read_ahead(self.read, self.start, self.end, PIECE)
+
+    def cuts(self) -> Iterator[tuple[int, int]]:
+        """Where a piece begins, and its size."""
+        return cuts(self.start, self.end, PIECE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +97,9 @@ class StoredContent:
         """Blocks."""
         return self.blobs.read(self.stored, start, length)
 
-    def stream(self, start: int = 0, end: int | None = None) -> AsyncIterator[Chunk]:
-        end = self.length if end is None else min(end, self.length)
-        return drawn_ahead(iter(self.blobs.stream(self.stored, start, max(end - start, 0))), BATCH)
+    def stream(self, start: int = 0, end: int | None = None) -> Pieces:
+        file = self._file if self.stored.sealing is None else None
+        return Pieces(self.read, start, self.length if end is None else min(end, self.length), file)
+
+    def _file(self) -> BinaryIO | None:
+        return self.blobs.file(self.stored) if isinstance(self.blobs, Filing) else None

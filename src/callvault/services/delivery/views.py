@@ -3,7 +3,7 @@
 import hashlib
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Final, TypedDict
 
@@ -15,7 +15,7 @@ from callvault.domain.errors import Malformed, Missing, RecordingInProgress
 from callvault.domain.recording import Mask, Recording, Version
 from callvault.ports.blobs import Blobs, Chunk
 from callvault.services.delivery.channels import channels_of, check_lanes, check_name, count_of, is_in
-from callvault.services.delivery.content import cuts, made_ahead, read_ahead
+from callvault.services.delivery.content import PIECE, Pieces, cuts, made_ahead
 from callvault.services.delivery.lanes import LaneFrames
 from callvault.services.delivery.takes import CodedTakes
 from callvault.services.timelines import LaneTimeline, Sound, Timeline, Timelines
@@ -27,8 +27,6 @@ RENDERING: Final = 2
 RATES: Final = range(RATE_MIN, RATE_MAX + 1)
 RATE_OF_SILENCE: Final = 8_000
 PCM: Final = "pcm_s16le"
-PIECE: Final = 1 << 20
-"""Bytes that are made at a time when a view is streamed."""
 
 
 class View:
@@ -79,9 +77,9 @@ class View:
         """The same as `read`, of any length, in constant memory."""
         return made_ahead(self.read, cuts(start, self.length if end is None else min(end, self.length), PIECE))
 
-    def stream(self, start: int = 0, end: int | None = None) -> AsyncIterator[Chunk]:
+    def stream(self, start: int = 0, end: int | None = None) -> Pieces:
         """The same for the event loop: while one piece is on its way out the next one is made."""
-        return read_ahead(self.read, start, self.length if end is None else min(end, self.length), PIECE)
+        return Pieces(self.read, start, self.length if end is None else min(end, self.length))
 
     def _part(self, part: Part[Timeline]) -> Samples:
         channels = channels_of(self.name, part.timeline)

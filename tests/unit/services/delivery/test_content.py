@@ -1,34 +1,18 @@
-"""Content: what is stored leaves in the order it was put, read ahead in threads, and nothing is left open."""
+"""Content: what is stored leaves in the order it was put, read ahead in threads."""
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from tests.workhouse import until
+from tests.workhouse import PATIENCE_SECONDS, until
 
+from callvault.adapters.blobs.disk import DiskBlobs
 from callvault.adapters.blobs.memory import MemoryBlobs
-from callvault.services.delivery.content import StoredContent, drawn_ahead
+from callvault.services.delivery.content import FIRST_PIECE, PIECE, Pieces, StoredContent
 
 SOUND = bytes(range(256)) * 9000
-
-
-class Tap:
-    """Chunks that tell how many were drawn, and whether the tap was closed; `stuck` waits for `go`."""
-
-    def __init__(self, chunks: list[bytes], stuck: int = -1) -> None:
-        self.drawn, self.closed, self.going = 0, False, threading.Event()
-        self._chunks, self._stuck = chunks, stuck
-
-    def __iter__(self) -> Iterator[bytes]:
-        try:
-            for n, chunk in enumerate(self._chunks):
-                if n == self._stuck:
-                    assert self.going.wait(10)
-                self.drawn += 1
-                yield chunk
-        finally:
-            self.closed = True
 
 
 @pytest.mark.parametrize(("start", "end"), [(0, None), (0, 1), (7, 2_000_001), (len(SOUND) - 1, None), (9, 9)])
@@ -38,58 +22,57 @@ async def test_any_range_of_what_is_stored_leaves_as_it_was_put(start: int, end:
     assert b"".join([chunk async for chunk in content.stream(start, end)]) == SOUND[start:end]
 
 
-async def test_chunks_are_drawn_in_batches_ahead_of_who_takes_them_and_no_further() -> None:
-    tap = Tap([bytes(10)] * 100)
-    stream = drawn_ahead(iter(tap), batch=30)
-    for ahead in (3, 6):
-        await anext(stream)
-        await until(lambda ahead=ahead: asyncio.sleep(0, tap.drawn >= 1 + ahead))
-        await asyncio.sleep(0.05)
-        assert tap.drawn == 1 + ahead
-    await stream.aclose()
+async def test_the_next_piece_is_read_while_one_is_on_its_way_and_no_more() -> None:
+    asked: list[int] = []
+
+    def read(at: int, size: int) -> bytes:
+        asked.append(at)
+        return bytes(size)
+
+    pieces = aiter(Pieces(read, 0, 10 * PIECE))
+    for taken in range(1, 4):
+        await anext(pieces)
+        await until(lambda taken=taken: asyncio.sleep(0, len(asked) == taken + 1))
+    assert asked == [(2**n - 1) * FIRST_PIECE for n in range(4)]
 
 
-async def test_the_first_chunk_comes_before_the_second_is_there() -> None:
-    tap = Tap([b"first", b"second"], stuck=1)
-    stream = drawn_ahead(iter(tap), batch=1000)
-    assert await anext(stream) == b"first"
-    assert tap.drawn == 1
-    tap.going.set()
-    assert [chunk async for chunk in stream] == [b"second"]
+async def test_the_first_piece_is_small_and_comes_before_the_second_is_there() -> None:
+    going = threading.Event()
 
+    def read(at: int, size: int) -> bytes:
+        assert at == 0 or going.wait(PATIENCE_SECONDS)
+        return SOUND[at : at + size]
 
-async def test_who_leaves_in_the_middle_leaves_nothing_open() -> None:
-    tap = Tap([bytes(10)] * 100)
-    stream = drawn_ahead(iter(tap), batch=30)
-    await anext(stream)
-    await stream.aclose()
-    assert tap.closed and tap.drawn == 4
-
-
-async def test_who_is_cancelled_while_storage_is_read_leaves_nothing_open() -> None:
-    tap = Tap([b"first", b"second"], stuck=1)
-
-    async def listen() -> None:
-        async for _ in drawn_ahead(iter(tap), batch=1000):
-            pass
-
-    listener = asyncio.create_task(listen())
-    while tap.drawn < 1:
-        await asyncio.sleep(0.001)
-    listener.cancel()
-    asyncio.get_running_loop().call_later(0.02, tap.going.set)
-    with pytest.raises(asyncio.CancelledError):
-        await listener
-    assert tap.closed
+    pieces = aiter(Pieces(read, 0, len(SOUND)))
+    first = await anext(pieces)
+    going.set()
+    assert first == SOUND[:FIRST_PIECE]
+    assert first + b"".join([piece async for piece in pieces]) == SOUND
 
 
 async def test_storage_that_breaks_off_is_told_behind_what_it_gave() -> None:
-    def breaking() -> Iterator[bytes]:
-        yield b"some"
-        raise OSError("the disk is gone")
+    def breaking(at: int, size: int) -> bytes:
+        if at:
+            raise OSError("the disk is gone")
+        return bytes(size)
 
     heard = []
     with pytest.raises(OSError, match="the disk is gone"):
-        async for chunk in drawn_ahead(breaking(), batch=10):
-            heard.append(chunk)
-    assert heard == [b"some"]
+        async for piece in Pieces(breaking, 0, PIECE):
+            heard.append(piece)
+    assert heard == [bytes(FIRST_PIECE)]
+
+
+def test_what_lies_in_a_folder_as_it_is_comes_with_its_file(tmp_path: Path) -> None:
+    blobs = DiskBlobs(tmp_path)
+    opened = StoredContent(blobs.put("w/x", [SOUND]), "audio/flac", blobs).stream(7, 9).file
+    assert opened
+    with opened() as file:
+        assert file.read() == SOUND
+
+
+@pytest.mark.parametrize("sealing", [None, "key.data"])
+def test_what_lies_in_no_file_or_sealed_comes_without_one(sealing: str | None) -> None:
+    blobs = MemoryBlobs()
+    opened = StoredContent(replace(blobs.put("w/x", [SOUND]), sealing=sealing), "audio/flac", blobs).stream().file
+    assert (opened and opened()) is None

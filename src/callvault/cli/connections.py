@@ -5,6 +5,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from callvault.web.sending import Connection
+
 HEAD_BYTES: Final = 64 << 10
 TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -64,3 +66,7 @@ class BoundedHeads(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete:
             self.transport.write(TOO_LARGE)
         self.transport.close()
+
+
+class ServerConnection(BoundedHeads, Connection):
+    """As `callvault serve` has them."""
