@@ -127,7 +127,7 @@ def test_of_racing_puts_under_one_name_one_wins(storage: Storage) -> None:
     won = [obj for obj in outcomes if obj]
     assert len(outcomes) == 6
     assert len(won) == 1
-    assert storage.blobs.read(won[0]) in {bytes([byte]) * 100_000 for byte in range(6)}
+    assert bytes(storage.blobs.read(won[0])) in {bytes([byte]) * 100_000 for byte in range(6)}
 
 
 def test_a_source_that_breaks_off_leaves_nothing_and_its_own_error(storage: Storage) -> None:
