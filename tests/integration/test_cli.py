@@ -246,7 +246,7 @@ def test_the_doctor_tells_every_wrong_setting(vault: Path) -> None:
 
 
 def test_a_clock_that_jumped_back_is_noticed(vault: Path) -> None:
-    change(vault, "UPDATE audit_entries SET told = json_set(told, '$[1]', json_extract(told, '$[1]') + 3600000)")
+    change(vault, "UPDATE audit_entries SET told = json_set(told, '$[0]', json_extract(told, '$[0]') + 3600000)")
     what, mend = findings(command("doctor", "--json", "--data", vault))["clock"]
     assert "s from now: a clock was or is wrong" in what
     assert "run NTP" in mend
