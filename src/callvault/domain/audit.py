@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as _quoted
 from types import MappingProxyType
 from typing import NamedTuple
+from zlib import crc32
 
 from callvault.domain.ids import Json
 
@@ -43,6 +44,9 @@ class ChainedEntry:
     """All that the entry says besides its workspace and its thing: a JSON list."""
     digest: str
     """SHA-256 over the digest of the entry before and everything in this one."""
+    thing_key: int
+    """By which the entries about a thing are found: an index of things themselves would be as large as the entries, and
+    most of the price of writing them."""
 
     @property
     def entry(self) -> AuditEntry:
@@ -54,7 +58,12 @@ def chained(entries: Iterable[AuditEntry], seq: int, previous: str) -> Iterator[
     for workspace_id, thing, *rest, detail in entries:
         seq, told = seq + 1, _in_one_form([*rest, {**detail}])
         previous = _digest(previous, workspace_id, seq, thing, told)
-        yield ChainedEntry(workspace_id, seq, thing, told, previous)
+        yield ChainedEntry(workspace_id, seq, thing, told, previous, thing_key(workspace_id, thing))
+
+
+def thing_key(workspace_id: str, thing: str) -> int:
+    """The same for few things only."""
+    return crc32(f"{workspace_id} {thing}".encode(errors="replace"))
 
 
 def digest(entry: ChainedEntry, previous: str) -> str:

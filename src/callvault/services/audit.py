@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from callvault.domain.access import Action, Caller
-from callvault.domain.audit import GENESIS, AuditEntry, ChainedEntry, digest
+from callvault.domain.audit import GENESIS, AuditEntry, ChainedEntry, digest, thing_key
 from callvault.domain.errors import Fault, StoreUnavailable
 from callvault.domain.ids import Json
 from callvault.domain.query import Query
@@ -105,6 +105,14 @@ class ChainReport:
     why: str = ""
 
 
+def listed(workspace_id: str, thing: str | None = None) -> Query[ChainedEntry]:
+    """A workspace's entries, or those about one thing."""
+    query = Query(ChainedEntry).where("workspace_id", "=", workspace_id).by("seq")
+    if not thing:
+        return query
+    return query.where("thing_key", "=", thing_key(workspace_id, thing)).where("thing", "=", thing)
+
+
 class AuditTrail:
     """Reads what `Audit` wrote. Who may read is for the callers to check (`Action.READ_AUDIT`)."""
 
@@ -114,9 +122,7 @@ class AuditTrail:
     async def page(
         self, workspace_id: str, after_seq: int = 0, limit: int = 100, thing: str | None = None
     ) -> Sequence[ChainedEntry]:
-        query = Query(ChainedEntry).where("workspace_id", "=", workspace_id)
-        query = query.where("thing", "=", thing) if thing else query
-        return await self._store.find(query.by("seq").page(limit, (after_seq,)))
+        return await self._store.find(listed(workspace_id, thing).page(limit, (after_seq,)))
 
     async def walk(self, workspace_id: str) -> AsyncIterator[ChainedEntry]:
         await self._audit.flush()
@@ -151,6 +157,8 @@ def _flaw(entry: ChainedEntry, seq: int, previous: str, known: tuple[int, str] |
         return f"entry {seq + 1} is missing"
     if digest(entry, previous) != entry.digest:
         return "its content, behind the entry before it, does not have its digest"
+    if thing_key(entry.workspace_id, entry.thing) != entry.thing_key:
+        return "it is not found among those about its thing"
     if known and entry.seq == known[0] and entry.digest != known[1]:
         return "it is not the entry whose digest was kept elsewhere"
     return ""

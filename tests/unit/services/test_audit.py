@@ -12,7 +12,7 @@ from tests.fakes import FakeClock
 
 from callvault.adapters.store.memory import MemoryStore
 from callvault.domain.access import Action, Caller, Principal
-from callvault.domain.audit import ChainedEntry, digest
+from callvault.domain.audit import ChainedEntry, digest, thing_key
 from callvault.domain.errors import StoreUnavailable
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
@@ -151,11 +151,22 @@ async def test_an_entry_that_was_changed_with_its_digest_breaks_the_chain_behind
     house.read(10)
     await house.audit.flush()
     *_, before, forged = (await house.entries())[:5]
-    forged = replace(forged, thing="recording:other")
+    forged = replace(forged, thing="recording:other", thing_key=thing_key("w", "recording:other"))
     unit = Unit()
     unit.put(replace(forged, digest=digest(forged, before.digest)))
     await house.store.commit(unit)
     assert (await house.trail.verify("w")).broken_seq == 6
+
+
+async def test_an_entry_that_is_hidden_from_its_thing_s_list_is_named(house: House) -> None:
+    house.read(3)
+    await house.audit.flush()
+    entry = (await house.entries())[1]
+    unit = Unit()
+    unit.put(replace(entry, thing_key=entry.thing_key + 1))
+    await house.store.commit(unit)
+    report = await house.trail.verify("w")
+    assert (report.broken_seq, report.why) == (2, "it is not found among those about its thing")
 
 
 async def test_an_entry_that_was_taken_out_is_missed(house: House) -> None:

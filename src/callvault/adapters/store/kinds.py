@@ -107,7 +107,7 @@ KINDS = (
         unique=(("position",),),
         indexes=(("workspace_id", "position"), ("recording_id", "position")),
     ),
-    Kind(ChainedEntry, "audit_entries", ("workspace_id", "seq"), indexes=(("workspace_id", "thing", "seq"),)),
+    Kind(ChainedEntry, "audit_entries", ("workspace_id", "seq"), indexes=(("thing_key", "seq"),)),
     Kind(
         Job,
         "jobs",

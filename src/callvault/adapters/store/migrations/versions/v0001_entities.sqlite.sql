@@ -36,10 +36,11 @@ CREATE TABLE audit_entries (
   thing TEXT NOT NULL,
   told TEXT NOT NULL,
   digest TEXT NOT NULL,
+  thing_key BIGINT NOT NULL,
   CONSTRAINT pk_audit_entries PRIMARY KEY (workspace_id, seq)
 );
 
-CREATE INDEX ix_audit_entries_workspace_id_thing_seq ON audit_entries (workspace_id, thing, seq);
+CREATE INDEX ix_audit_entries_thing_key_seq ON audit_entries (thing_key, seq);
 
 CREATE TABLE audit_heads (
   workspace_id TEXT NOT NULL,
