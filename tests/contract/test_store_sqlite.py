@@ -5,7 +5,9 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -183,6 +185,40 @@ async def test_a_short_read_does_not_even_yield(store: SqliteStore) -> None:
     with pytest.raises(StopIteration) as returned:
         store.get(Call, "a").send(None)
     assert returned.value.value.id == "a"
+
+
+async def test_what_is_read_is_as_new_as_what_this_process_has_committed(store: SqliteStore) -> None:
+    for n in range(50):
+        assert await store.get(Call, f"{n}") is None
+        await asyncio.gather(store.commit(unit_of(call(f"{n}"))), store.get(Call, "none"))
+        assert await store.get(Call, f"{n}")
+
+
+async def test_another_thread_s_commit_is_seen_in_the_same_turn_of_the_event_loop(store: SqliteStore) -> None:
+    assert await store.get(Call, "a") is None
+    other = threading.Thread(target=asyncio.run, args=[store.commit(unit_of(call("a")))])
+    other.start()
+    other.join()
+    assert await store.get(Call, "a")
+
+
+async def test_another_process_s_commit_is_seen_in_the_next_turn(store: SqliteStore, sqlite_database: Path) -> None:
+    other = SqliteStore(sqlite_database)
+    assert await store.get(Call, "a") is None
+    await other.commit(unit_of(call("a")))
+    assert await store.get(Call, "a")
+    await other.close()
+
+
+async def test_a_look_at_the_database_holds_it_for_no_longer_than_a_turn(sqlite_database: Path) -> None:
+    store = SqliteStore(sqlite_database)
+    await store.commit(unit_of(call("a")))
+    await store.get(Call, "a")
+    await asyncio.sleep(0)
+    with closing(sqlite3.connect(sqlite_database, timeout=0)) as other:
+        (busy, in_wal, moved) = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    assert (busy, in_wal, moved) == (0, 0, 0)
+    await store.close()
 
 
 async def test_stores_may_be_used_from_several_event_loops(store: SqliteStore) -> None:

@@ -51,7 +51,7 @@ class SqliteStore:
             self._reader = SqliteReader(self._connect_to_read)
         except sqlite3.Error as error:
             raise fault_of(error, self._path) from error
-        self._writer = SqliteWriter(self._connect, lambda error: fault_of(error, self._path))
+        self._writer = SqliteWriter(self._connect, lambda error: fault_of(error, self._path), self._reader.committed)
 
     async def get(self, kind: type[T], *key: Any) -> T | None:
         sql = self._statements("get", kind)

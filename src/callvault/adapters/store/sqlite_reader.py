@@ -1,10 +1,15 @@
-"""Reads of SQLite: at once where they are short, beside the event loop where they are not."""
+"""Reads of SQLite: at once where they are short, beside the event loop where they are not.
+
+To begin and to end a look at the database costs as much as a short read. So the short reads of one turn of the event
+loop look at one moment of it, unless somebody in this process has committed meanwhile.
+"""
 
 import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from callvault.adapters.store.rows import Row
@@ -21,6 +26,7 @@ class SqliteReader:
         self._quick.set_progress_handler(self._tick, STRIDE)
         self._lock = threading.Lock()
         self._strides_left = 0
+        self._newer = True
         self._slow = threading.local()
         self._slow_connections: list[sqlite3.Connection] = []
         self._threads = ThreadPoolExecutor(2, "callvault-reads")
@@ -30,6 +36,8 @@ class SqliteReader:
         with self._lock:
             self._strides_left = STRIDES
             try:
+                if self._newer or not self._quick.in_transaction:
+                    self._look_anew()
                 return self._quick.execute(text, values).fetchall()
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
@@ -39,10 +47,26 @@ class SqliteReader:
     async def in_time(self, text: str, values: Row) -> list[Any]:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._rows_in_time, text, values)
 
+    def committed(self) -> None:
+        """What is read from now on is no older than this."""
+        self._newer = True
+
     def close(self) -> None:
         self._threads.shutdown()
         for connection in (self._quick, *self._slow_connections):
             connection.close()
+
+    def _look_anew(self) -> None:
+        if self._quick.in_transaction:
+            self._quick.commit()
+        else:
+            asyncio.get_running_loop().call_soon(self._look_away)
+        self._newer = False
+        self._quick.execute("BEGIN")
+
+    def _look_away(self) -> None:
+        with self._lock, suppress(sqlite3.ProgrammingError):  # it may be closed by then
+            self._quick.commit()
 
     def _tick(self) -> bool:
         self._strides_left -= 1

@@ -26,9 +26,14 @@ class Waiting:
 
 
 class SqliteWriter:
-    def __init__(self, connect: Callable[[], sqlite3.Connection], fault_of: Callable[[sqlite3.Error], Fault]) -> None:
-        self._connect = connect
-        self._fault_of = fault_of
+    def __init__(
+        self,
+        connect: Callable[[], sqlite3.Connection],
+        fault_of: Callable[[sqlite3.Error], Fault],
+        committed: Callable[[], None],
+    ) -> None:
+        """`committed` is called on the writer's thread, before anybody else hears of it."""
+        self._connect, self._fault_of, self._committed = connect, fault_of, committed
         self._connection: sqlite3.Connection | None = None
         self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="callvault-writer", daemon=True)
@@ -89,6 +94,7 @@ class SqliteWriter:
                 self._connection.execute("ROLLBACK TO unit")
             self._connection.execute("RELEASE unit")
         self._connection.execute("COMMIT")
+        self._committed()
 
     def _run(self, connection: sqlite3.Connection, steps: Steps) -> Exception | None:
         """What is wrong with the unit, if anything; raises what is wrong with the database."""
