@@ -1,11 +1,11 @@
 """Recordings: begun with a call or for one, retrieved, listed, changed, deleted; and which version is heard."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict, TypeVar
 
-from callvault.domain.access import Action, Caller, Principal, Thing, Verdict, decide
+from callvault.domain.access import Action, Caller, Principal, Thing
 from callvault.domain.call import Call, Chat
 from callvault.domain.errors import (
     AlreadyThere,
@@ -130,13 +130,13 @@ class Recordings:
             return wanted
         return heard(wanted, await family_of(self._store, Recording, [wanted]), originals_too=False)
 
-    async def of_call(self, caller: Caller, call_id: str, action: Action = Action.LISTEN) -> Recording:
+    def of_call(self, caller: Caller, call_id: str, action: Action = Action.LISTEN) -> Awaitable[Recording]:
         """What the caller hears who asks for a call's recording; `NoRecording` when there is none."""
-        return await self._of_call(Recording, caller, call_id, action)
+        return self._of_call(Recording, caller, call_id, action)
 
-    async def version_of_call(self, caller: Caller, call_id: str, action: Action = Action.LISTEN) -> Version:
+    def version_of_call(self, caller: Caller, call_id: str, action: Action = Action.LISTEN) -> Awaitable[Version]:
         """The same in brief: it is enough for a link."""
-        return await self._of_call(Version, caller, call_id, action)
+        return self._of_call(Version, caller, call_id, action)
 
     async def _of_call(self, kind: type[V], caller: Caller, call_id: str, action: Action) -> V:
         self._access.permit(caller, action)
@@ -144,38 +144,42 @@ class Recordings:
         if not versions:
             # A call without any answers for itself: it may not be there, or not for the caller.
             await self._calls.by_id(caller, call_id, action)
-        return await self._may_hear(kind, caller, versions, action)
+        wanted = self._may_hear(caller, versions, action)
+        return wanted if self.hears_originals(caller, wanted) else await self._redacted(kind, versions)
 
     async def heard_of(self, caller: Caller | None, call: Chat) -> Recording:
         """The same of a call that was looked up already; without a caller, as somebody without any scope."""
-        return await self._heard(Recording, caller, await versions_of(self._store, Recording, call.id))
+        versions = await versions_of(self._store, Recording, call.id)
+        wanted = newest_original(versions)
+        return wanted if caller and self.hears_originals(caller, wanted) else await self._redacted(Recording, versions)
 
-    async def of_chat(self, caller: Caller, chat_id: int, action: Action = Action.LISTEN_CHAT) -> Recording:
+    def of_chat(self, caller: Caller, chat_id: int, action: Action = Action.LISTEN_CHAT) -> Awaitable[Recording]:
         """What the caller hears of the chat of this number; `NoRecording` when there is none."""
-        return await self._of_chat(Recording, caller, chat_id, action)
+        return self._of_chat(Recording, caller, chat_id, action)
 
-    async def version_of_chat(self, caller: Caller, chat_id: int, action: Action = Action.LISTEN_CHAT) -> Version:
+    def version_of_chat(self, caller: Caller, chat_id: int, action: Action = Action.LISTEN_CHAT) -> Awaitable[Version]:
         """The same in brief."""
-        return await self._of_chat(Version, caller, chat_id, action)
+        return self._of_chat(Version, caller, chat_id, action)
 
     async def _of_chat(self, kind: type[V], caller: Caller, chat_id: int, action: Action) -> V:
         principal = self._access.permit(caller, action)
         versions = await versions_of_chat(self._store, kind, principal.workspace_id, chat_id)
         if not versions:
             await self._calls.by_chat_id(caller, chat_id, action)
-        return await self._may_hear(kind, caller, versions, action)
+        wanted = self._may_hear(caller, versions, action)
+        return wanted if self.hears_originals(caller, wanted) else await self._redacted(kind, versions)
 
-    async def _may_hear(self, kind: type[V], caller: Caller, versions: Sequence[V], action: Action) -> V:
+    def _may_hear(self, caller: Caller, versions: Sequence[V], action: Action) -> V:
+        """The version that is meant, if the caller may do this with the call at all."""
         if not versions:
             raise NoRecording
         self._access.require(caller, action, Thing.of_recording(versions[0]), f"call:{versions[0].call_id}")
-        return await self._heard(kind, caller, versions)
+        return newest_original(versions)
 
-    async def _heard(self, kind: type[V], caller: Caller | None, versions: Sequence[V]) -> V:
-        wanted = newest_original(versions)
-        if caller is not None and self.hears_originals(caller, wanted):
-            return wanted
-        return Family(await family_of(self._store, kind, versions, {wanted.call_id})).of_call(versions)
+    async def _redacted(self, kind: type[V], versions: Sequence[V]) -> V:
+        """What is heard of a call with these living versions by those who may hear no original."""
+        [call_id] = {version.call_id for version in versions}
+        return Family(await family_of(self._store, kind, versions, {call_id})).of_call(versions)
 
     async def heard_of_each(self, caller: Caller, calls: Sequence[Call]) -> dict[str, Recording | None]:
         """The same of many at once, by the calls' ids: None where the caller may hear nothing of what there is."""
@@ -285,8 +289,7 @@ class Recordings:
         return await self._store.get(Recording, recording.id) or recording
 
     def hears_originals(self, caller: Caller, recording: Version) -> bool:
-        verdict = decide(caller.principal, Action.LISTEN_ORIGINAL, Thing.of_recording(recording))
-        return verdict is Verdict.ALLOWED
+        return self._access.may(caller, Action.LISTEN_ORIGINAL, Thing.of_recording(recording))
 
     def _may_take_back(self, caller: Caller, recording: Recording) -> None:
         """When a redaction goes before its original, what it hides is heard again: none but those who may hear that can

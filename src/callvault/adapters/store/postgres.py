@@ -7,11 +7,10 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from callvault.adapters.store.kinds import kind_of
 from callvault.adapters.store.queries import Queries
 from callvault.adapters.store.revisions import verify
-from callvault.adapters.store.rows import Row, mapper
-from callvault.adapters.store.statements import Dialect, Statements
+from callvault.adapters.store.rows import Row
+from callvault.adapters.store.statements import Dialect
 from callvault.adapters.store.units import Step, Steps, Units
 from callvault.domain.errors import AlreadyThere, Malformed, StoreUnavailable
 from callvault.domain.job import Job
@@ -64,15 +63,15 @@ class PostgresStore:
         self._connections = connections
         self._patience = patience_seconds
         dialect = Dialect("postgresql")
-        self._statements, self._queries, self._units = Statements(dialect), Queries(dialect), PostgresUnits(dialect)
+        self._queries, self._units = Queries(dialect), PostgresUnits(dialect)
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
         self._closed = False
 
     async def get(self, kind: type[T], *key: Any) -> T | None:
-        sql = self._statements("get", kind)
-        rows = await self._rows(sql.text, sql.bind([*map(mapper(kind).packed, kind_of(kind).key, key)]))
-        return mapper(kind).entity_of(rows[0]) if rows else None
+        plan, values = self._queries.get(kind, key)
+        rows = await self._rows(plan.sql.text, values)
+        return plan.entity_of(rows[0]) if rows else None
 
     async def find(self, query: Query[T]) -> Sequence[T]:
         plan, values = self._queries.find(query)

@@ -7,7 +7,6 @@ that many ordered lists, merged.
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -23,7 +22,7 @@ from sqlalchemy import (
 )
 
 from callvault.adapters.store.keyset import Mark, behind
-from callvault.adapters.store.kinds import LABEL_FACTS, kind_of
+from callvault.adapters.store.kinds import BY_ENTITY, LABEL_FACTS, kind_of
 from callvault.adapters.store.rows import Convert, Mapper, Row, mapper, text
 from callvault.adapters.store.schema import LABELS, TABLES
 from callvault.adapters.store.statements import Dialect, Sql, given
@@ -38,6 +37,7 @@ RANGES: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+BY_KEY = {entity: tuple(Term(name, "=", GIVEN) for name in kind.key) for entity, kind in BY_ENTITY.items()}
 EXCLUDES_NULL = ("=", "<", "<=", ">", ">=", "in", "is not null")
 
 
@@ -57,6 +57,9 @@ class Queries:
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._plans: dict[Any, Plan] = {}
+
+    def get(self, kind: type[Any], key: Row) -> tuple[Plan, Row]:
+        return self.find(Query(kind, BY_KEY[kind], given=key))
 
     def find(self, query: Query[Any]) -> tuple[Plan, Row]:
         return self._planned("find", query) if query.given is None else self._given(query, query.given)
@@ -94,7 +97,7 @@ class Queries:
             return lambda value: text(value).lower()
         if term.operator in ("has", "null or has"):
             return text
-        return partial(of.packed, field)
+        return of.packers[field]
 
 
 class Shaped:

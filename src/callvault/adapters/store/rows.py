@@ -39,6 +39,8 @@ class Mapper:
         self.columns = tuple(_column(field.name, hints[field.name]) for field in fields(entity))
         self.names = tuple(column.name for column in self.columns)
         self.place = {name: n for n, name in enumerate(self.names)}
+        self.packers = {column.name: _to_compare(column.pack) for column in self.columns}
+        """What makes of a value to compare a field with what the row holds of it."""
         self._read = attrgetter(*self.names)
         self._writers = [getattr(entity, name).__set__ for name in self.names]
         self._packers = [(n, column.pack) for n, column in enumerate(self.columns) if column.pack]
@@ -64,12 +66,14 @@ class Mapper:
         return self.columns[self.place[name]]
 
     def packed(self, name: str, value: Any) -> Any:
-        """A value to compare the field with, as the row holds it."""
-        pack = self.column(name).pack
-        return pack(value) if pack and value is not None else value
+        return self.packers[name](value)
 
     def key(self, entity: Any, names: tuple[str, ...]) -> Row:
         return tuple(self.packed(name, getattr(entity, name)) for name in names)
+
+
+def _to_compare(pack: Convert | None) -> Convert:
+    return (lambda value: None if value is None else pack(value)) if pack else lambda value: value
 
 
 _MAPPERS: dict[type[Any], Mapper] = {}

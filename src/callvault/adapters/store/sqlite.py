@@ -13,7 +13,7 @@ from callvault.adapters.store.rows import Row, mapper
 from callvault.adapters.store.sqlite_faults import fault_of
 from callvault.adapters.store.sqlite_reader import SqliteReader
 from callvault.adapters.store.sqlite_writer import SqliteWriter
-from callvault.adapters.store.statements import Dialect, Statements
+from callvault.adapters.store.statements import Dialect
 from callvault.adapters.store.units import Step, Units
 from callvault.domain.errors import Malformed, StoreUnavailable
 from callvault.domain.query import Query
@@ -45,7 +45,7 @@ class SqliteStore:
         self._path = Path(path)
         self._patience = patience_seconds
         dialect = Dialect("sqlite")
-        self._statements, self._queries, self._units = Statements(dialect), Queries(dialect), SqliteUnits(dialect)
+        self._queries, self._units = Queries(dialect), SqliteUnits(dialect)
         self._closed = False
         try:
             self._reader = SqliteReader(self._connect_to_read)
@@ -54,9 +54,9 @@ class SqliteStore:
         self._writer = SqliteWriter(self._connect, lambda error: fault_of(error, self._path), self._reader.committed)
 
     async def get(self, kind: type[T], *key: Any) -> T | None:
-        sql = self._statements("get", kind)
-        rows = await self._rows(sql.text, sql.bind([*map(mapper(kind).packed, kind_of(kind).key, key)]))
-        return mapper(kind).entity_of(rows[0]) if rows else None
+        plan, values = self._queries.get(kind, key)
+        rows = await self._rows(plan.sql.text, values)
+        return plan.entity_of(rows[0]) if rows else None
 
     async def find(self, query: Query[T]) -> Sequence[T]:
         plan, values = self._queries.find(query)

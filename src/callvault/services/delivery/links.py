@@ -70,6 +70,7 @@ class Links:
         self._clock, self._ids, self._access = clock, ids, access
         self._audit, self._witness = audit, witness
         self._secrets, self._presigner, self._public_url = secrets, presigner, public_url
+        self._key_id, self._secret = next(iter(secrets.items()))
         self._workspaces = workspaces
 
     async def secure_url(
@@ -103,7 +104,7 @@ class Links:
         left = seconds if left_ms is None else left_ms // 1000
         most = max(min(seconds, workspace.link_seconds_max, left), 1)
         claims = self._claims(caller, recording, wanted, most, attachment=attachment, filename=filename[:FILENAME_MAX])
-        token = self._sign(claims)
+        token = sign(claims, self._key_id, self._secret)
         url = await self._bucket_url(wanted, claims) if workspace.delivery == BUCKET else None
         door = "bucket" if url else "vault"
         self._note(caller, recording, link=token.link_id, what=wanted.name, expires_s=claims.expires_s, door=door)
@@ -129,7 +130,7 @@ class Links:
         minted: dict[str, dict[Wanted, Link]] = {}
         for recording, there in await self._desk.there(allowed):
             claims = {wanted: self._claims(caller, recording, wanted, most, attachment=attachment) for wanted in there}
-            tokens = {wanted: self._sign(claim) for wanted, claim in claims.items()}
+            tokens = {wanted: sign(claim, self._key_id, self._secret) for wanted, claim in claims.items()}
             minted[recording.id] = {
                 w: Link(self._vault_url(token, base_url), claims[w].expires_s * 1000) for w, token in tokens.items()
             }
@@ -213,10 +214,6 @@ class Links:
             expires_s=self._clock.now_ms() // 1000 + max(seconds, 1),
             link_epoch=recording.link_epoch,
         )
-
-    def _sign(self, claims: LinkClaims) -> Token:
-        key_id, secret = next(iter(self._secrets.items()))
-        return sign(claims, key_id, secret)
 
     def _vault_url(self, token: Token, base_url: str) -> str:
         return f"{self._public_url or base_url}/link/{token.text}"
