@@ -104,7 +104,7 @@ def _column(name: str, hint: Any) -> Column:
     if bare in PLAIN:
         return Column(name, PLAIN[bare], nullable, CHECKED.get(bare), bool if bare is bool else None)
     to_json, of_json = _json(bare)
-    unpack = _then(json.loads, of_json)
+    unpack = _then(_load, of_json)
     if not _changeable(bare):
         unpack = lru_cache(1024)(unpack)
     return Column(name, "json", nullable, _then(to_json, _dump), unpack)
@@ -137,6 +137,15 @@ def _dump(value: Any) -> str:
         return text(_encode(value))
     except ValueError:
         raise Malformed(what="JSON", why="it holds a number that is none") from None
+
+
+EMPTY: dict[str, type[Any]] = {"{}": dict, "[]": list}
+
+
+def _load(told: str) -> Any:
+    """Most lists and objects are empty."""
+    empty = EMPTY.get(told)
+    return empty() if empty else json.loads(told)
 
 
 def _then(first: Convert | None, second: Convert | None) -> Convert:
