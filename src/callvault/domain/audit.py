@@ -12,6 +12,9 @@ from zlib import crc32
 from callvault.domain.ids import Json
 
 GENESIS = "0" * 64
+STRETCH = 16
+"""Bits of a number within its stretch of the chain. Whoever writes an entry dirties a page of the index of its stretch,
+which is small, so that many share it; whoever looks for a thing looks once for each stretch."""
 NOTHING: Mapping[str, Json] = MappingProxyType({})
 _in_one_form = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
 
@@ -45,8 +48,7 @@ class ChainedEntry:
     digest: str
     """SHA-256 over the digest of the entry before and everything in this one."""
     thing_key: int
-    """By which the entries about a thing are found: an index of things themselves would be as large as the entries, and
-    most of the price of writing them."""
+    """By which the entries about a thing are found."""
 
     @property
     def entry(self) -> AuditEntry:
@@ -58,12 +60,18 @@ def chained(entries: Iterable[AuditEntry], seq: int, previous: str) -> Iterator[
     for workspace_id, thing, *rest, detail in entries:
         seq, told = seq + 1, _in_one_form([*rest, {**detail}])
         previous = _digest(previous, workspace_id, seq, thing, told)
-        yield ChainedEntry(workspace_id, seq, thing, told, previous, thing_key(workspace_id, thing))
+        yield ChainedEntry(workspace_id, seq, thing, told, previous, thing_key(workspace_id, seq, thing))
 
 
-def thing_key(workspace_id: str, thing: str) -> int:
-    """The same for few things only."""
-    return crc32(f"{workspace_id} {thing}".encode(errors="replace"))
+def thing_key(workspace_id: str, seq: int, thing: str) -> int:
+    """The same for all entries about a thing that stand in the same stretch of the chain, and for few others."""
+    return seq >> STRETCH << 32 | crc32(f"{workspace_id} {thing}".encode(errors="replace"))
+
+
+def thing_keys(workspace_id: str, thing: str, first: int, last: int) -> list[int]:
+    """Those of all entries about the thing from the number `first` to `last`."""
+    stretches = range(first >> STRETCH, (last >> STRETCH) + 1)
+    return [thing_key(workspace_id, stretch << STRETCH, thing) for stretch in stretches]
 
 
 def digest(entry: ChainedEntry, previous: str) -> str:

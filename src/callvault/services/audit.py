@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from callvault.domain.access import Action, Caller
-from callvault.domain.audit import GENESIS, AuditEntry, ChainedEntry, digest, thing_key
+from callvault.domain.audit import GENESIS, STRETCH, AuditEntry, ChainedEntry, digest, thing_key, thing_keys
 from callvault.domain.errors import Fault, StoreUnavailable
 from callvault.domain.ids import Json
 from callvault.domain.query import Query
@@ -19,6 +19,8 @@ from callvault.ports.system import Clock
 log = logging.getLogger(__name__)
 EVERY_SECONDS = 0.2
 GROUP = 2_000
+AT_A_LOOK = 15 << STRETCH
+"""So many entries are looked through for those about a thing by one query."""
 MOST_WAITING = 50_000
 """When so many wait because the database takes none, what must be audited is refused instead of going unseen."""
 
@@ -105,12 +107,20 @@ class ChainReport:
     why: str = ""
 
 
-def listed(workspace_id: str, thing: str | None = None) -> Query[ChainedEntry]:
-    """A workspace's entries, or those about one thing."""
-    query = Query(ChainedEntry).where("workspace_id", "=", workspace_id).by("seq")
-    if not thing:
-        return query
-    return query.where("thing_key", "=", thing_key(workspace_id, thing)).where("thing", "=", thing)
+def entries_of(workspace_id: str) -> Query[ChainedEntry]:
+    return Query(ChainedEntry).where("workspace_id", "=", workspace_id)
+
+
+def about(thing: str, workspace_id: str, first: int, last: int) -> Query[ChainedEntry]:
+    """The entries about the thing from the number `first` to `last`."""
+    keys = thing_keys(workspace_id, thing, first, last)
+    return (
+        entries_of(workspace_id)
+        .where("thing_key", "in", keys)
+        .where("thing", "=", thing)
+        .where("seq", "<=", last)
+        .by("seq")
+    )
 
 
 class AuditTrail:
@@ -122,7 +132,19 @@ class AuditTrail:
     async def page(
         self, workspace_id: str, after_seq: int = 0, limit: int = 100, thing: str | None = None
     ) -> Sequence[ChainedEntry]:
-        return await self._store.find(listed(workspace_id, thing).page(limit, (after_seq,)))
+        if thing:
+            return await self._about(thing, workspace_id, after_seq, limit)
+        return await self._store.find(entries_of(workspace_id).by("seq").page(limit, (after_seq,)))
+
+    async def _about(self, thing: str, workspace_id: str, after_seq: int, limit: int) -> Sequence[ChainedEntry]:
+        newest = await self._store.find(entries_of(workspace_id).by("-seq").page(1))
+        found: list[ChainedEntry] = []
+        for first in range(after_seq + 1, newest[0].seq + 1 if newest else 0, AT_A_LOOK):
+            query = about(thing, workspace_id, first, min(first + AT_A_LOOK - 1, newest[0].seq))
+            found += await self._store.find(query.page(limit - len(found), (first - 1,)))
+            if len(found) == limit:
+                break
+        return found
 
     async def walk(self, workspace_id: str) -> AsyncIterator[ChainedEntry]:
         await self._audit.flush()
@@ -157,7 +179,7 @@ def _flaw(entry: ChainedEntry, seq: int, previous: str, known: tuple[int, str] |
         return f"entry {seq + 1} is missing"
     if digest(entry, previous) != entry.digest:
         return "its content, behind the entry before it, does not have its digest"
-    if thing_key(entry.workspace_id, entry.thing) != entry.thing_key:
+    if thing_key(entry.workspace_id, entry.seq, entry.thing) != entry.thing_key:
         return "it is not found among those about its thing"
     if known and entry.seq == known[0] and entry.digest != known[1]:
         return "it is not the entry whose digest was kept elsewhere"

@@ -5,18 +5,20 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.fakes import FakeClock
 
 from callvault.adapters.store.memory import MemoryStore
+from callvault.adapters.store.sqlite import SqliteStore
 from callvault.domain.access import Action, Caller, Principal
-from callvault.domain.audit import ChainedEntry, digest, thing_key
+from callvault.domain.audit import STRETCH, ChainedEntry, digest, thing_key
 from callvault.domain.errors import StoreUnavailable
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
-from callvault.services.audit import Audit, AuditTrail
+from callvault.services.audit import AT_A_LOOK, Audit, AuditTrail
 
 CALLER = Caller(Principal("k", "w", "ann", frozenset()), "198.51.100.7", "r1")
 
@@ -151,7 +153,7 @@ async def test_an_entry_that_was_changed_with_its_digest_breaks_the_chain_behind
     house.read(10)
     await house.audit.flush()
     *_, before, forged = (await house.entries())[:5]
-    forged = replace(forged, thing="recording:other", thing_key=thing_key("w", "recording:other"))
+    forged = replace(forged, thing="recording:other", thing_key=thing_key("w", forged.seq, "recording:other"))
     unit = Unit()
     unit.put(replace(forged, digest=digest(forged, before.digest)))
     await house.store.commit(unit)
@@ -167,6 +169,29 @@ async def test_an_entry_that_is_hidden_from_its_thing_s_list_is_named(house: Hou
     await house.store.commit(unit)
     report = await house.trail.verify("w")
     assert (report.broken_seq, report.why) == (2, "it is not found among those about its thing")
+
+
+async def test_the_entries_about_a_thing_are_found_wherever_in_the_chain_they_stand(sqlite_database: Path) -> None:
+    store = SqliteStore(sqlite_database)
+    trail = AuditTrail(store, Audit(store, FakeClock()))
+    assert await trail.page("w", thing="key:k") == []
+    theirs = [1, 2, (1 << STRETCH) - 1, 1 << STRETCH, AT_A_LOOK, AT_A_LOOK + 1, 2 * AT_A_LOOK, 5 * AT_A_LOOK + 7]
+    unit = Unit()
+    for seq in theirs:
+        unit.add(in_place("w", seq, "key:k"), in_place("w", seq + 2 * AT_A_LOOK + 9, "key:other"))
+        unit.add(in_place("another", seq, "key:k"))
+    await store.commit(unit)
+    assert [entry.seq for entry in await trail.page("w", thing="key:k")] == theirs
+    pages, after = [], 0
+    while page := [entry.seq for entry in await trail.page("w", after, 3, "key:k")]:
+        pages.append(page)
+        after = page[-1]
+    assert pages == [theirs[:3], theirs[3:6], theirs[6:]]
+    await store.close()
+
+
+def in_place(workspace_id: str, seq: int, thing: str) -> ChainedEntry:
+    return ChainedEntry(workspace_id, seq, thing, "[]", "", thing_key(workspace_id, seq, thing))
 
 
 async def test_an_entry_that_was_taken_out_is_missed(house: House) -> None:
