@@ -110,6 +110,40 @@ async def test_a_lease_is_renewed_while_the_job_runs() -> None:
     assert ended.attempts == 1
 
 
+@pytest.mark.parametrize("fault", [StoreUnavailable(why="is away"), StoreDamaged(why="is damaged")])
+async def test_leases_that_cannot_be_renewed_are_told_once_an_outage(
+    fault: Fault, caplog: pytest.LogCaptureFixture
+) -> None:
+    class LeaselessStore(MemoryStore):
+        away, failed, renewed = False, 0, 0
+
+        async def find(self, query: Query[Job]) -> Sequence[Job]:
+            if query.terms[0].field == "id":
+                self.failed, self.renewed = self.failed + self.away, self.renewed + (not self.away)
+                if self.away:
+                    raise fault
+            return await super().find(query)
+
+    store, clock, ids, gate = LeaselessStore(), FakeClock(), FakeIds(), asyncio.Event()
+    engine = LeasedJobs(store, clock, ids, lease_seconds=0.03, poll_seconds=0.005)
+
+    async def wait(job: Job) -> None:
+        await gate.wait()
+
+    await store.commit(Unit(jobs=[WorkHouse(store, lambda: engine, clock, ids).job("n")]))
+    running = asyncio.create_task(engine.run({"n": JobKind("n", nothing)}, wait))
+    for times in (1, 2):
+        await until(lambda times=times: asyncio.sleep(0, store.renewed >= times))
+        store.away = True
+        await until(lambda times=times: asyncio.sleep(0, store.failed >= 3 * times))
+        store.away, store.renewed = False, times
+    gate.set()
+    engine.stop()
+    await running
+    told = [record.getMessage() for record in caplog.records if "leases" in record.getMessage()]
+    assert told == [f"the leases of running jobs are not renewed: {fault}"] * 2
+
+
 async def test_an_end_that_cannot_be_written_is_reached_again(
     house: WorkHouse, caplog: pytest.LogCaptureFixture
 ) -> None:

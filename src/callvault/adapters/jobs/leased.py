@@ -112,10 +112,16 @@ class LeasedJobs:
             await asyncio.wait([task for _, task in self._held.values()])
 
     async def _renew(self) -> None:
+        told = False
         while True:
             await asyncio.sleep(self._lease_ms / 3000)
-            with suppress(Fault):
+            try:
                 await self._renew_once()
+                told = False
+            except Fault as fault:
+                if not told:
+                    log.warning("the leases of running jobs are not renewed: %s", fault)
+                told = True
 
     async def _renew_once(self) -> None:
         holders = {job.id: job.holder for job, _ in self._held.values()}
