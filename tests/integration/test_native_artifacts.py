@@ -45,6 +45,20 @@ async def test_a_video_is_kept_as_it_came_and_had_in_ranges(house: WebHouse, whe
 
 
 @pytest.mark.parametrize(
+    ("body", "media_type", "ending"),
+    [(MP4, "video/mp4", "mp4"), (MP4, "video/quicktime", "mov"), (b"\x1a\x45\xdf\xa3", "video/webm", "webm")],
+)
+async def test_a_video_is_saved_under_the_ending_of_its_type_by_its_route_and_by_a_link(
+    house: WebHouse, where: str, body: bytes, media_type: str, ending: str
+) -> None:
+    await house.client.put(f"{where}/artifacts/video", content=body, headers={"content-type": media_type})
+    link = (await house.client.post(f"{where}/secure-url", json={"artifact": "video"})).json()["url"]
+    named = f'; filename="video-{where.rpartition("/")[2]}.{ending}"'
+    for url in (f"{where}/artifacts/video", link):
+        assert (await house.client.get(url)).headers["content-disposition"].endswith(named)
+
+
+@pytest.mark.parametrize(
     ("body", "media_type"), [(b"<Error/>", "video/mp4"), (MP4, "video/webm"), (MP4, "text/html"), (b"", "video/mp4")]
 )
 async def test_what_is_no_video_is_refused(house: WebHouse, where: str, body: bytes, media_type: str) -> None:

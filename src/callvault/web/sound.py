@@ -22,7 +22,7 @@ async def sound_answer(
     recording: Recording,
     wanted: Wanted,
     *,
-    filename: str,
+    filename: str = "",
     attachment: bool = True,
     action: Action = Action.LISTEN,
 ) -> Answer:
@@ -32,7 +32,7 @@ async def sound_answer(
     if not visit.head:
         asked = request.headers.get("range")
         visit.services.delivery.downloads.began(visit.caller, recording, wanted.name, byte_range=asked, action=action)
-    return content_answer(request, content, filename, attachment)
+    return content_answer(request, content, filename or wanted.filename(recording.id, content.media_type), attachment)
 
 
 def content_answer(request: Request, content: Content, filename: str, attachment: bool) -> Answer:

@@ -22,6 +22,14 @@ Content = View | StoredContent | Growing | Passing
 """All have a `media_type` and a `stream`; the first two a `length` and an `etag` as well."""
 
 WAV: Final = "wav"
+_ENDINGS: Final = {
+    "call-logs": ".jsonl.gz",
+    "pcap": ".pcap",
+    "video/mp4": ".mp4",
+    "video/quicktime": ".mov",
+    "video/webm": ".webm",
+}
+"""Of artifacts' files, by what they are or by their media type."""
 
 
 class Wanted(NamedTuple):
@@ -39,6 +47,13 @@ class Wanted(NamedTuple):
     def name(self) -> str:
         """`stereo.wav`, `pcap` ..."""
         return self.artifact or f"{self.view}.{self.format}"
+
+    def filename(self, recording_id: str, media_type: str) -> str:
+        """What a file of it is called when nobody chose a name."""
+        if self.artifact:
+            return f"{self.artifact}-{recording_id}{_ENDINGS.get(self.artifact) or _ENDINGS.get(media_type, '')}"
+        side = "" if self.view == "mono" else f"-{self.view.replace(':', '-')}"
+        return f"recording-{recording_id}{side}.{self.format}"
 
 
 class Desk:

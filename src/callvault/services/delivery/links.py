@@ -28,7 +28,6 @@ SECONDS: Final = 3600
 """How long a link lives when nobody says."""
 FILENAME_MAX: Final = 200
 BUCKET: Final = "bucket"
-_ENDINGS: Final = {"call-logs": ".jsonl.gz", "pcap": ".pcap", "video": ".mp4"}
 
 
 class Link(NamedTuple):
@@ -168,7 +167,8 @@ class Links:
         content = await self._desk.open(recording, wanted)
         if counted:
             self._downloads.began(caller, recording, wanted.name, byte_range=byte_range)
-        return Followed(content, recording, claims.filename or _filename(recording.id, wanted), claims.attachment)
+        filename = claims.filename or wanted.filename(recording.id, content.media_type)
+        return Followed(content, recording, filename, claims.attachment)
 
     @again_when_stale
     async def revoke(self, caller: Caller, recording_id: str) -> Recording:
@@ -226,13 +226,12 @@ class Links:
         content = await self._desk.whole(recording, wanted) if recording else None
         if content is None or content.stored.sealing is not None:
             return None
+        filename = claims.filename or wanted.filename(claims.recording_id, content.media_type)
         return self._presigner.presign(
             content.stored,
             seconds=claims.expires_s - self._clock.now_ms() // 1000,
             media_type=content.media_type,
-            disposition=disposition.serialize(
-                claims.filename or _filename(claims.recording_id, wanted), attachment=claims.attachment
-            ),
+            disposition=disposition.serialize(filename, attachment=claims.attachment),
             now_ms=self._clock.now_ms(),
         )
 
@@ -245,11 +244,3 @@ def _wanted(claims: LinkClaims) -> Wanted:
     if not claims.format:
         return Wanted(artifact=claims.what)
     return Wanted(view=claims.what, format=claims.format, rate=claims.rate, live=claims.live)
-
-
-def _filename(recording_id: str, wanted: Wanted) -> str:
-    """What it is called when nobody chose a name."""
-    if wanted.artifact:
-        return f"{wanted.artifact}-{recording_id}{_ENDINGS.get(wanted.artifact, '')}"
-    side = "" if wanted.view == "mono" else f"-{wanted.view.replace(':', '-')}"
-    return f"recording-{recording_id}{side}.{wanted.format}"

@@ -29,7 +29,6 @@ from callvault.wire.rtp import RtpCodec, parse_rtpmap
 
 router = APIRouter(prefix="/api/v1", tags=["artifacts"], responses=PROBLEMS)
 PATH = "/api/v1/recordings/{id}/artifacts/{kind}"
-ENDINGS = {CALL_LOGS: ".jsonl.gz", PCAP: ".pcap"}
 CAPTURE_MOST = 8 << 30
 VIDEO_MOST = 64 << 30
 MOST = {CALL_LOGS: LOGS_MOST}
@@ -85,8 +84,7 @@ async def get_artifact(request: Request) -> Answer:
     if kind not in ARTIFACT_KINDS:
         raise Missing(what="artifact")
     recording = await visit.services.recordings.heard(visit.caller, request.path_params["id"])
-    filename = f"{kind}-{recording.id}{ENDINGS.get(kind, '')}"
-    return await sound_answer(request, recording, Wanted(artifact=kind), filename=filename)
+    return await sound_answer(request, recording, Wanted(artifact=kind))
 
 
 async def _file(visit: Visit, request: Request, recording_id: str, kind: str) -> KeptOut:

@@ -32,9 +32,7 @@ async def get_audio(request: Request) -> Answer:
     if "view" in query or "rate" in query:
         view, rate = query.get("view", view), _number(query.get("rate"), "rate")
     wanted = Wanted(view=view, format=format, rate=rate, live=asks(request, "live"))
-    side = "" if view == "mono" else f"-{view.replace(':', '-')}"
-    filename = f"recording-{recording.id}{side}.{format}"
-    return await sound_answer(request, recording, wanted, filename=filename, attachment=asks(request, "download"))
+    return await sound_answer(request, recording, wanted, attachment=asks(request, "download"))
 
 
 @needs(Action.LISTEN)
