@@ -3,8 +3,7 @@
 import fcntl
 import os
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -53,17 +52,11 @@ class _Group:
 class DiskSpool:
     """A folder belongs to one process at a time."""
 
-    def __init__(
-        self,
-        folder: Path,
-        keyring: Keyring | None,
-        file_bytes: int = FILE_BYTES,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, folder: Path, keyring: Keyring | None, file_bytes: int = FILE_BYTES) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock_fd = _locked(folder)
         self.id = _identity(folder)
-        self._keys = JournalKeys(self.id, keyring, monotonic)
+        self._keys = JournalKeys(self.id, keyring)
         self._ledger = Ledger(folder, bytes.fromhex(self.id), self._keys)
         self._file_bytes = file_bytes
         self._owed: dict[str, int] = {}

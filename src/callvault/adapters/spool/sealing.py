@@ -1,7 +1,6 @@
 """The data keys of the journal: one for each workspace in each file, wrapped by the workspace's key."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from cryptography.exceptions import InvalidTag
@@ -11,16 +10,14 @@ from callvault.domain.errors import BlobCorrupt, KeyUnavailable
 from callvault.ports.keyring import Keyring
 from callvault.wire.spoolfile import Kind, Record, binding, nonce
 
-KEY_SECONDS = 60.0
-"""A data key seals no longer, so that soon after the workspace's key was exchanged nothing hangs on the old one."""
-
 
 @dataclass(frozen=True, slots=True)
 class DataKey:
     record: Record
     """As it stands in a file before the first record that is sealed under it."""
     cipher: AESGCM | None
-    made: float
+    wrapped_by: str | None
+    """The workspace's key of this id; None where nothing is sealed."""
 
     def seal(self, record: Record) -> Record:
         if self.cipher is None:
@@ -31,19 +28,18 @@ class DataKey:
 class JournalKeys:
     """Makes the key records, and opens the pieces under them. Without a keyring nothing is sealed."""
 
-    def __init__(self, spool_id: str, keyring: Keyring | None, monotonic: Callable[[], float]) -> None:
+    def __init__(self, spool_id: str, keyring: Keyring | None) -> None:
         self._spool_id = spool_id
         self._keyring = keyring
-        self._now = monotonic
         self._newest: dict[str, DataKey] = {}
         self._records: dict[int, Record] = {}
         self._opened: dict[int, AESGCM | None] = {}
 
     def newest(self, workspace_id: str) -> DataKey:
-        """The key that seals what comes in now."""
+        """The key that seals what comes in now. It hangs on the workspace's key of now and on none before."""
         key = self._newest.get(workspace_id)
-        if key is None or self._now() - key.made >= KEY_SECONDS:
-            self._newest = {name: key for name, key in self._newest.items() if self._now() - key.made < KEY_SECONDS}
+        wraps = self._keyring.newest(workspace_id) if self._keyring else None
+        if key is None or key.wrapped_by != wraps:
             key = self._newest[workspace_id] = self._fresh(workspace_id)
         return key
 
@@ -53,7 +49,8 @@ class JournalKeys:
         if self._keyring:
             sealing = self._keyring.wrap(workspace_id, data_key, self._name(key))[0].encode()
         record = Record(Kind.KEY, 0, key, workspace_id, sealing)
-        return DataKey(record, AESGCM(data_key) if sealing else None, self._now())
+        wrapped_by = sealing.partition(b".")[0].decode() or None
+        return DataKey(record, AESGCM(data_key) if sealing else None, wrapped_by)
 
     def wrote(self, key: DataKey) -> None:
         """Its record is in a file."""

@@ -9,7 +9,6 @@ import pytest
 from tests.contract.test_spool import MASTER, keyring, piece, takes
 
 from callvault.adapters.spool.disk import SMALL_BYTES, DiskSpool
-from callvault.adapters.spool.sealing import KEY_SECONDS
 from callvault.domain.errors import BlobCorrupt, DiskFull, KeyUnavailable, Misconfigured
 from callvault.domain.workspace import WorkspaceKey
 from callvault.ports.spool import Piece, Spool
@@ -267,19 +266,19 @@ def test_what_a_restart_would_bring_back_is_held_until_its_drop_is_on_the_disk(
     spool.close()
 
 
-def test_soon_after_a_workspaces_key_was_exchanged_nothing_hangs_on_the_old_one(
-    tmp_path: Path,
-) -> None:
+def test_what_comes_in_after_a_workspaces_key_was_exchanged_hangs_on_the_new_one_alone(tmp_path: Path) -> None:
     ring = keyring("w1")
-    now = [0.0]
-    spool = DiskSpool(tmp_path, ring, monotonic=lambda: now[0])
+    spool = DiskSpool(tmp_path, ring)
     spool.append("old", "w1", [piece(1)]).result()
     newer = WorkspaceKey(
         id="newer", workspace_id="w1", created_ms=2, wrapped=MASTER.wrap(b"n" * 32, "w1"), master_key_id=MASTER.id
     )
     ring.learn("w1", [newer], None)
-    now[0] = KEY_SECONDS + 1
     spool.append("new", "w1", [piece(2)]).result()
+    ring.learn("w1", [], None)
+    with pytest.raises(KeyUnavailable):
+        spool.append("destroyed", "w1", [piece(3)]).result()
+    ring.learn("w1", [newer], None)
     spool.close()
     spool = DiskSpool(tmp_path, ring)
     assert takes(spool, "new") == [2]
