@@ -76,6 +76,7 @@ def test_whatever_is_asked_by_a_document_is_answered_as_it_says(name: str, share
 def test_a_wrong_key_is_told_so_as_the_document_says(name: str) -> None:
     told = document(PARTS[name], "1")
     secured = {f"{m.upper()} {path}" for path, item in told["paths"].items() for m in item if item[m]["security"]}
+    assert secured
     with attacked() as vault, requests.Session() as session:
         session.headers.update(_credential(told, f"{vault.key[:-1]}_"))
         for operation in operations_of(keyless(told)):

@@ -297,8 +297,9 @@ async def test_an_answer_that_breaks_off_is_not_ended_as_if_it_were_whole(house:
         return {"type": "http.disconnect"}
 
     await house.app(scope("/sample/stream", query_string=b"break=1"), receive, send)
-    assert sent[0]["status"] == 200
-    assert all(message.get("more_body") for message in sent[1:])
+    start, *bodies = sent
+    assert start["status"] == 200
+    assert bodies and all(message["more_body"] for message in bodies)
 
 
 async def test_a_client_that_goes_while_it_sends_is_no_error(house: WebHouse, caplog: pytest.LogCaptureFixture) -> None:

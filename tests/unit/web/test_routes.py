@@ -18,7 +18,9 @@ PARTS = {part.name: part for part in all_parts()}
 
 @pytest.mark.parametrize("name", PARTS)
 def test_every_route_declares_who_may_come(name: str) -> None:
-    for route, rule in Routes(PARTS[name]).rules():
+    rules = list(Routes(PARTS[name]).rules())
+    assert rules
+    for route, rule in rules:
         assert rule.actions or rule.reason, route
         assert rule.keyed or not rule.actions, route
 

@@ -65,7 +65,7 @@ def test_a_page_of_a_list_is_read_in_the_order_of_an_index(
     assert all("VIRTUAL TABLE" in step for step in steps if step.startswith("SCAN"))
     if after:
         listed = [step for step in searches if "workspace_id" in step]
-        assert all("(created_ms,id)<(?,?)" in step for step in listed)
+        assert listed and all("(created_ms,id)<(?,?)" in step for step in listed)
 
 
 def test_the_audit_of_a_thing_is_read_from_the_index_of_its_stretches(connection: sqlite3.Connection) -> None:
