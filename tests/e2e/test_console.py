@@ -10,6 +10,15 @@ from tests.e2e.conftest import Demo
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("demo")]
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+DENSEST = """([where]) => {
+  const canvas = document.querySelector(".wave > div").shadowRoot.querySelector(where);
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let densest = 3;
+  for (let at = 3; at < data.length; at += 4) if (data[at] > data[densest]) densest = at;
+  return [...data.slice(densest - 3, densest + 1)];
+}"""
+"""The pixel of a canvas of the waveform that lets least through: red, green, blue, alpha."""
+DIALECTS = ("native", "vapi", "agentphone", "osvi", "dotdo", "gravityrail")
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -79,6 +88,29 @@ def test_the_waveform_has_a_lane_for_each_side_and_shows_the_pause(page: Any, de
     wave = page.locator(".wave").bounding_box()
     assert (mark["x"] - wave["x"]) / wave["width"] == pytest.approx(15.7 / 28.1, abs=0.03)
     assert "card number" in page.inner_text(".spans")
+
+
+def test_what_was_played_stands_out_from_what_is_to_come(page: Any, demo: Demo) -> None:
+    sign_in(page, demo)
+    open_call(page, "Jane Miller")
+    page.wait_for_function("document.querySelector('.wave > div')?.shadowRoot.querySelector('.progress canvas')")
+    *played, alpha = page.evaluate(DENSEST, [".progress canvas"])
+    *ahead, _ = page.evaluate(DENSEST, [".canvases canvas"])
+    assert alpha == 255
+    assert sum(abs(a - b) for a, b in zip(played, ahead, strict=True)) > 100
+
+
+def test_where_there_is_room_the_list_and_the_recording_scroll_and_not_the_page(page: Any, demo: Demo) -> None:
+    sign_in(page, demo)
+    open_call(page, "Jane Miller")
+    assert page.evaluate("document.documentElement.scrollHeight") == WIDE["height"]
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_no_reference_runs_over_the_edge_of_a_phone(page: Any, demo: Demo, name: str) -> None:
+    page.set_viewport_size(NARROW)
+    page.goto(f"{demo.address}/docs/{name}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
 
 
 def test_on_a_phone_one_thing_is_shown_at_a_time_and_nothing_runs_over_the_edge(page: Any, demo: Demo) -> None:

@@ -10,9 +10,10 @@ DEEP: Final = 4
 """So many schemas within schemas are unfolded."""
 STYLE: Final = """
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1rem;color:#1a1a1a;background:#fff}
-nav{columns:18rem;font-size:.85rem}nav a{display:block}a{color:#0b57d0;text-decoration:none}
+nav{columns:20rem;font-size:.85rem;margin-bottom:1rem}nav a{display:flex}a{color:#0b57d0;text-decoration:none}
 section{border-top:1px solid #ddd;padding:.5rem 0}h2{font-size:1rem;margin:.5rem 0}
-code,h2{font-family:ui-monospace,monospace}b.m{display:inline-block;min-width:4.5rem}
+code,h2{font-family:ui-monospace,monospace}b.m{display:inline-block;min-width:4.8rem}
+nav a,h2,td:last-child{overflow-wrap:anywhere}
 table{border-collapse:collapse;font-size:.9rem;width:100%}
 td,th{border-bottom:1px solid #eee;padding:.2rem .5rem .2rem 0;text-align:left;vertical-align:top}
 ul{margin:.2rem 0;padding-left:1.2rem}small{color:#555}

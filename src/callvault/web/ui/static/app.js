@@ -20,7 +20,7 @@ function gate(message) {
 function refused(problem) {
   if (problem.status !== 401) throw problem;
   api.key.forget();
-  gate("This key is not valid any more.");
+  gate("This key is not valid.");
 }
 
 async function enter() {

@@ -10,6 +10,8 @@ const PLAY = "M4 2.5v11l9-5.5z";
 const PAUSE = "M4 2.5h3v11H4zM9 2.5h3v11H9z";
 const GAP_SECONDS = 1.5;
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+// Opaque, for what is played is drawn as dense as what is to come.
+const faint = (name) => `color-mix(in srgb, ${color(name)} 40%, ${color("surface")})`;
 const nonce = document.querySelector('meta[name="csp-nonce"]').content;
 
 export class Player {
@@ -55,10 +57,10 @@ export class Player {
     this.surfer = WaveSurfer.create({
       container: wave, media: this.media, cspNonce: nonce, height: 64, normalize: false, barWidth: 2, barGap: 1,
       peaks: channels(shape), duration: this.recording.duration, cursorColor: color("ink"), dragToSeek: true,
-      splitChannels: ["customer", "assistant"].map((role) => ({ waveColor: `${color(role)}66`, progressColor: color(role) })),
+      splitChannels: ["customer", "assistant"].map((role) => ({ waveColor: faint(role), progressColor: color(role) })),
       plugins: [
         Hover.create({ lineColor: color("soft"), labelBackground: color("surface"), labelColor: color("ink") }),
-        Timeline.create({ height: 18, style: { color: color("soft"), fontSize: "11px" } }),
+        Timeline.create({ height: 18, secondaryLabelOpacity: 1, style: { color: color("soft"), fontSize: "11px" } }),
       ],
     });
     this.surfer.on("timeupdate", (seconds) => this.follow(seconds));
@@ -97,13 +99,13 @@ export class Player {
     svg.append(this.icon);
     const play = element("button", { className: "play", type: "button", title: "Play or pause (space)", ariaLabel: "Play or pause" }, svg);
     play.addEventListener("click", () => this.toggle());
-    this.time = element("span", { className: "clock", textContent: `0:00 / ${clock(this.recording.duration)}` });
+    this.time = element("span", { className: "clock", textContent: `${clock(0)} / ${clock(this.recording.duration)}` });
     this.speed = element("select", { title: "Speed", ariaLabel: "Speed" },
       ...SPEEDS.map((rate) => element("option", { value: rate, textContent: `${rate}×`, selected: rate === 1 })));
     this.speed.addEventListener("change", () => { this.media.playbackRate = Number(this.speed.value); });
     this.skip = element("input", { type: "checkbox", checked: false });
     const skip = element("label", {}, this.skip, "Skip silence");
-    const keys = element("span", { className: "soft keys" });
+    const keys = element("span", { className: "soft keys", title: "Play or pause, 5 seconds back or on, slower or faster" });
     keys.append(element("kbd", { textContent: "space" }), " ", element("kbd", { textContent: "←" }), " ", element("kbd", { textContent: "→" }), " ", element("kbd", { textContent: "<" }), " ", element("kbd", { textContent: ">" }));
     return element("div", { className: "controls" }, play, this.time, this.speed, skip, element("span", { className: "space" }), keys, this.downloads());
   }
