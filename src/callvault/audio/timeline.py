@@ -1,5 +1,6 @@
 """Where a lane's sound lies: takes in any order and number become one sorted row of pieces that do not overlap."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -54,7 +55,8 @@ class Layout:
     def under(self, start: int, end: int) -> Table:
         """The pieces of a stretch, cut to it."""
         first = int(self.ends.searchsorted(start, side="right"))
-        last = int(self.pieces["start"].searchsorted(end, side="left"))
+        # Of the pieces' starts numpy's search would copy all first, for they are not contiguous.
+        last = bisect_left(self.pieces["start"], end, first)
         return _cut(self.pieces[first : max(first, last)], start, end)
 
     def sound(self) -> Bounds:

@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -24,6 +25,8 @@ from callvault.wire.runs import CODECS, RUN, parse_runs
 KEPT_SECONDS = 60.0
 """What replaces segments by others must leave the old objects for longer than this."""
 KEPT_BYTES = 32 << 20
+QUICK_RUNS = 2_000
+"""Up to so many are laid out more quickly than a thread is asked to."""
 
 Unlock = Callable[[str, Iterable[StoredObject]], Awaitable[None]]
 """When it returns, the workspace's objects, these ones in any case, can be opened: `Sealing.ensure`."""
@@ -172,13 +175,10 @@ class Timelines:
             self._store.find(Query(StoredObject).where(*of_it).by("key")),
         )
         await self._unlock(recording.workspace_id, objects)
-        by_key = {stored.key: stored for stored in objects}
-        stored = {name: _stored(list(group), by_key) for name, group in groupby(segments, lambda s: s.lane)}
-        spooled = {name: [p for p in pieces if p.lane == name] for name in {p.lane for p in pieces}}
-        known = {lane.name: lane for lane in lanes}
-        known.update((name, _unwritten(recording, held[0])) for name, held in spooled.items() if name not in known)
-        made = [_lane(lane, *stored.get(name, ([], [])), spooled.get(name, [])) for name, lane in known.items()]
-        return Timeline(recording.id, recording.sound_version, tuple(made), tuple(spans))
+        laid_out = partial(_laid_out, recording, lanes, segments, objects, pieces)
+        quick = len(pieces) + sum(len(segment.runs) for segment in segments) // RUN.itemsize <= QUICK_RUNS
+        made = laid_out() if quick else await asyncio.to_thread(laid_out)
+        return Timeline(recording.id, recording.sound_version, made, tuple(spans))
 
     def _spooled(self, recording_id: str) -> list[Piece]:
         return [piece for spooled in self._spool.read(recording_id) for piece in spooled.pieces]
@@ -186,6 +186,21 @@ class Timelines:
 
 def _within(timeline: Timeline, start_us: int, end_us: int) -> Stretch[Timeline]:
     return Stretch(timeline, max(start_us, 0), min(end_us, timeline.length_us))
+
+
+def _laid_out(
+    recording: Recording,
+    lanes: Iterable[Lane],
+    segments: Iterable[Segment],
+    objects: Iterable[StoredObject],
+    pieces: Sequence[Piece],
+) -> tuple[LaneTimeline, ...]:
+    by_key = {stored.key: stored for stored in objects}
+    stored = {name: _stored(list(group), by_key) for name, group in groupby(segments, lambda s: s.lane)}
+    spooled = {name: [p for p in pieces if p.lane == name] for name in {p.lane for p in pieces}}
+    known = {lane.name: lane for lane in lanes}
+    known.update((name, _unwritten(recording, held[0])) for name, held in spooled.items() if name not in known)
+    return tuple(_lane(lane, *stored.get(name, ([], [])), spooled.get(name, [])) for name, lane in known.items())
 
 
 def _weight(timeline: Timeline) -> int:

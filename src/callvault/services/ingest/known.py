@@ -6,40 +6,55 @@ import numpy as np
 
 from callvault.wire.runs import TAKE, TakeMark
 
-_FRESH_MOST = 4096
+_FRESH_MOST = 4_096
+_PART_MOST = 65_536
+"""So many are brought into order together and no more, for the event loop waits for it."""
+
+Rows = np.ndarray[tuple[int], np.dtype[np.void]]
 
 
 class KnownTakes:
     def __init__(self) -> None:
-        self._rows = np.empty(0, TAKE)
-        """In order of numbers."""
+        self._parts: list[Rows] = []
+        """Each in order of numbers, the older before the newer."""
+        self._packed = 0
         self._fresh: dict[int, TakeMark] = {}
 
     def __len__(self) -> int:
-        return len(self._rows) + len(self._fresh)
+        return self._packed + len(self._fresh)
 
     def get(self, take: int) -> TakeMark | None:
         if take in self._fresh:
             return self._fresh[take]
-        # Numpy's search copies the column first, which is not contiguous.
-        at = bisect_left(self._rows["take"], take)
-        if at == len(self._rows) or self._rows["take"][at] != take:
-            return None
-        row = self._rows[at]
-        return TakeMark(take, int(row["start"]), int(row["samples"]), bytes(row["digest"]))
+        found = (mark for part in self._parts if (mark := _found(part, take)))
+        return next(found, None)
 
     def add(self, mark: TakeMark) -> None:
         self._fresh[mark.take] = mark
-        if len(self._fresh) > max(_FRESH_MOST, len(self._rows) // 4):
-            rows = np.array([(m.take, m.start, m.samples, m.digest) for m in self._fresh.values()], TAKE)
+        if len(self._fresh) == _FRESH_MOST:
+            self._pack(np.array([(m.take, m.start, m.samples, m.digest) for m in self._fresh.values()], TAKE))
             self._fresh.clear()
-            self._merge(rows)
 
     def learn(self, *packed: bytes) -> None:
         """The `takes` columns of segments."""
-        if packed:
-            self._merge(np.concatenate([np.frombuffer(takes, TAKE) for takes in packed]))
+        rows = np.frombuffer(b"".join(packed), TAKE)
+        for at in range(0, len(rows), _PART_MOST):
+            self._pack(rows[at : at + _PART_MOST])
 
-    def _merge(self, rows: "np.ndarray[tuple[int], np.dtype[np.void]]") -> None:
-        rows = np.concatenate((self._rows, rows))
-        self._rows = rows[np.argsort(rows["take"], kind="stable")]
+    def _pack(self, rows: Rows) -> None:
+        """Parts that are no larger than what comes behind them become one with it, so that there are few."""
+        self._packed += len(rows)
+        while self._parts and len(self._parts[-1]) <= min(len(rows), _PART_MOST - len(rows)):
+            rows = np.frombuffer(self._parts.pop().tobytes() + rows.tobytes(), TAKE)
+        self._parts.append(rows[np.argsort(rows["take"], kind="stable")])
+
+
+def _found(part: Rows, take: int) -> TakeMark | None:
+    numbers = part["take"]
+    if not numbers[0] <= take <= numbers[-1]:
+        return None
+    # Numpy's search copies the column first, which is not contiguous.
+    row = part[bisect_left(numbers, take)]
+    if row["take"] != take:
+        return None
+    return TakeMark(take, int(row["start"]), int(row["samples"]), bytes(row["digest"]))

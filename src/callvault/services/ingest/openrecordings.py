@@ -205,14 +205,19 @@ class OpenRecordings:
         for name, lane in fresh.items():
             query = Query(Segment).where("recording_id", "=", known.id).where("lane", "=", name).by("seq")
             segments = await self._store.find(query)
-            lane.known.learn(*(segment.takes for segment in segments))
+            if segments:
+                await asyncio.to_thread(lane.known.learn, *(segment.takes for segment in segments))
             lane.next_seq = segments[-1].seq + 1 if segments else 0
-        for spooled in await asyncio.to_thread(self._spool.read, known.id) if fresh else ():
+        if fresh:
+            await asyncio.to_thread(self._learn_spooled, known.id, fresh)
+        known.lanes |= {name: lane for name, lane in fresh.items() if name not in known.lanes}
+
+    def _learn_spooled(self, recording_id: str, fresh: Mapping[str, OpenLane]) -> None:
+        for spooled in self._spool.read(recording_id):
             for piece in spooled.pieces:
                 if piece.digest and piece.lane in fresh:
                     mark = TakeMark(piece.take, piece.start, piece.samples, piece.digest)
                     fresh[piece.lane].known.add(mark)
-        known.lanes |= {name: lane for name, lane in fresh.items() if name not in known.lanes}
 
     def open_spool(self, known: OpenRecording, moved: int = 0) -> OpenSpool:
         """`moved`: up to this serial of the spool all is in storage."""
