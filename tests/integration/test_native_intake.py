@@ -13,6 +13,7 @@ import pytest
 from callvault.domain.access import SYSTEM
 from callvault.domain.job import Job, failed
 from callvault.domain.query import Query
+from callvault.domain.stored import StoredObject
 from callvault.domain.unit import Unit
 from tests.unit.services.ingest.rtpscene import ASSISTANT, CUSTOMER, Sender, scene
 from tests.webhouse import WebHouse, webhouse
@@ -228,6 +229,21 @@ async def test_a_file_comes_in_by_parts_and_is_taken_in(house: WebHouse, where: 
     assert (await assembled(house))["lanes"] == ["customer", "assistant"]
     assert np.array_equal(await heard(house, where, "stereo"), sound)
     assert (await house.client.get(where)).json()["status"] == "completed"
+
+
+async def test_a_client_that_was_cut_off_before_the_last_answer_finds_that_all_of_its_file_came(
+    house: WebHouse, where: str
+) -> None:
+    file, _ = stereo(800)
+    location = await begun(house, where, len(file), channels="customer,assistant", complete="true")
+    await house.client.patch(location, content=file, headers={**PART, "upload-offset": "0"})
+    await assembled(house)
+    stands = await house.client.head(location, headers=TUS)
+    assert (stands.status_code, stands.headers["upload-offset"]) == (200, str(len(file)))
+    stored = await house.services.store.find(Query(StoredObject).where("key", "contains", "/uploads/"))
+    assert list(stored) == []
+    assert (await house.client.post(f"{where}/complete")).json()["status"] == "completed"
+    house.clock.advance(24 * 3600)
     assert (await house.client.head(location, headers=TUS)).status_code == 404
 
 
@@ -291,15 +307,15 @@ async def test_an_assembly_that_was_cut_off_behind_its_work_changes_nothing(hous
     location = await begun(house, where, len(file), complete="true", channels="customer,assistant")
     await house.client.patch(location, content=file, headers={**PART, "upload-offset": "0"})
     [job] = await house.services.store.find(Query(Job).where("kind", "=", "assemble"))
-    forget = house.services.uploads.forget
+    taken_in = house.services.uploads.taken_in
     cut_off = []
 
     async def cut(upload: object) -> None:
         cut_off.append(upload)
 
-    house.services.uploads.forget = cut
+    house.services.uploads.taken_in = cut
     await house.services.assembly.run(job, Steps(house))
-    house.services.uploads.forget = forget
+    house.services.uploads.taken_in = taken_in
     assert cut_off and await house.services.assembly.run(job, Steps(house)) == {}
     assert await house.services.assembly.run(job, Steps(house)) == {}
     assert (await house.client.get(where)).json()["status"] == "completed"
@@ -319,6 +335,7 @@ async def test_a_checksum_is_checked_and_wrong_bytes_do_not_count(house: WebHous
 
 async def test_an_upload_is_terminated(house: WebHouse, where: str) -> None:
     location = await begun(house, where, 10)
+    await house.client.patch(location, content=b"01234", headers={**PART, "upload-offset": "0"})
     answer = await house.client.delete(location, headers=TUS)
     assert (answer.status_code, answer.headers["tus-resumable"]) == (204, "1.0.0")
     assert (await house.client.head(location, headers=TUS)).status_code == 404

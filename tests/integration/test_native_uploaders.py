@@ -122,4 +122,4 @@ def test_tus_js_client_uploads(vault: ServedVault, tus_js: Path, tmp_path: Path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().startswith(f"{vault.url}/uploads/")
     assert completed(vault, recording_id)["duration"] == 12
-    assert httpx.head(done.stdout.strip(), headers={**vault.headers, "tus-resumable": "1.0.0"}).status_code == 404
+    assert httpx.head(done.stdout.strip(), headers={**vault.headers, "tus-resumable": "1.0.0"}).status_code == 200

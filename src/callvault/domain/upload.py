@@ -22,6 +22,8 @@ class Upload:
     created_ms: int
     expires_ms: int
     completed_ms: int | None = None
+    taken_ms: int | None = None
+    """When its file was in the recording: its parts go then."""
     version: int = 1
 
     @property

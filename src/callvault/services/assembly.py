@@ -25,7 +25,7 @@ class Assembly:
         """Done again, it finds the same file there already. A file that is no sound fails the job; its parts stay
         until the upload expires."""
         upload = await self._store.get(Upload, str(job.arguments["upload"]))
-        if upload is None:
+        if upload is None or upload.taken_ms is not None:
             # An earlier run was cut off behind its last step.
             return {}
         result: dict[str, Json] = {}
@@ -39,11 +39,11 @@ class Assembly:
     async def _settle(self, upload_id: str) -> None:
         """Completes the recording if that was asked, at the upload's beginning or while its file was taken in."""
         upload = await self._store.get(Upload, upload_id)
-        if upload is None:
+        if upload is None or upload.taken_ms is not None:
             return
         if upload.complete:
             await self._completion.complete(SYSTEM, upload.recording_id)
-        await self._uploads.forget(upload)
+        await self._uploads.taken_in(upload)
 
     async def _is_in(self, upload: Upload) -> bool:
         """Whether an earlier run has taken it in and then completed the recording, which takes no file any more."""

@@ -139,9 +139,9 @@ class Uploads:
         return await (self._checked(upload, chunks, checksum) if checksum else self._streamed(upload, chunks))
 
     async def terminate(self, caller: Caller, upload_id: str) -> None:
-        """Parts and all; not when its file is being taken in already."""
+        """Parts and all; not while its file is being taken in."""
         upload = await self.get(caller, upload_id)
-        if upload.completed_ms is not None:
+        if upload.completed_ms is not None and upload.taken_ms is None:
             raise RecordingEnded
         await self.discard(upload)
 
@@ -151,19 +151,20 @@ class Uploads:
         was."""
         jobs = await self._store.find(assemblies(recording_id))
         awaited = {job.arguments["upload"] for job in jobs if job.state not in ENDED}
-        query = Query(Upload).where("recording_id", "=", recording_id).where("completed_ms", "is not null").by("id")
-        waiting = [upload for upload in await self._store.find(query) if upload.id in awaited]
+        query = Query(Upload).where("recording_id", "=", recording_id).where("completed_ms", "is not null")
+        whole = await self._store.find(query.where("taken_ms", "is null").by("id"))
+        waiting = [upload for upload in whole if upload.id in awaited]
         unit = Unit()
         unit.change(*(replace(u, complete=True, version=u.version + 1) for u in waiting if not u.complete))
         if unit.writes:
             await self._store.commit(unit)
         return bool(waiting)
 
-    async def forget(self, upload: Upload) -> None:
-        """Its file was taken in. `StaleWrite` when somebody has asked something of it meanwhile."""
+    async def taken_in(self, upload: Upload) -> None:
+        """Its file is in the recording. Where it stands is told until it expires, for a client that was cut off before
+        the last answer. `StaleWrite` when somebody has asked something of it meanwhile."""
         unit = Unit()
-        unit.change(replace(upload, version=upload.version + 1))
-        unit.remove(upload)
+        unit.change(replace(upload, taken_ms=self._clock.now_ms(), version=upload.version + 1))
         await self._store.commit(unit)
         await self.parts.destroy(await self.parts.of(upload))
 
@@ -253,7 +254,8 @@ class Uploads:
             await self._store.commit(unit)
         except StaleWrite:
             await self.parts.destroy(parts)
-            raise UploadMisplaced(offset=offset) from None
+            there = await self._store.get(Upload, upload.id)
+            raise UploadMisplaced(offset=there.offset if there else upload.offset) from None
         return grown
 
     def _assembly(self, upload: Upload) -> Job:

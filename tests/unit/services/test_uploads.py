@@ -111,6 +111,9 @@ async def test_of_two_who_send_the_same_part_at_once_one_counts(desk: Desk) -> N
         *(desk.uploads.append(ME, upload.id, 0, sent(bytes([n]) * 60)) for n in range(3)), return_exceptions=True
     )
     assert sorted(type(result).__name__ for result in results) == ["Upload", "UploadMisplaced", "UploadMisplaced"]
+    assert {str(result) for result in results if isinstance(result, UploadMisplaced)} == {
+        "the upload stands at byte 60: go on from there"
+    }
     assert len(desk.blobs.objects) == len(await desk.house.all(StoredObject)) == 1
     assert len(set(await desk.content(upload))) == 1
 

@@ -437,6 +437,7 @@ CREATE TABLE uploads (
   created_ms BIGINT NOT NULL,
   expires_ms BIGINT NOT NULL,
   completed_ms BIGINT,
+  taken_ms BIGINT,
   version BIGINT NOT NULL,
   CONSTRAINT pk_uploads PRIMARY KEY (id)
 );
