@@ -43,6 +43,12 @@ class LaneClock:
         samples, us = self._samples[n + 1] - self._samples[n], self._us[n + 1] - self._us[n]
         return self._us[n] - (self._samples[n] - sample) * us // samples
 
+    def times(self, samples: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The same of many samples."""
+        if self.is_steady:
+            return -(-samples * SECOND_US // self.rate)
+        return np.array([self.us_at(sample) for sample in samples.tolist()], np.int64)
+
     def sample_at(self, at_us: int) -> int:
         """The last sample that begins no later than a time."""
         if self.is_steady:

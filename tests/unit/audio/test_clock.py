@@ -30,6 +30,12 @@ def test_a_drifting_lane_is_placed_between_its_anchors_and_goes_on_beyond_them(s
     assert 0 <= at - (1000 + sample * 125 * 1.0005) < 1.01
 
 
+@given(st.lists(st.integers(0, 8_300_000_000)), st.sampled_from([(), DRIFTING]))
+def test_many_samples_are_placed_as_each_is(samples: list[int], anchors: tuple[Anchor, ...]) -> None:
+    clock = LaneClock(48_000, anchors)
+    assert clock.times(np.array(samples, np.int64)).tolist() == [clock.us_at(sample) for sample in samples]
+
+
 def test_one_anchor_shifts_a_lane() -> None:
     clock = LaneClock(8000, (Anchor(sample=800, clock_us=150_000),))
     assert (clock.us_at(800), clock.us_at(1600), clock.sample_at(250_000)) == (150_000, 250_000, 1600)

@@ -9,7 +9,7 @@ import numpy as np
 
 from callvault.audio.peaks import loud
 from callvault.audio.silence import FLOOR, talk
-from callvault.audio.spans import Span, laid
+from callvault.audio.spans import Span, laid, seen
 from callvault.audio.timeline import Bounds, between, joined
 from callvault.domain.lane import Lane
 from callvault.domain.lane import Span as Decided
@@ -61,13 +61,14 @@ class Surveys:
         missing = between(there, int(there[0, 0]), lane.layout.end) if len(there) else there
         shown = _fewer(missing)
         spans = laid([("silence", whole), ("sound", self._talk(lane)), ("loss", shown), ("pause", pauses)])
-        lost = laid([("loss", missing), ("", pauses)])
+        numbers, bounds = seen([missing, pauses])
+        lost = lane.clock.times(bounds[numbers == 0].ravel()).reshape(-1, 2)
         us_at = lane.clock.us_at
         return LaneSurvey(
             lane.lane,
             [(kind, us_at(start), us_at(end)) for kind, start, end in spans],
             [(us_at(start), us_at(end)) for start, end in _fewer(lane.layout.overlaps).tolist()],
-            sum(us_at(end) - us_at(start) for _, start, end in lost),
+            int((lost[:, 1] - lost[:, 0]).sum()),
         )
 
     def _talk(self, lane: LaneTimeline) -> Bounds:
