@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
+from callvault.domain.errors import BlobsUnavailable
 from callvault.domain.event import Event
 from callvault.domain.query import Query
 from callvault.wire import waveform
@@ -112,6 +113,18 @@ async def test_a_compressed_format_is_made_once_and_then_had_in_ranges(
     assert first.content.startswith(magic) and len(first.content) > 1000
     part = await house.client.get(where, headers={"range": "bytes=100-199"})
     assert (part.status_code, part.content) == (206, first.content[100:200])
+
+
+async def test_a_compressed_format_that_cannot_be_made_now_is_no_answer_that_breaks_off(house: WebHouse) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise BlobsUnavailable(why="it is away")
+
+    where = f"{await recorded(house)}/audio.mp3"
+    house.adapters.blobs.read = away
+    refused = await house.client.get(where)
+    assert (refused.status_code, refused.json()["code"]) == (503, "storage_unavailable")
+    del house.adapters.blobs.read
+    assert (await house.client.get(where)).status_code == 200
 
 
 async def test_a_recording_in_progress_is_heard_by_those_who_ask_for_what_is_there(house: WebHouse) -> None:

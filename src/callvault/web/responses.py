@@ -65,6 +65,24 @@ def redirect(location: str, status: int = 302, headers: Headers | None = None) -
     return empty(status, [(b"location", location.encode()), *(headers or [])])
 
 
+async def begun(body: AsyncIterator[bytes | memoryview]) -> AsyncIterator[bytes | memoryview]:
+    """The same once there is something of it: what cannot be had at all is told as that, and not by an answer that
+    breaks off."""
+    return _behind(await anext(body, b""), body)
+
+
+async def _behind(
+    first: bytes | memoryview, rest: AsyncIterator[bytes | memoryview]
+) -> AsyncIterator[bytes | memoryview]:
+    try:
+        yield first
+        async for chunk in rest:
+            yield chunk
+    finally:
+        if hasattr(rest, "aclose"):
+            await rest.aclose()
+
+
 async def threaded(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
     """A blocking iterator's chunks, each made in a thread while the one before it is being sent."""
     following = asyncio.ensure_future(asyncio.to_thread(next, chunks, DONE))

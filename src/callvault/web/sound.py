@@ -9,7 +9,7 @@ from callvault.domain.recording import Recording
 from callvault.services.delivery.desk import Content, Wanted
 from callvault.services.delivery.growing import Growing, Passing
 from callvault.web.ranges import ranged
-from callvault.web.responses import Answer, Headers
+from callvault.web.responses import Answer, Headers, begun
 from callvault.web.visit import visit_of
 from callvault.wire.disposition import serialize
 
@@ -32,11 +32,13 @@ async def sound_answer(
     if not visit.head:
         asked = request.headers.get("range")
         visit.services.delivery.downloads.began(visit.caller, recording, wanted.name, byte_range=asked, action=action)
-    return content_answer(request, content, filename or wanted.filename(recording.id, content.media_type), attachment)
+    filename = filename or wanted.filename(recording.id, content.media_type)
+    return await content_answer(request, content, filename, attachment)
 
 
-def content_answer(request: Request, content: Content, filename: str, attachment: bool) -> Answer:
+async def content_answer(request: Request, content: Content, filename: str, attachment: bool) -> Answer:
     headers: Headers = [(b"content-disposition", serialize(filename, attachment=attachment).encode()), PRIVATE]
     if isinstance(content, Growing | Passing):
-        return Answer(200, [(b"content-type", content.media_type.encode()), *headers], content.stream())
+        body = b"" if visit_of(request).head else await begun(content.stream())
+        return Answer(200, [(b"content-type", content.media_type.encode()), *headers], body)
     return ranged(request, content, content.media_type, headers, head=visit_of(request).head)

@@ -92,7 +92,7 @@ async def follow_link(request: Request) -> Answer:
         byte_range=request.headers.get("range"),
         counted=not visit.head,
     )
-    return content_answer(request, followed.content, followed.filename, followed.attachment)
+    return await content_answer(request, followed.content, followed.filename, followed.attachment)
 
 
 FOLLOW = Hot(
