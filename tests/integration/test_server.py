@@ -15,6 +15,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from tests.commands import PATIENCE_SECONDS, Server, command, keys_in, serving
 
@@ -88,6 +90,15 @@ def test_keys_are_made_and_revoked_beside_a_running_server(running: tuple[Path, 
         assert answer.status_code == 401
     verified = command("verify", "audit", "--json", "--data", folder)
     assert verified.status == 0, verified.out
+
+
+def test_a_websocket_that_is_refused_is_no_error(vault: Path) -> None:
+    with serving(vault, "--no-workers") as server:
+        with pytest.raises(InvalidStatus) as refusal:
+            connect(f"{server.url.replace('http', 'ws')}/streams?token=wrong")
+        server.stop()
+        assert refusal.value.response.status_code == 401
+        assert '"error"' not in server.log.read_text()
 
 
 def test_a_server_that_says_it_is_ready_ends_as_it_should_from_then_on(vault: Path) -> None:

@@ -162,7 +162,13 @@ def configure(form: str = "auto", level: str = "info", stream: TextIO | None = N
     REQUESTS.configure(stream if level in ("debug", "info") else None, plain)
     for chatty in ("uvicorn.error", "uvicorn.asgi", "httpx", "httpcore", "websockets", "alembic", "procrastinate"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     logging.getLogger("uvicorn.access").disabled = True
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """An answer that was cut off is told by us, with its reason; a websocket that was refused is no error."""
+    return not str(record.msg).startswith("ASGI callable returned without completing")
 
 
 def _printable(text: str) -> str:
