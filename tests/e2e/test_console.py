@@ -1,6 +1,7 @@
 """The console in a real browser."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -98,6 +99,25 @@ def test_what_was_played_stands_out_from_what_is_to_come(page: Any, demo: Demo) 
     *ahead, _ = page.evaluate(DENSEST, [".canvases canvas"])
     assert alpha == 255
     assert sum(abs(a - b) for a, b in zip(played, ahead, strict=True)) > 100
+
+
+def test_the_times_under_the_waveform_can_be_read(page: Any, demo: Demo) -> None:
+    page.set_viewport_size(NARROW)
+    sign_in(page, demo)
+    open_call(page, "Jane Miller")
+    notch = page.locator("[part~=timeline-notch-primary]")
+    expect(notch).to_have_text(["00:00", "00:10", "00:20", "00:30"])
+    places = notch.evaluate_all("all => all.map((each) => each.getBoundingClientRect().x)")
+    assert min(b - a for a, b in pairwise(places)) > 48
+
+
+def test_a_long_name_leaves_room_for_the_waveform(page: Any, demo: Demo) -> None:
+    page.set_viewport_size(NARROW)
+    sign_in(page, demo)
+    open_call(page, "Jane Miller")
+    page.evaluate("document.querySelector('.lane-names span').textContent = 'Somebody '.repeat(30)")
+    assert page.locator(".wave").bounding_box()["width"] > 200
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
 
 
 def test_where_there_is_room_the_list_and_the_recording_scroll_and_not_the_page(page: Any, demo: Demo) -> None:

@@ -45,13 +45,14 @@ async function fill(more = false) {
 
 function row(recording) {
   const tags = recording.tags.map((tag) => element("span", { className: "tag", textContent: tag }));
-  if (recording.status === "processing") tags.unshift(element("span", { className: "tag live", textContent: "in progress" }));
+  if (recording.operation) tags.unshift(element("span", { className: "tag", textContent: recording.redacted ? "redacted" : recording.operation }));
+  if (recording.inProgress) tags.unshift(element("span", { className: "tag live", textContent: "in progress" }));
   const button = element("button", { className: "row", type: "button" },
     element("strong", { textContent: person(recording.call, "customer") }),
     element("span", { className: "time", textContent: clock(recording.duration) }),
     element("small", {}, `${person(recording.call, "assistant")} · ${recording.call.direction}`),
     element("small", { className: "time", textContent: day(recording.startTime || recording.created) }),
-    element("span", {}, ...tags));
+    element("span", { className: "tags" }, ...tags));
   button.dataset.id = recording.id;
   button.addEventListener("click", () => { location.hash = recording.id; });
   return element("li", {}, button);
@@ -86,11 +87,16 @@ async function show(recording) {
     element("h1", { textContent: `${person(recording.call, "customer")} and ${person(recording.call, "assistant")}` }),
     element("div", { className: "facts" }, ...facts.map((fact) => element("span", { textContent: fact }))));
   if (recording.status !== "completed") {
-    at("detail").append(element("p", { className: "soft", textContent: `This recording is ${recording.status}.` }));
+    at("detail").append(element("p", { className: "soft", textContent: state(recording) }));
     return;
   }
   player = new Player(recording, at("detail"));
   await player.open();
+}
+
+function state({ status, inProgress, failure }) {
+  if (inProgress) return "This recording is still in progress.";
+  return `This recording ${status === "failed" ? "has" : "is"} ${status}${failure ? `: ${failure.replaceAll("_", " ")}` : ""}.`;
 }
 
 const guarded = (work) => (...values) => work(...values).catch(refused).catch((problem) => {

@@ -9,6 +9,8 @@ const SPEEDS = [0.75, 1, 1.25, 1.5, 2, 2.5, 3];
 const PLAY = "M4 2.5v11l9-5.5z";
 const PAUSE = "M4 2.5h3v11H4zM9 2.5h3v11H9z";
 const GAP_SECONDS = 1.5;
+const STEPS = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200];
+const LABEL_PIXELS = 52;
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 // Opaque, for what is played is drawn as dense as what is to come.
 const faint = (name) => `color-mix(in srgb, ${color(name)} 40%, ${color("surface")})`;
@@ -50,7 +52,7 @@ export class Player {
   draw(shape) {
     const wave = element("div", { className: "wave" });
     const names = ["customer", "assistant"].map((role) =>
-      element("span", { className: role, textContent: person(this.recording.call, role) }));
+      element("span", { className: role, title: person(this.recording.call, role), textContent: person(this.recording.call, role) }));
     wave.append(...this.timeline.pauses.map((pause) => this.shade(pause)));
     const lanes = element("div", { className: "lanes" }, element("div", { className: "lane-names" }, ...names), wave);
     this.root.append(element("div", { className: "card" }, lanes, this.controls(), this.spans()), this.transcript());
@@ -60,7 +62,7 @@ export class Player {
       splitChannels: ["customer", "assistant"].map((role) => ({ waveColor: faint(role), progressColor: color(role) })),
       plugins: [
         Hover.create({ lineColor: color("soft"), labelBackground: color("surface"), labelColor: color("ink") }),
-        Timeline.create({ height: 18, secondaryLabelOpacity: 1, style: { color: color("soft"), fontSize: "11px" } }),
+        Timeline.create({ height: 18, ...labelled(this.recording.duration, wave.clientWidth), style: { color: color("soft"), fontSize: "11px" } }),
       ],
     });
     this.surfer.on("timeupdate", (seconds) => this.follow(seconds));
@@ -178,6 +180,13 @@ export class Player {
     this.media.removeAttribute("src");
     if (this.surfer) this.surfer.destroy();
   }
+}
+
+// As many of the clock's times under the waveform as can be read.
+function labelled(duration, pixels) {
+  const step = STEPS.find((seconds) => (duration / seconds) * LABEL_PIXELS <= pixels) || STEPS.at(-1);
+  const formatTimeCallback = (seconds) => clock(Math.round(seconds));
+  return { timeInterval: step / 5, primaryLabelInterval: step, secondaryLabelInterval: step, formatTimeCallback };
 }
 
 function channels({ data, channels: count, bits }) {
