@@ -115,13 +115,17 @@ async def test_a_compressed_format_is_made_once_and_then_had_in_ranges(
     assert (part.status_code, part.content) == (206, first.content[100:200])
 
 
-async def test_a_compressed_format_that_cannot_be_made_now_is_no_answer_that_breaks_off(house: WebHouse) -> None:
+@pytest.mark.parametrize("format", ["wav", "mp3"])
+@pytest.mark.parametrize("asked", [{}, {"range": "bytes=100-199"}], ids=["whole", "range"])
+async def test_what_cannot_be_had_now_is_refused_and_begins_no_answer_that_breaks_off(
+    house: WebHouse, format: str, asked: dict[str, str]
+) -> None:
     def away(*_: object, **__: object) -> None:
         raise BlobsUnavailable(why="it is away")
 
-    where = f"{await recorded(house)}/audio.mp3"
+    where = f"{await recorded(house)}/audio.{format}"
     house.adapters.blobs.read = away
-    refused = await house.client.get(where)
+    refused = await house.client.get(where, headers=asked)
     assert (refused.status_code, refused.json()["code"]) == (503, "storage_unavailable")
     del house.adapters.blobs.read
     assert (await house.client.get(where)).status_code == 200

@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 from callvault.services.delivery.content import Pieces
 
 Headers = list[tuple[bytes, bytes]]
+Body = bytes | memoryview | AsyncIterable[bytes | memoryview]
 PIECES: Final = "callvault.response.pieces"
 """An extension of ASGI, and its message: `pieces`, a `Pieces`, is the whole body, which the server reads and sends by
 itself. (`http.response.zerocopysend` is for files alone, and most of what leaves is sealed or made as it leaves.)"""
@@ -25,18 +26,19 @@ class Answer:
 
     status: int = 200
     headers: Headers = field(default_factory=list)
-    body: bytes | AsyncIterable[bytes | memoryview] = b""
+    body: Body = b""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body: Body = b"" if scope["method"] == "HEAD" else self.body
+        if isinstance(body, Pieces):
+            body = await body.begun()
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
-        if isinstance(self.body, bytes):
-            await send({"type": "http.response.body", "body": self.body})
-        elif scope["method"] == "HEAD":
-            await send({"type": "http.response.body"})
-        elif isinstance(self.body, Pieces) and PIECES in scope.get("extensions", ()):
-            await send({"type": PIECES, "pieces": self.body})
+        if isinstance(body, bytes | memoryview):
+            await send({"type": "http.response.body", "body": body})
+        elif isinstance(body, Pieces) and PIECES in scope.get("extensions", ()):
+            await send({"type": PIECES, "pieces": body})
         else:
-            await _stream(aiter(self.body), receive, send)
+            await _stream(aiter(body), receive, send)
 
 
 def json_answer(

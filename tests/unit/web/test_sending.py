@@ -18,7 +18,7 @@ import uvloop
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from callvault.services.delivery.content import Pieces
+from callvault.services.delivery.content import FIRST_PIECE, Pieces
 from callvault.web.responses import Answer
 from callvault.web.sending import SENDERS, Connection
 from tests.certificates import self_signed
@@ -134,7 +134,7 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize(("start", "end"), [(0, len(SOUND)), (1, 2), (70_000, 4_000_000), (5, 5)])
+@pytest.mark.parametrize(("start", "end"), [(0, len(SOUND)), (70_000, 4_000_000), (5, 5)])
 def test_pieces_arrive_in_their_order_and_the_connection_is_kept(start: int, end: int) -> None:
     with Vault(lambda: Pieces(stored, start, end)) as vault:
         with closing(vault.client()) as client:
@@ -171,12 +171,30 @@ def test_pieces_wait_until_what_was_answered_before_them_has_left() -> None:
         assert [head.split(b"\r\n")[0] for head in heads] == [b"HTTP/1.1 200 OK"] * 3 and not rest
 
 
+@pytest.mark.parametrize("end", [1, FIRST_PIECE, FIRST_PIECE + 1])
+def test_what_cannot_be_had_begins_no_answer_and_what_can_is_read_once(end: int) -> None:
+    asked: list[int] = []
+
+    def read(at: int, size: int) -> bytes:
+        asked.append(at)
+        if len(asked) == 1:
+            raise OSError("the disk is gone")
+        return stored(at, size)
+
+    with Vault(lambda: Pieces(read, 0, end)) as vault, closing(vault.client()) as client:
+        client.request("GET", "/")
+        refused = client.getresponse()
+        assert (refused.status, refused.read()) == (500, b"Internal Server Error")
+        assert vault.heard() == SOUND[:end]
+    assert asked == [0, *range(0, end, FIRST_PIECE)]
+
+
 def test_one_piece_is_made_while_another_is_and_none_overtakes_it() -> None:
     others = threading.Event()
 
     def read(at: int, size: int) -> bytes:
-        assert at or others.wait(PATIENCE_SECONDS)
-        if at:
+        assert at != FIRST_PIECE or others.wait(PATIENCE_SECONDS)
+        if at > FIRST_PIECE:
             others.set()
         return stored(at, size)
 

@@ -67,6 +67,17 @@ class Pieces:
     sent: int = 0
     """How many of them have left, as far as a server tells that reads them itself."""
 
+    async def begun(self) -> "Chunk | Pieces":
+        """With the first one at hand, so that what cannot be had at all is known before anything is said of it; where
+        that is all of them, it alone."""
+        if self.file or self.start >= self.end:
+            return self
+        at, size = next(self.cuts())
+        read = self.read
+        first = await asyncio.get_running_loop().run_in_executor(None, read, at, size)
+        self.read = lambda asked, size: first if asked == at else read(asked, size)
+        return first if at + size == self.end else self
+
     def __aiter__(self) -> AsyncIterator[Chunk]:
         return read_ahead(self.read, self.start, self.end, PIECE)
 
