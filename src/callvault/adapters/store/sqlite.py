@@ -15,7 +15,7 @@ from callvault.adapters.store.sqlite_reader import SqliteReader
 from callvault.adapters.store.sqlite_writer import SqliteWriter
 from callvault.adapters.store.statements import Dialect
 from callvault.adapters.store.units import Step, Units
-from callvault.domain.errors import Malformed, StoreUnavailable
+from callvault.domain.errors import Fault, Malformed, StoreUnavailable
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
 
@@ -51,16 +51,21 @@ class SqliteStore:
             self._reader = SqliteReader(self._connect_to_read)
         except sqlite3.Error as error:
             raise fault_of(error, self._path) from error
-        self._writer = SqliteWriter(self._connect, lambda error: fault_of(error, self._path), self._reader.committed)
+        self._writer = SqliteWriter(self._connect, self._fault_of, self._reader.committed)
 
     async def get(self, kind: type[T], *key: Any) -> T | None:
         plan, values = self._queries.get(kind, key)
-        rows = await self._rows(plan.sql.text, values)
+        rows = self._at_once(plan.sql.text, values)
+        if rows is None:
+            rows = await self._in_time(plan.sql.text, values)
         return plan.entity_of(rows[0]) if rows else None
 
     async def find(self, query: Query[T]) -> Sequence[T]:
         plan, values = self._queries.find(query)
-        return [plan.entity_of(row) for row in await self._rows(plan.sql.text, values)]
+        rows = self._at_once(plan.sql.text, values)
+        if rows is None:
+            rows = await self._in_time(plan.sql.text, values)
+        return [plan.entity_of(row) for row in rows]
 
     async def count(self, query: Query[T]) -> int:
         plan, values = self._queries.count(query)
@@ -82,14 +87,26 @@ class SqliteStore:
             self._reader.close()
 
     async def _rows(self, text: str, values: Row) -> list[Any]:
+        rows = self._at_once(text, values)
+        return await self._in_time(text, values) if rows is None else rows
+
+    def _at_once(self, text: str, values: Row) -> list[Any] | None:
         self._must_be_open()
         try:
-            rows = self._reader.at_once(text, values)
-            return await self._reader.in_time(text, values) if rows is None else rows
-        except OverflowError:
-            raise Malformed(what="number", why="it has more than 64 bits") from None
+            return self._reader.at_once(text, values)
+        except (OverflowError, sqlite3.Error) as error:
+            raise self._fault_of(error) from error
+
+    async def _in_time(self, text: str, values: Row) -> list[Any]:
+        try:
+            return await self._reader.in_time(text, values)
         except sqlite3.Error as error:
-            raise fault_of(error, self._path) from error
+            raise self._fault_of(error) from error
+
+    def _fault_of(self, error: OverflowError | sqlite3.Error) -> Fault:
+        if isinstance(error, OverflowError):
+            return Malformed(what="number", why="it has more than 64 bits")
+        return fault_of(error, self._path)
 
     def _must_be_open(self) -> None:
         if self._closed:
