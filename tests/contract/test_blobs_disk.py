@@ -43,6 +43,17 @@ def test_an_object_is_on_disk_before_it_has_a_name_and_the_name_before_it_is_tol
     assert acts[1:] == ["sync ", "sync /w", "name /w/r/x", "sync /w/r"]
 
 
+def test_small_chunks_are_written_many_at_once(tmp_path: Path) -> None:
+    def writes() -> int:
+        facts = Path("/proc/thread-self/io").read_text().split()
+        return int(facts[facts.index("syscw:") + 1])
+
+    blobs, chunks, before = DiskBlobs(tmp_path), [bytes([n]) * 65_552 for n in range(64)], writes()
+    stored = blobs.put("w/r/x", chunks)
+    assert writes() - before <= 5
+    assert blobs.read(stored) == b"".join(chunks)
+
+
 def test_a_put_that_was_killed_leaves_nothing_under_the_name(tmp_path: Path) -> None:
     program = (
         "import sys, time, pathlib\n"
