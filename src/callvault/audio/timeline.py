@@ -59,6 +59,13 @@ class Layout:
         last = bisect_left(self.pieces["start"], end, first)
         return _cut(self.pieces[first : max(first, last)], start, end)
 
+    def source_end(self, start: int, end: int) -> int | None:
+        """The last place within a stretch at which the sound of one source ends and that of another begins."""
+        first, last = self.ends.searchsorted((start, end), side="right")
+        sources = self.pieces["source"][first : last + 1]
+        changes = np.flatnonzero(sources[1:] != sources[:-1])
+        return int(self.ends[first + changes[-1]]) if len(changes) else None
+
     def sound(self) -> Bounds:
         """Where there is sound at all: what lies between is loss, and is heard as silence of its length."""
         return joined(np.stack((self.pieces["start"], self.ends), axis=1))

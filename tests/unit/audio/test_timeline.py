@@ -84,6 +84,13 @@ def test_takes_that_go_on_in_bytes_and_on_the_lane_are_one_piece() -> None:
     assert len(layout([packed(frames[:500]), packed(frames[500:])]).pieces) == 2
 
 
+def test_where_the_sound_of_one_source_goes_on_in_another_is_told() -> None:
+    made = layout([packed([(0, 100, 1, "s16le")]), packed([(100, 50, 2, "pcmu")]), packed([(200, 50, 3, "pcmu")])])
+    assert [made.source_end(0, end) for end in (99, 100, 149, 150, 250)] == [None, 100, 100, 150, 150]
+    assert [made.source_end(start, 200) for start in (99, 149, 150, 230)] == [150, 150, None, None]
+    assert layout([]).source_end(0, 100) is None
+
+
 def test_a_coded_take_that_is_cut_is_decoded_from_its_beginning() -> None:
     made = layout([packed([(100, 1000, 1, "file"), (300, 50, 2, "s16le")])])
     assert list(rows(made.pieces)) == [

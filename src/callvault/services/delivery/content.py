@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from callvault.ports.blobs import Blobs, Chunk, Filing
 T = TypeVar("T")
 PIECE: Final = 1 << 20
 FIRST_PIECE: Final = 1 << 16
-AHEAD: Final = 2
+Fit = Callable[[int, int], int]
+"""Where a piece that begins at the one place and would end at the other had better end."""
 
 
 async def read_ahead(read: Callable[[int, int], Chunk], start: int, end: int, piece: int) -> AsyncIterator[Chunk]:
@@ -34,23 +34,24 @@ async def read_ahead(read: Callable[[int, int], Chunk], start: int, end: int, pi
 
 def made_ahead(make: Callable[[int, int], T], asked: Iterable[tuple[int, int]]) -> Iterator[T]:
     """What is made of each of what is asked, for a thread of its own: while it does something with one piece the next
-    ones are made."""
+    one is made."""
     with ThreadPoolExecutor(1) as maker:
-        ahead: deque[Future[T]] = deque()
+        ahead: Future[T] | None = None
         for each in asked:
-            ahead.append(maker.submit(make, *each))
-            if len(ahead) > AHEAD:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+            ready, ahead = ahead, maker.submit(make, *each)
+            if ready:
+                yield ready.result()
+        if ahead:
+            yield ahead.result()
 
 
-def cuts(start: int, end: int, piece: int) -> Iterator[tuple[int, int]]:
+def cuts(start: int, end: int, piece: int, fitted: Fit = lambda _, stop: stop) -> Iterator[tuple[int, int]]:
     """Small at first, so that the first byte comes soon; then ever greater, up to a piece."""
     size = min(FIRST_PIECE, piece)
     while start < end:
-        yield start, min(size, end - start)
-        start, size = start + size, min(2 * size, piece)
+        stop = fitted(start, min(start + size, end))
+        yield start, stop - start
+        start, size = stop, min(2 * size, piece)
 
 
 @dataclass(slots=True)

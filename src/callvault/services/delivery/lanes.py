@@ -94,7 +94,7 @@ class LaneFrames:
     def __init__(self, lane: LaneTimeline, rate: int, blobs: Blobs, takes: CodedTakes) -> None:
         self._lane, self._rate = lane, rate
         self._reader = LaneReader(lane, blobs, takes)
-        self._exact = lane.clock.is_steady and lane.lane.rate == rate
+        self._exact = is_exact(lane, rate)
         self._fetch = self._made_of(self._reader.samples)
 
     def frames(self, start: int, end: int) -> Samples:
@@ -116,6 +116,11 @@ class LaneFrames:
         if clock.is_steady:
             return steady
         return Blocks(lambda second: warped(steady, second, clock, rate), rate).fetch
+
+
+def is_exact(lane: LaneTimeline, rate: int) -> bool:
+    """Whether the frames of a view at the rate are the lane's samples."""
+    return lane.clock.is_steady and lane.lane.rate == rate
 
 
 def _payload(

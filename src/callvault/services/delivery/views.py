@@ -16,7 +16,7 @@ from callvault.domain.recording import Mask, Recording, Version
 from callvault.ports.blobs import Blobs, Chunk
 from callvault.services.delivery.channels import channels_of, check_lanes, check_name, count_of, is_in
 from callvault.services.delivery.content import PIECE, Pieces, cuts, made_ahead
-from callvault.services.delivery.lanes import LaneFrames
+from callvault.services.delivery.lanes import LaneFrames, is_exact
 from callvault.services.delivery.takes import CodedTakes
 from callvault.services.timelines import LaneTimeline, Sound, Timeline, Timelines
 from callvault.wire import wav
@@ -27,6 +27,8 @@ RENDERING: Final = 2
 RATES: Final = range(RATE_MIN, RATE_MAX + 1)
 RATE_OF_SILENCE: Final = 8_000
 PCM: Final = "pcm_s16le"
+FILE_PIECE: Final = 2 << 20
+"""Of a file that is written as a whole."""
 
 
 class View:
@@ -75,11 +77,24 @@ class View:
 
     def pieces(self, start: int = 0, end: int | None = None) -> Iterator[Chunk]:
         """The same as `read`, of any length, in constant memory."""
-        return made_ahead(self.read, cuts(start, self.length if end is None else min(end, self.length), PIECE))
+        end = self.length if end is None else min(end, self.length)
+        return made_ahead(self.read, cuts(start, end, FILE_PIECE, self._to_segment_end))
 
     def stream(self, start: int = 0, end: int | None = None) -> Pieces:
         """The same for the event loop: while one piece is on its way out the next one is made."""
         return Pieces(self.read, start, self.length if end is None else min(end, self.length))
+
+    def _to_segment_end(self, start: int, stop: int) -> int:
+        """Sound of one segment is heard as it was read; that of two is copied together first."""
+        head, width = len(self.wav_header), 2 * self.channels
+        first, last = (max((start + stop) // 2 - head, 0) // width, max(stop - head, 0) // width)
+        ends = [
+            part.at + end - part.start
+            for part in under(self.parts, first, last)
+            for lane in channels_of(self.name, part.timeline).lanes
+            if is_exact(lane, self.rate) and (end := lane.layout.source_end(part.start, part.end))
+        ]
+        return head + width * max(ends) if ends else stop
 
     def _part(self, part: Part[Timeline]) -> Samples:
         channels = channels_of(self.name, part.timeline)

@@ -198,6 +198,19 @@ async def test_a_long_view_is_streamed_in_constant_memory(house: House) -> None:
     assert peak < 12 << 20
 
 
+async def test_pieces_of_a_whole_file_end_with_segments_where_they_are_near(house: House) -> None:
+    recording = await house.recorder.recording()
+    segment = noise(950_000)
+    takes = [[Take(n * len(segment), segment, n)] for n in range(6)]
+    await house.recorder.lane(recording, "customer", takes, 16000)
+    await house.recorder.lane(recording, "assistant", [[Take(0, segment[:100])]], 16000)
+    view = await house.view(recording)
+    ends = np.cumsum([len(piece) for piece in view.pieces()])
+    assert (ends[4:] - 44).tolist() == [2 * n * len(segment) for n in range(1, 7)]
+    other = await house.view(recording, rate=8000)
+    assert b"".join(other.pieces()) == other.read(0, other.length)
+
+
 async def test_a_lane_of_a_far_higher_rate_takes_no_more_memory(house: House) -> None:
     recording = await house.recorder.recording()
     second = noise(192_000)
