@@ -220,7 +220,7 @@ async def _commits(store: SqliteStore, writers: int) -> Line:
             unit, name, now = Unit(), ids.uuid(), time.time_ns() // 1_000_000
             unit.add(Call(id=name, workspace_id="new", public_id=f"call_{name}", created_ms=now, updated_ms=now))
             unit.tell(Event(id=name, workspace_id="new", type="call.created", created_ms=now))
-            unit.note(AuditEntry(id=name, workspace_id="new", at_ms=now, actor="system", action="bench", thing=name))
+            unit.note(AuditEntry(workspace_id="new", at_ms=now, actor="system", action="bench", thing=name))
             began = time.perf_counter()
             await store.commit(unit)
             took.append(time.perf_counter() - began)
