@@ -15,7 +15,7 @@ from callvault.domain.call import Call, Participant
 from callvault.domain.errors import AlreadyThere, Fault, Malformed, Missing, StaleWrite
 from callvault.domain.event import Event
 from callvault.domain.job import Job
-from callvault.domain.lane import Anchor, Lane, Segment
+from callvault.domain.lane import Anchor, Lane, Passage, Segment
 from callvault.domain.query import GIVEN, Query
 from callvault.domain.recording import Recording
 from callvault.domain.unit import Unit
@@ -140,6 +140,13 @@ async def test_bytes_and_large_numbers_are_kept_exactly(store: Store) -> None:
     )
     await store.commit(unit_of(segment))
     assert await store.get(Segment, "r", "a", 0) == segment
+
+
+async def test_a_part_is_read_without_the_rest(store: Store) -> None:
+    facts = {"recording_id": "r", "lane": "a", "seq": 0, "workspace_id": "w", "object_key": "k"}
+    sound = {"first_sample": 0, "end_sample": 8, "runs": b"runs", "peaks_offset": 16}
+    await store.commit(unit_of(Segment(**facts, **sound, takes=b"takes")))
+    assert await store.find(Query(Passage).where("recording_id", "=", "r")) == [Passage(**facts, **sound)]
 
 
 @pytest.mark.parametrize("name", ["a\0b", "half a pair: \ud83d"])

@@ -32,8 +32,8 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
-    """Some tens of seconds of a lane's takes in one stored object."""
+class Passage:
+    """As much of a segment as it takes to hear it."""
 
     recording_id: str
     lane: str
@@ -44,10 +44,16 @@ class Segment:
     end_sample: int
     runs: bytes
     """The takes' places, packed by `wire.runs`: so that a lane of a million takes is no million rows."""
-    takes: bytes
-    """The takes' numbers and digests, packed by `wire.runs`."""
     peaks_offset: int
     """Where in the object, behind the sound, the fine waveform begins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment(Passage):
+    """Minutes of a lane's takes in one stored object."""
+
+    takes: bytes
+    """The takes' numbers and digests, packed by `wire.runs`: most of what is known of a segment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

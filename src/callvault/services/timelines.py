@@ -13,7 +13,7 @@ from callvault.audio.clock import LaneClock, frames_until
 from callvault.audio.edits import Stretch, kept
 from callvault.audio.timeline import Layout, layout
 from callvault.domain.errors import BlobMissing, Missing
-from callvault.domain.lane import ROLES, Lane, Segment, Span
+from callvault.domain.lane import ROLES, Lane, Passage, Span
 from callvault.domain.query import Query
 from callvault.domain.recording import Mask, Recording
 from callvault.domain.stored import StoredObject
@@ -170,7 +170,7 @@ class Timelines:
         of_it = ("recording_id", "=", recording.id)
         lanes, segments, spans, objects = await asyncio.gather(
             self._store.find(Query(Lane).where(*of_it).by("position", "name")),
-            self._store.find(Query(Segment).where(*of_it).by("lane", "seq")),
+            self._store.find(Query(Passage).where(*of_it).by("lane", "seq")),
             self._store.find(Query(Span).where(*of_it).by("start_us", "id")),
             self._store.find(Query(StoredObject).where(*of_it).by("key")),
         )
@@ -191,7 +191,7 @@ def _within(timeline: Timeline, start_us: int, end_us: int) -> Stretch[Timeline]
 def _laid_out(
     recording: Recording,
     lanes: Iterable[Lane],
-    segments: Iterable[Segment],
+    segments: Iterable[Passage],
     objects: Iterable[StoredObject],
     pieces: Sequence[Piece],
 ) -> tuple[LaneTimeline, ...]:
@@ -218,7 +218,7 @@ def _unwritten(recording: Recording, piece: Piece) -> Lane:
     )
 
 
-def _stored(segments: Sequence[Segment], objects: dict[str, StoredObject]) -> tuple[list[Source], list[np.ndarray]]:
+def _stored(segments: Sequence[Passage], objects: dict[str, StoredObject]) -> tuple[list[Source], list[np.ndarray]]:
     for segment in segments:
         if segment.object_key not in objects:
             raise BlobMissing(key=segment.object_key)

@@ -19,7 +19,7 @@ from callvault.domain.event import Event
 from callvault.domain.hold import Hold
 from callvault.domain.idempotency import IdempotentRequest
 from callvault.domain.job import Job
-from callvault.domain.lane import Lane, OpenSpool, Segment, Span
+from callvault.domain.lane import Lane, OpenSpool, Passage, Segment, Span
 from callvault.domain.recording import Derivation, Recording, Version
 from callvault.domain.schedule import Firing
 from callvault.domain.stored import Artifact, Rendition, StoredObject
@@ -130,7 +130,7 @@ KINDS = (
     Kind(OutboxCursor, "outbox_cursors", ("name",)),
 )
 
-PARTS: dict[type[Any], type[Any]] = {Chat: Call, Version: Recording}
+PARTS: dict[type[Any], type[Any]] = {Chat: Call, Passage: Segment, Version: Recording}
 """Of some kinds, what may be read without the rest: the columns of its own fields."""
 
 BY_ENTITY = {kind.entity: kind for kind in KINDS}

@@ -133,6 +133,8 @@ class SqliteStore:
     def _connect_to_read(self) -> sqlite3.Connection:
         connection = self._connect()
         connection.execute("PRAGMA query_only = 1")
+        # Every commit empties a reader's cache; the system's holds the pages anyway.
+        connection.execute("PRAGMA cache_size = -2048")
         return connection
 
 

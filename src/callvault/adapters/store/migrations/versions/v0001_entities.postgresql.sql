@@ -368,8 +368,8 @@ CREATE TABLE segments (
   first_sample BIGINT NOT NULL,
   end_sample BIGINT NOT NULL,
   runs BYTEA NOT NULL,
-  takes BYTEA NOT NULL,
   peaks_offset BIGINT NOT NULL,
+  takes BYTEA NOT NULL,
   CONSTRAINT pk_segments PRIMARY KEY (recording_id, lane, seq)
 );
 
