@@ -189,6 +189,62 @@ def test_what_cannot_be_had_begins_no_answer_and_what_can_is_read_once(end: int)
     assert asked == [0, *range(0, end, FIRST_PIECE)]
 
 
+class Stuck(asyncio.Transport):
+    """Holds what is written to it until it is told to let it leave."""
+
+    def __init__(self, to: socket.socket, protocol: asyncio.Protocol) -> None:
+        super().__init__({"socket": to})
+        self._to, self._protocol = to, protocol
+        self.held, self.is_waited_for = b"", False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.held += data
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        if high == 0 and self.held:
+            self.is_waited_for = True
+            self._protocol.pause_writing()
+
+    def leave(self) -> None:
+        self._to.sendall(self.held)
+        self.held = b""
+        self._protocol.resume_writing()
+
+
+async def turns(condition: Callable[[], bool]) -> bool:
+    """Whether it comes to be within so many turns of the event loop."""
+    for _ in range(1000):
+        if condition():
+            return True
+        await asyncio.sleep(0)
+    return False
+
+
+async def test_no_piece_is_sent_before_the_head_of_its_answer_has_left() -> None:
+    vault, end = Vault(lambda: Pieces(stored, 0, end)), FIRST_PIECE + 1000
+    config = uvicorn.Config(vault, lifespan="off", log_config=None, proxy_headers=False)
+    config.load()
+    connection, (here, there) = Connection(config, vault.state, {}), socket.socketpair()
+    with here, there:
+        transport = Stuck(here, connection)
+        connection.connection_made(transport)
+        connection.data_received(b"GET / HTTP/1.1\r\nHost: vault\r\n\r\n")
+        assert await turns(lambda: transport.is_waited_for)
+        assert not await turns(lambda: bool(vault.given[0].sent))
+        transport.leave()
+        await asyncio.gather(*vault.state.tasks)
+        connection.connection_lost(None)
+        here.close()
+        head, body = b"".join(iter(lambda: there.recv(1 << 20), b"")).split(b"\r\n\r\n", 1)
+    assert head.startswith(b"HTTP/1.1 200 OK") and body == SOUND[:end]
+
+
 def test_one_piece_is_made_while_another_is_and_none_overtakes_it() -> None:
     others = threading.Event()
 
