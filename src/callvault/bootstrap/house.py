@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import sys
 from collections.abc import AsyncIterator, Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -52,9 +53,10 @@ class House:
 
     def settle(self) -> None:
         """All that is loaded stays to the end: the collector need not walk through it, nor come by so often, while
-        somebody waits."""
+        somebody waits. Nor do threads that compute keep the interpreter from the event loop for long."""
         gc.freeze()
         gc.set_threshold(10_000, 20, 20)
+        sys.setswitchinterval(0.001)
 
     async def drain(self) -> None:
         """Takes no new work from now on, and hands back what is not finished in time; asked again, it is done."""
