@@ -177,7 +177,7 @@ async def test_a_long_read_leaves_the_event_loop_to_others(store: SqliteStore) -
         await asyncio.sleep(0)
         beats += 1
     assert reading.result() == 1111
-    assert beats > 3
+    assert beats > 1  # after one turn a read that held up the loop would be done
 
 
 async def test_a_short_read_does_not_even_yield(store: SqliteStore) -> None:

@@ -18,12 +18,12 @@ import click
 
 from callvault.bootstrap import FREE_BYTES, open_master_key, open_storage, open_store, prepare
 from callvault.cli.running import as_json, data, show
-from callvault.domain.audit import ChainedEntry
 from callvault.domain.errors import Fault, Misconfigured, OperatorFault, PassingFault
 from callvault.domain.query import Query
 from callvault.domain.workspace import Workspace, WorkspaceKey
 from callvault.ports.blobs import Blobs, Presigning
 from callvault.ports.store import Store
+from callvault.services.audit import entries_of
 from callvault.settings import Settings, load
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
@@ -204,8 +204,8 @@ async def _newest_ms(store: Store) -> int:
     """The latest time that the audit knows, by the newest entries of some workspaces."""
     newest = 0
     for workspace in await store.find(Query(Workspace).by("id").page(20)):
-        query = Query(ChainedEntry).where("workspace_id", "=", workspace.id).by("-seq").page(1)
-        newest = max([newest, *(link.entry.at_ms for link in await store.find(query))])
+        last = await store.find(entries_of(workspace.id).by("-seq").page(1))
+        newest = max([newest, *(link.entry.at_ms for link in last)])
     return newest
 
 

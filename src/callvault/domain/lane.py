@@ -50,7 +50,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment(Passage):
-    """Minutes of a lane's takes in one stored object."""
+    """Seconds or minutes of a lane's takes in one stored object."""
 
     takes: bytes
     """The takes' numbers and digests, packed by `wire.runs`: most of what is known of a segment."""

@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS = 0.2
 GROUP = 2_000
 AT_A_LOOK = 15 << STRETCH
-"""So many entries are looked through for those about a thing by one query."""
+"""So many entries are looked through for those about a thing by one query: they stand in sixteen stretches at
+most, and so many ordered lists a store merges."""
 MOST_WAITING = 50_000
 """When so many wait because the database takes none, what must be audited is refused instead of going unseen."""
 
@@ -111,7 +112,7 @@ def entries_of(workspace_id: str) -> Query[ChainedEntry]:
     return Query(ChainedEntry).where("workspace_id", "=", workspace_id)
 
 
-def about(thing: str, workspace_id: str, first: int, last: int) -> Query[ChainedEntry]:
+def about(workspace_id: str, thing: str, first: int, last: int) -> Query[ChainedEntry]:
     """The entries about the thing from the number `first` to `last`."""
     keys = thing_keys(workspace_id, thing, first, last)
     return (
@@ -133,14 +134,14 @@ class AuditTrail:
         self, workspace_id: str, after_seq: int = 0, limit: int = 100, thing: str | None = None
     ) -> Sequence[ChainedEntry]:
         if thing:
-            return await self._about(thing, workspace_id, after_seq, limit)
+            return await self._about(workspace_id, thing, after_seq, limit)
         return await self._store.find(entries_of(workspace_id).by("seq").page(limit, (after_seq,)))
 
-    async def _about(self, thing: str, workspace_id: str, after_seq: int, limit: int) -> Sequence[ChainedEntry]:
+    async def _about(self, workspace_id: str, thing: str, after_seq: int, limit: int) -> Sequence[ChainedEntry]:
         newest = await self._store.find(entries_of(workspace_id).by("-seq").page(1))
         found: list[ChainedEntry] = []
         for first in range(after_seq + 1, newest[0].seq + 1 if newest else 0, AT_A_LOOK):
-            query = about(thing, workspace_id, first, min(first + AT_A_LOOK - 1, newest[0].seq))
+            query = about(workspace_id, thing, first, min(first + AT_A_LOOK - 1, newest[0].seq))
             found += await self._store.find(query.page(limit - len(found), (first - 1,)))
             if len(found) == limit:
                 break

@@ -87,6 +87,7 @@ class SqliteStore:
             self._reader.close()
 
     async def _rows(self, text: str, values: Row) -> list[Any]:
+        """What is asked all the time, `get` and `find`, does the same without one more coroutine."""
         rows = self._at_once(text, values)
         return await self._in_time(text, values) if rows is None else rows
 
