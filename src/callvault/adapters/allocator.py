@@ -2,7 +2,8 @@
 
 from typing import Final
 
-COME_AND_GO: Final = 4 << 20
+COME_AND_GO: Final = 8 << 20
+"""Twice that is more than the 10 MiB that a piece of a whole file takes while it is made of two sealed lanes."""
 
 
 def keep_freed_blocks() -> None:

@@ -49,6 +49,11 @@ class Layout:
         return int(self.ends[-1]) if len(self.ends) else 0
 
     @property
+    def is_coded(self) -> bool:
+        """Whether any of it can only be decoded from the beginning of its take."""
+        return not _WIDTH[self.pieces["codec"]].all()
+
+    @property
     def nbytes(self) -> int:
         return self.pieces.nbytes + self.ends.nbytes + self.overlaps.nbytes
 

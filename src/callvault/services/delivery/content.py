@@ -2,11 +2,13 @@
 
 import asyncio
 import hashlib
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import BinaryIO, Final, TypeVar
 
+from callvault.domain.errors import Fault
 from callvault.domain.stored import StoredObject
 from callvault.ports.blobs import Blobs, Chunk, Filing
 
@@ -32,17 +34,40 @@ async def read_ahead(read: Callable[[int, int], Chunk], start: int, end: int, pi
             ahead.cancel()
 
 
-def made_ahead(make: Callable[[int, int], T], asked: Iterable[tuple[int, int]]) -> Iterator[T]:
-    """What is made of each of what is asked, for a thread of its own: while it does something with one piece the next
-    one is made."""
-    with ThreadPoolExecutor(1) as maker:
-        ahead: Future[T] | None = None
+def made_ahead(make: Callable[[int, int], T], asked: Iterable[tuple[int, int]], any_order: bool = False) -> Iterator[T]:
+    """What is made of each of what is asked, for a thread of its own: while it does something with one piece another
+    thread makes the next one. It lives with who writes a whole file, for those who send to slow listeners must hold no
+    thread for each. Where pieces may be made in any order, two at once, it makes one itself rather than wait: a third
+    thread would cost more than it gives, for they share the interpreter."""
+    maker, ahead = ThreadPoolExecutor(1, "maker"), deque[tuple[Future[T], tuple[int, int]]]()
+    try:
         for each in asked:
-            ready, ahead = ahead, maker.submit(make, *each)
-            if ready:
-                yield ready.result()
-        if ahead:
-            yield ahead.result()
+            ahead.append((maker.submit(make, *each), each))
+            if len(ahead) > (2 if any_order else 1):
+                yield _first(ahead, make if any_order else None)
+        while ahead:
+            yield _first(ahead, make if any_order else None)
+    finally:
+        maker.shutdown(cancel_futures=True)
+
+
+def _first(ahead: "deque[tuple[Future[T], tuple[int, int]]]", make: Callable[[int, int], T] | None) -> T:
+    """Of what is made ahead; until it is there, one that nobody has begun is made here."""
+    if make and not ahead[0][0].done():
+        n = next((n for n, (piece, _) in enumerate(ahead) if piece.cancel()), None)
+        if n is not None:
+            ahead[n] = (_made(make, *ahead[n][1]), ahead[n][1])
+    return ahead.popleft()[0].result()
+
+
+def _made(make: Callable[[int, int], T], at: int, size: int) -> Future[T]:
+    """A fault is told when its turn has come."""
+    made: Future[T] = Future()
+    try:
+        made.set_result(make(at, size))
+    except Fault as fault:
+        made.set_exception(fault)
+    return made
 
 
 def cuts(start: int, end: int, piece: int, fitted: Fit = lambda _, stop: stop) -> Iterator[tuple[int, int]]:

@@ -1,5 +1,6 @@
 """A lane's samples, read from just the takes that lie under them."""
 
+import threading
 from collections.abc import Callable
 from typing import Final
 
@@ -28,7 +29,8 @@ _CONTEXT_SECONDS: Final = 1
 
 
 class LaneReader:
-    """Samples of a lane on its own clock; silence where there are none. Blocks; not for several threads at once."""
+    """Samples of a lane on its own clock; silence where there are none. Blocks. Several threads may ask, unless
+    one of them asks for something `ahead`."""
 
     def __init__(self, lane: LaneTimeline, blobs: Blobs, takes: CodedTakes) -> None:
         self._lane, self._blobs, self._takes = lane, blobs, takes
@@ -89,19 +91,21 @@ class LaneReader:
 
 
 class LaneFrames:
-    """Frames of a lane on the call's clock, at the rate of a view."""
+    """Frames of a lane on the call's clock, at the rate of a view; for several threads."""
 
     def __init__(self, lane: LaneTimeline, rate: int, blobs: Blobs, takes: CodedTakes) -> None:
         self._lane, self._rate = lane, rate
         self._reader = LaneReader(lane, blobs, takes)
         self._exact = is_exact(lane, rate)
         self._fetch = self._made_of(self._reader.samples)
+        self._busy = threading.Lock()
 
     def frames(self, start: int, end: int) -> Samples:
         if self._exact:
             return self._fetch(start, end)
         step = max(_AHEAD_SAMPLES // self._lane.lane.rate, 1) * self._rate
-        parts = [self._made(at, min(at + step, end)) for at in range(start, end, step)]
+        with self._busy:
+            parts = [self._made(at, min(at + step, end)) for at in range(start, end, step)]
         return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.int16), *parts])
 
     def _made(self, start: int, end: int) -> Samples:

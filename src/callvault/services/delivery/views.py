@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Final, TypedDict
@@ -42,7 +41,6 @@ class View:
         self.blobs, self.takes = blobs, takes
         self.parts = parts(sound.stretches, rate)
         self._lanes: dict[tuple[str, str], LaneFrames] = {}
-        self._busy = threading.Lock()
         self.frames = self.parts[-1].stop if self.parts else 0
         self.wav_header = wav.header(rate, self.channels, self.frames)
         self.length = wav.file_length(self.channels, self.frames)
@@ -62,27 +60,32 @@ class View:
 
     def pcm(self, first: int, last: int) -> Samples:
         """Frames as rows of their channels' samples."""
-        with self._busy:
-            found = list(under(self.parts, first, last))
-            if len(found) == 1 and found[0].stop - found[0].at == last - first:
-                return self._part(found[0])
-            out = np.zeros((max(last - first, 0), self.channels), np.int16)
-            for part in found:
-                out[part.at - first : part.stop - first] = self._part(part)
+        found = list(under(self.parts, first, last))
+        if len(found) == 1 and found[0].stop - found[0].at == last - first:
+            return self._part(found[0])
+        out = np.zeros((max(last - first, 0), self.channels), np.int16)
+        for part in found:
+            out[part.at - first : part.stop - first] = self._part(part)
         return out
 
     def blocks(self, frames: int = PIECE // 4) -> Iterator[Samples]:
         """All of the sound, for an encoder."""
-        return made_ahead(self.pcm, ((at, min(at + frames, self.frames)) for at in range(0, self.frames, frames)))
+        asked = ((at, min(at + frames, self.frames)) for at in range(0, self.frames, frames))
+        return made_ahead(self.pcm, asked, self._in_any_order())
 
     def pieces(self, start: int = 0, end: int | None = None) -> Iterator[Chunk]:
         """The same as `read`, of any length, in constant memory."""
         end = self.length if end is None else min(end, self.length)
-        return made_ahead(self.read, cuts(start, end, FILE_PIECE, self._to_segment_end))
+        return made_ahead(self.read, cuts(start, end, FILE_PIECE, self._to_segment_end), self._in_any_order())
 
     def stream(self, start: int = 0, end: int | None = None) -> Pieces:
         """The same for the event loop: while one piece is on its way out the next one is made."""
         return Pieces(self.read, start, self.length if end is None else min(end, self.length))
+
+    def _in_any_order(self) -> bool:
+        """Whether no stretch is made of what was made for one before it."""
+        lanes = (lane for part in self.parts for lane in channels_of(self.name, part.timeline).lanes)
+        return all(is_exact(lane, self.rate) and not lane.layout.is_coded for lane in lanes)
 
     def _to_segment_end(self, start: int, stop: int) -> int:
         """Sound of one segment is heard as it was read; that of two is copied together first."""
@@ -107,9 +110,10 @@ class View:
 
     def _heard(self, lane: LaneTimeline, part: Part[Timeline]) -> Samples:
         key = (part.timeline.recording_id, lane.lane.name)
-        if key not in self._lanes:
-            self._lanes[key] = LaneFrames(lane, self.rate, self.blobs, self.takes)
-        samples = self._lanes[key].frames(part.start, part.end)
+        frames = self._lanes.get(key)
+        if frames is None:
+            frames = self._lanes.setdefault(key, LaneFrames(lane, self.rate, self.blobs, self.takes))
+        samples = frames.frames(part.start, part.end)
         masks = [mask for mask in self.sound.masks if mask.lane == lane.lane.name]
         samples = samples.copy() if masks else samples
         for mask in masks:

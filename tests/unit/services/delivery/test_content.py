@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from tests.workhouse import PATIENCE_SECONDS, until
 
 from callvault.adapters.blobs.disk import DiskBlobs
 from callvault.adapters.blobs.memory import MemoryBlobs
-from callvault.services.delivery.content import FIRST_PIECE, PIECE, Pieces, StoredContent
+from callvault.domain.errors import BlobMissing
+from callvault.services.delivery.content import FIRST_PIECE, PIECE, Pieces, StoredContent, made_ahead
 
 SOUND = bytes(range(256)) * 9000
 
@@ -76,3 +78,48 @@ def test_what_lies_in_no_file_or_sealed_comes_without_one(sealing: str | None) -
     blobs = MemoryBlobs()
     opened = StoredContent(replace(blobs.put("w/x", [SOUND]), sealing=sealing), "audio/flac", blobs).stream().file
     assert (opened and opened()) is None
+
+
+@pytest.mark.parametrize("any_order", [False, True])
+def test_what_is_made_ahead_comes_in_order_and_a_fault_in_its_place(any_order: bool) -> None:
+    def make(at: int, size: int) -> int:
+        if at == 4:
+            raise BlobMissing(key="w/x")
+        return at * size
+
+    heard = []
+    with pytest.raises(BlobMissing):
+        for piece in made_ahead(make, ((at, 10) for at in range(9)), any_order):
+            heard.append(piece)
+    assert heard == [0, 10, 20, 30]
+
+
+def test_who_would_wait_makes_a_piece_that_nobody_has_begun_and_its_fault_waits_for_its_turn() -> None:
+    here, begun, made_here = threading.get_ident(), threading.Event(), threading.Event()
+
+    def make(at: int, _: int) -> int:
+        if threading.get_ident() == here:
+            made_here.set()
+            raise BlobMissing(key="w/x")
+        begun.set()
+        assert made_here.wait(PATIENCE_SECONDS)
+        return at
+
+    def asked() -> Iterator[tuple[int, int]]:
+        yield 0, 1
+        assert begun.wait(PATIENCE_SECONDS)
+        yield from ((at, 1) for at in range(1, 9))
+
+    heard = made_ahead(make, asked(), any_order=True)
+    assert next(heard) == 0
+    with pytest.raises(BlobMissing):
+        list(heard)
+
+
+def test_who_stops_listening_has_no_more_made() -> None:
+    asked: list[int] = []
+    heard = made_ahead(lambda at, _: asked.append(at), ((at, 1) for at in range(99)), any_order=True)
+    next(heard)
+    heard.close()  # type: ignore[attr-defined]
+    assert len(asked) <= 3
+    assert not any(thread.name.startswith("maker") for thread in threading.enumerate())
