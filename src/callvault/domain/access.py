@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from callvault.domain.call import Chat
-from callvault.domain.recording import Version
 from callvault.domain.workspace import SCOPES
 
 
@@ -103,23 +101,23 @@ OPERATOR = of_the_house("operator")
 SYSTEM = of_the_house("system")
 
 
+class Owned(Protocol):
+    """Whose what it is done to is, and the only members it is for, where it is private: a call, a recording."""
+
+    @property
+    def workspace_id(self) -> str: ...
+    @property
+    def readers(self) -> tuple[str, ...] | None: ...
+
+
 class Thing(NamedTuple):
-    """What it is done to: whose it is, and the only members it is for, where it is private."""
+    """Anything else of a workspace, or the workspace itself."""
 
     workspace_id: str
     readers: tuple[str, ...] | None = None
 
-    @staticmethod
-    def of_call(call: Chat) -> "Thing":
-        return Thing(call.workspace_id, call.readers)
 
-    @staticmethod
-    def of_recording(recording: Version) -> "Thing":
-        """Without a look at its call: a recording knows its readers."""
-        return Thing(recording.workspace_id, recording.readers)
-
-
-def decide(principal: Principal | None, action: Action, thing: Thing) -> Verdict:
+def decide(principal: Principal | None, action: Action, thing: Owned) -> Verdict:
     if principal is None:
         return Verdict.UNKNOWN
     if principal.kind in OF_THE_HOUSE:

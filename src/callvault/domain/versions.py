@@ -108,10 +108,10 @@ def heard(wanted: V, family: Iterable[V], originals_too: bool) -> V:
 
 def newest_original(versions: Iterable[V]) -> V:
     """Of the living versions of one call's sound: what somebody means who asks for a call's recording."""
-    originals = _newest_first(versions)
+    originals = [version for version in versions if version.operation is None]
     if not originals:
         raise NoRecording
-    return originals[0]
+    return max(originals, key=_age)
 
 
 def originals_of(recording: Version, kin: Mapping[str, Version]) -> set[str]:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from callvault.domain.access import ALLOWED, Action, Caller, Principal, Thing, Verdict, decide
+from callvault.domain.access import ALLOWED, Action, Caller, Owned, Principal, Thing, Verdict, decide
 from callvault.domain.errors import Missing, NotAuthenticated, Refused, StaleWrite
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
@@ -58,7 +58,7 @@ class Access:
         self._count_use(known.key)
         return known.principal
 
-    def require(self, caller: Caller, action: Action, thing: Thing, name: str) -> None:
+    def require(self, caller: Caller, action: Action, thing: Owned, name: str) -> None:
         """Returns when the caller may; `name` (`recording:<id>`) says in the audit and the error what it is about.
 
         `NotAuthenticated` without a key, `Missing` for another workspace's thing, else `Refused`.
@@ -74,7 +74,7 @@ class Access:
             raise Missing(what=name.partition(":")[0])
         raise Refused(why=_why(caller.principal, action, thing))
 
-    def may(self, caller: Caller, action: Action, thing: Thing) -> bool:
+    def may(self, caller: Caller, action: Action, thing: Owned) -> bool:
         """The same question, of somebody who did not ask for just this: a no is nobody's refusal."""
         return decide(caller.principal, action, thing) is ALLOWED
 
@@ -168,7 +168,7 @@ def _over(key: ApiKey, now_ms: int) -> str:
     return "expired" if key.expires_ms is not None and now_ms >= key.expires_ms else ""
 
 
-def _why(principal: Principal, action: Action, thing: Thing) -> str:
+def _why(principal: Principal, action: Action, thing: Owned) -> str:
     if principal.kind != "private" and decide(principal, action, thing) is Verdict.FORBIDDEN:
         return "a public key may not do this: use a private one"
     if not principal.scopes.intersection(action.scopes):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from callvault.domain.access import Action, Caller, Thing
+from callvault.domain.access import Action, Caller
 from callvault.domain.call import Call, Chat, ExternalId, common_readers, readers
 from callvault.domain.errors import AlreadyThere, Malformed, Missing
 from callvault.domain.filters import CallFilter
@@ -188,7 +188,7 @@ class Calls:
         call = await self._of_id(call_id)
         if call is None:
             raise Missing(what="call")
-        self._access.require(caller, Action.DELETE_CALL, Thing(call.workspace_id, call.readers), f"call:{call.id}")
+        self._access.require(caller, Action.DELETE_CALL, call, f"call:{call.id}")
         if call.deleted_ms is not None:
             return call
         doomed = await self._removal.doomed(await self._sound(call))
@@ -204,7 +204,7 @@ class Calls:
     def _known(self, caller: Caller, action: Action, call: C | None = None) -> C:
         if call is None or call.deleted_ms is not None:
             raise Missing(what="call")
-        self._access.require(caller, action, Thing.of_call(call), f"call:{call.id}")
+        self._access.require(caller, action, call, f"call:{call.id}")
         return call
 
     async def _opens_recordings(self, workspace_id: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict, TypeVar
 
-from callvault.domain.access import Action, Caller, Principal, Thing
+from callvault.domain.access import Action, Caller, Principal
 from callvault.domain.call import Call, Chat
 from callvault.domain.errors import (
     AlreadyThere,
@@ -120,7 +120,7 @@ class Recordings:
         recording = await self._store.get(Recording, recording_id.lower())
         if recording is None or recording.deleted_ms is not None:
             raise Missing(what="recording")
-        self._access.require(caller, action, Thing.of_recording(recording), f"recording:{recording.id}")
+        self._access.require(caller, action, recording, f"recording:{recording.id}")
         return recording
 
     async def heard(self, caller: Caller, recording_id: str, action: Action = Action.LISTEN) -> Recording:
@@ -139,7 +139,6 @@ class Recordings:
         return self._of_call(Version, caller, call_id, action)
 
     async def _of_call(self, kind: type[V], caller: Caller, call_id: str, action: Action) -> V:
-        self._access.permit(caller, action)
         versions = await versions_of(self._store, kind, call_id.lower()) if is_uuid(call_id) else ()
         if not versions:
             # A call without any answers for itself: it may not be there, or not for the caller.
@@ -173,7 +172,7 @@ class Recordings:
         """The version that is meant, if the caller may do this with the call at all."""
         if not versions:
             raise NoRecording
-        self._access.require(caller, action, Thing.of_recording(versions[0]), f"call:{versions[0].call_id}")
+        self._access.require(caller, action, versions[0], f"call:{versions[0].call_id}")
         return newest_original(versions)
 
     async def _redacted(self, kind: type[V], versions: Sequence[V]) -> V:
@@ -277,8 +276,7 @@ class Recordings:
         recording = await self._store.get(Recording, recording_id.lower())
         if recording is None:
             raise Missing(what="recording")
-        thing = Thing.of_recording(recording)
-        self._access.require(caller, Action.DELETE_RECORDING, thing, f"recording:{recording.id}")
+        self._access.require(caller, Action.DELETE_RECORDING, recording, f"recording:{recording.id}")
         if recording.deleted_ms is not None:
             return recording
         self._may_take_back(caller, recording)
@@ -289,14 +287,13 @@ class Recordings:
         return await self._store.get(Recording, recording.id) or recording
 
     def hears_originals(self, caller: Caller, recording: Version) -> bool:
-        return self._access.may(caller, Action.LISTEN_ORIGINAL, Thing.of_recording(recording))
+        return self._access.may(caller, Action.LISTEN_ORIGINAL, recording)
 
     def _may_take_back(self, caller: Caller, recording: Recording) -> None:
         """When a redaction goes before its original, what it hides is heard again: none but those who may hear that can
         make it go."""
         if recording.operation == REDACTING:
-            thing = Thing.of_recording(recording)
-            self._access.require(caller, Action.LISTEN_ORIGINAL, thing, f"recording:{recording.id}")
+            self._access.require(caller, Action.LISTEN_ORIGINAL, recording, f"recording:{recording.id}")
 
     def _begun(self, workspace: Workspace, call: Call, facts: RecordingFacts, recording_id: str) -> Recording:
         now = self._clock.now_ms()

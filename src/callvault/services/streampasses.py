@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from callvault.domain.access import Action, Caller, Principal, Thing
+from callvault.domain.access import Action, Caller, Principal
 from callvault.domain.call import Call
 from callvault.domain.errors import NotAuthenticated
 from callvault.domain.workspace import ApiKey, Workspace
@@ -33,7 +33,7 @@ class StreamPasses:
         self._store, self._clock, self._access, self._audit, self._secrets = store, clock, access, audit, secrets
 
     def issue(self, caller: Caller, call: Call, seconds: int = SECONDS) -> str:
-        self._access.require(caller, Action.WRITE_SOUND, Thing.of_call(call), f"call:{call.id}")
+        self._access.require(caller, Action.WRITE_SOUND, call, f"call:{call.id}")
         if caller.principal is None:
             raise NotAuthenticated
         secret_id, secret = next(iter(self._secrets.items()))

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, cast
 
 from starlette.requests import HTTPConnection
@@ -40,15 +41,21 @@ class Visit:
     @property
     def base_url(self) -> str:
         """Where the client reaches us, without a slash at the end: for absolute locations."""
-        return self.options.public_url or self._host_asked_for()
+        if self.options.public_url:
+            return self.options.public_url
+        scheme = "https" if self.scope["scheme"] in ("https", "wss") else "http"
+        return f"{scheme}://{_name_of(self.asked.get(b'host', b'')) or self._listening()}"
 
-    def _host_asked_for(self) -> str:
-        host, scope = self.asked.get(b"host", b"").decode("latin-1"), self.scope
-        if not HOST.fullmatch(host):
-            server = scope.get("server") or ("localhost", None)
-            host = f"{server[0]}:{server[1]}" if server[1] else server[0]
-        scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
-        return f"{scheme}://{host}"
+    def _listening(self) -> str:
+        name, port = self.scope.get("server") or ("localhost", None)
+        return f"{name}:{port}" if port else name
+
+
+@lru_cache(256)
+def _name_of(host: bytes) -> str:
+    """What the client calls us, if that can be a name."""
+    told = host.decode("latin-1")
+    return told if HOST.fullmatch(told) else ""
 
 
 def visit_of(connection: HTTPConnection) -> Visit:

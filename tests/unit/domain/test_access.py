@@ -96,14 +96,18 @@ def test_who_may(action: Action, who: str) -> None:
 @pytest.mark.parametrize("kind", ["manager", "direct"])
 def test_private_calls_are_for_their_participants(kind: str) -> None:
     ann = (Participant(id="ann"),)
-    assert Thing.of_call(Chat(id="c", workspace_id="w", readers=readers(kind, ann))) == Thing("w", ("ann",))
-    assert Thing.of_call(Chat(id="c", workspace_id="w", readers=readers("phone", ann))) == Thing("w", None)
+    private = Chat(id="c", workspace_id="w", readers=readers(kind, ann))
+    assert [decide(key(member=name), Action.READ_CALL, private) for name in ("ann", "eve")] == [ALLOWED, FORBIDDEN]
+    for_all = Chat(id="c", workspace_id="w", readers=readers("phone", ann))
+    assert decide(key(member="eve"), Action.READ_CALL, for_all) is ALLOWED
 
 
 def test_a_recording_is_for_those_its_call_is_for() -> None:
     facts = {"id": "r", "workspace_id": "w", "call_id": "c", "created_ms": 0, "updated_ms": 0, "last_heard_ms": 0}
-    assert Thing.of_recording(Recording(readers=("ann",), **facts)) == Thing("w", ("ann",))
-    assert Thing.of_recording(Recording(**facts)) == Thing("w", None)
+    private = Recording(readers=("ann",), **facts)
+    assert [decide(key(member=name), Action.LISTEN, private) for name in ("ann", "eve")] == [ALLOWED, FORBIDDEN]
+    assert decide(key(member="eve"), Action.LISTEN, Recording(**facts)) is ALLOWED
+    assert decide(key(workspace="x"), Action.LISTEN, Recording(**facts)) is HIDDEN
 
 
 def test_sound_of_several_calls_is_for_those_alone_whom_all_of_them_are_for() -> None:

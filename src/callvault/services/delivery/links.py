@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from callvault.domain.access import Action, Caller, Thing
+from callvault.domain.access import Action, Caller
 from callvault.domain.errors import LinkInvalid, Missing
 from callvault.domain.ids import Json
 from callvault.domain.recording import Recording, Version
@@ -15,7 +15,7 @@ from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
 from callvault.services.audit import Audit
-from callvault.services.delivery.desk import WAV, Content, Desk, Wanted
+from callvault.services.delivery.desk import Content, Desk, Wanted
 from callvault.services.delivery.downloads import Downloads
 from callvault.services.lineage import family_of
 from callvault.services.recentworkspaces import RecentWorkspaces
@@ -76,29 +76,24 @@ class Links:
         self,
         caller: Caller,
         recording: Version,
+        wanted: Wanted,
         *,
-        view: str = "mono",
-        format: str = WAV,
-        rate: int = 0,
-        live: bool = False,
-        artifact: str = "",
         seconds: int = SECONDS,
         attachment: bool = False,
         filename: str = "",
         action: Action = Action.MINT_LINK,
         base_url: str = "",
     ) -> Link:
-        """A link to a view of this very version of the sound, or to an artifact of it, for as long as is asked, or as
-        the workspace allows, or until the recording expires. Raises what opening it would raise.
+        """A link to what is wanted of this very version of the sound, for as long as is asked, or as the workspace
+        allows, or until the recording expires. Raises what opening it would raise.
 
         `action` is what gives the caller the right to it; `base_url` is where the client reaches us, unless the
         operator has set that.
         """
-        self._access.require(caller, action, Thing.of_recording(recording), f"recording:{recording.id}")
+        self._access.require(caller, action, recording, f"recording:{recording.id}")
         workspace = await self._workspaces.get(recording.workspace_id)
         if workspace is None:
             raise Missing(what="workspace")
-        wanted = Wanted(view=view, format=format, rate=rate, live=live, artifact=artifact)
         left_ms = await self._desk.check(recording, wanted)
         left = seconds if left_ms is None else left_ms // 1000
         most = max(min(seconds, workspace.link_seconds_max, left), 1)
@@ -121,7 +116,7 @@ class Links:
     ) -> dict[str, dict[Wanted, Link]]:
         """Vault links to what there is of all that is wanted, by the recordings' ids: for lists, where no look is had
         at each. All are of one workspace, and what the caller has no right to is left out."""
-        allowed = [pair for pair in asked if self._access.may(caller, action, Thing.of_recording(pair[0]))]
+        allowed = [pair for pair in asked if self._access.may(caller, action, pair[0])]
         workspace = await self._workspaces.get(allowed[0][0].workspace_id) if allowed else None
         if workspace is None:
             return {}
@@ -176,8 +171,7 @@ class Links:
         recording = await self._store.get(Recording, recording_id)
         if recording is None or recording.deleted_ms is not None:
             raise Missing(what="recording")
-        thing = Thing.of_recording(recording)
-        self._access.require(caller, Action.REVOKE_LINKS, thing, f"recording:{recording_id}")
+        self._access.require(caller, Action.REVOKE_LINKS, recording, f"recording:{recording_id}")
         changed = replace(recording, link_epoch=recording.link_epoch + 1, version=recording.version + 1)
         unit = Unit()
         unit.change(changed)
@@ -208,7 +202,7 @@ class Links:
             format="" if wanted.artifact else wanted.format,
             rate=wanted.rate,
             live=wanted.live,
-            originals=self._access.may(caller, Action.LISTEN_ORIGINAL, Thing.of_recording(recording)),
+            originals=self._access.may(caller, Action.LISTEN_ORIGINAL, recording),
             attachment=attachment,
             filename=filename,
             expires_s=self._clock.now_ms() // 1000 + max(seconds, 1),

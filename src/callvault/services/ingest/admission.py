@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from callvault.domain.access import Action, Caller, Thing
+from callvault.domain.access import Action, Caller
 from callvault.domain.errors import RecordingDisabled, RecordingEnded
 from callvault.services.access import Access
 from callvault.services.ingest.openrecordings import FACTS_SECONDS, OpenRecording, OpenRecordings
@@ -17,7 +17,7 @@ class Admission:
         """The recording, when the caller may write to it."""
         known = await self._open.get(recording_id, max_age)
         thing = f"recording:{recording_id}"
-        self._access.require(caller, Action.WRITE_SOUND, Thing.of_recording(known.recording), thing)
+        self._access.require(caller, Action.WRITE_SOUND, known.recording, thing)
         return known
 
     async def admitted(self, caller: Caller, recording_id: str) -> OpenRecording:

@@ -10,6 +10,7 @@ from callvault.domain.lane import Lane
 from callvault.domain.query import Query
 from callvault.domain.recording import Recording, own_file
 from callvault.domain.workspace import WorkspaceKey
+from callvault.services.delivery.desk import Wanted
 from callvault.services.recordings import CallRecording as Pair
 from callvault.web.native.callschemas import assistant_of, call_out, phone_number_of
 from callvault.web.native.recordingschemas import STATUSES, CallRecording, CallTranscript, Speaker, TurnOut
@@ -203,9 +204,8 @@ async def _secure_url(visit: Visit, recording: Recording) -> str | None:
     try:
         heard = await services.recordings.heard(caller, recording.id, Action.MINT_LINK)
         view, rate = own_file(heard)
-        link = await services.delivery.links.secure_url(
-            caller, heard, view=view, format=heard.format, rate=rate, base_url=visit.base_url
-        )
+        wanted = Wanted(view, heard.format, rate)
+        link = await services.delivery.links.secure_url(caller, heard, wanted, base_url=visit.base_url)
     except (RecordingExpired, Refused):
         return None
     return link.url

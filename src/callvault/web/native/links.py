@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from callvault.domain.access import Action
 from callvault.domain.recording import Recording, own_file
+from callvault.services.delivery.desk import Wanted
 from callvault.services.delivery.links import FILENAME_MAX, SECONDS
 from callvault.web.auth import Visiting, needs, public
 from callvault.web.native import hotdocs
@@ -37,11 +38,13 @@ class LinkRequest(Asked):
     disposition: Literal["inline", "attachment"] = "inline"
     filename: Annotated[str, Field(max_length=FILENAME_MAX)] = ""
 
-    def sound_of(self, recording: Recording) -> tuple[str, int]:
-        """The view and its rate: what is not asked for is as in the recording's own file."""
+    def wanted_of(self, recording: Recording) -> Wanted:
+        """What is not said of the view and its rate is as in the recording's own file."""
         view, rate = own_file(recording)
         asked = self.model_fields_set
-        return self.view if "view" in asked else view, rate if asked.isdisjoint({"view", "rate"}) else self.rate
+        view = self.view if "view" in asked else view
+        rate = rate if asked.isdisjoint({"view", "rate"}) else self.rate
+        return Wanted(view, self.format, rate, self.live, self.artifact)
 
 
 class LinkOut(Told):
@@ -58,15 +61,10 @@ async def create_secure_url(id: str, visit: Visiting, asked: LinkRequest | None 
 
 async def minted(visit: Visit, id: str, asked: LinkRequest) -> LinkOut:
     recording = await visit.services.recordings.heard(visit.caller, id, Action.MINT_LINK)
-    view, rate = asked.sound_of(recording)
     link = await visit.services.delivery.links.secure_url(
         visit.caller,
         recording,
-        view=view,
-        format=asked.format,
-        rate=rate,
-        live=asked.live,
-        artifact=asked.artifact,
+        asked.wanted_of(recording),
         seconds=asked.expires_in,
         attachment=asked.disposition == "attachment",
         filename=asked.filename,

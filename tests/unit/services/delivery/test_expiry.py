@@ -91,7 +91,7 @@ async def test_a_version_may_expire_before_what_it_was_made_of(house: House) -> 
 
 async def test_a_link_opens_nothing_that_has_expired_since(house: House) -> None:
     recording = await house.spoken()
-    link = await house.links.secure_url(ME, recording, seconds=3600)
+    link = await house.links.secure_url(ME, recording, Wanted(), seconds=3600)
     opens = link.url.rpartition("/link/")[2]
     await house.links.follow(opens)
     await house.recordings.update(ME, recording.id, {"expires_ms": house.clock.now_ms()})
@@ -108,12 +108,12 @@ async def test_a_link_lives_no_longer_than_what_it_opens(house: House, delivery:
     recording = await expiring(house)
     version = await trimmed(house, recording)
     for opened in (recording, version):
-        link = await links.secure_url(ME, opened, seconds=3600)
+        link = await links.secure_url(ME, opened, Wanted(), seconds=3600)
         assert (link.seconds, link.expires_ms) == (60, recording.expires_ms)
     assert delivery == "vault" or "?GET 60 " in link.url
     house.clock.advance(60)
     with pytest.raises(RecordingExpired):
-        await links.secure_url(ME, recording)
+        await links.secure_url(ME, recording, Wanted())
 
 
 async def test_a_list_tells_no_link_to_what_has_expired(house: House) -> None:

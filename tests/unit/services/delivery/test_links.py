@@ -44,7 +44,9 @@ def token(link: Link) -> str:
 
 async def test_a_link_opens_what_it_was_made_for(house: House) -> None:
     recording = await house.spoken()
-    link = await house.links.secure_url(ME, recording, view="stereo", rate=16000, attachment=True, base_url=BASE)
+    link = await house.links.secure_url(
+        ME, recording, Wanted(view="stereo", rate=16000), attachment=True, base_url=BASE
+    )
     followed = await house.links.follow(token(link))
     view = await house.view(recording, "stereo", 16000)
     assert isinstance(followed.content, View) and followed.content.etag == view.etag
@@ -54,7 +56,7 @@ async def test_a_link_opens_what_it_was_made_for(house: House) -> None:
 
 async def test_a_link_to_another_format_opens_its_rendition(house: House) -> None:
     recording = await house.spoken()
-    link = await house.links.secure_url(ME, recording, format="mp3", filename="Anruf ü.mp3", base_url=BASE)
+    link = await house.links.secure_url(ME, recording, Wanted(format="mp3"), filename="Anruf ü.mp3", base_url=BASE)
     followed = await house.links.follow(token(link))
     assert isinstance(followed.content, Growing) and followed.filename == "Anruf ü.mp3"
     assert (await content(followed.content.stream())).startswith(b"mp3 8000 1\n")
@@ -79,7 +81,7 @@ async def test_a_link_to_an_artifact_opens_it_as_it_was_put_in(house: House) -> 
     recording = await house.spoken()
     body = bytes(range(256)) * 9000
     await artifact(house, recording, "call-logs", body)
-    link = await house.links.secure_url(ME, recording, artifact="call-logs", base_url=BASE)
+    link = await house.links.secure_url(ME, recording, Wanted(artifact="call-logs"), base_url=BASE)
     followed = await house.links.follow(token(link))
     assert isinstance(followed.content, StoredContent)
     assert (followed.content.media_type, followed.content.length) == ("application/gzip", len(body))
@@ -87,15 +89,15 @@ async def test_a_link_to_an_artifact_opens_it_as_it_was_put_in(house: House) -> 
     assert await content(followed.content.stream()) == body
     assert await content(followed.content.stream(1_000_000, 2_200_000)) == body[1_000_000:2_200_000]
     with pytest.raises(Missing):
-        await house.links.secure_url(ME, recording, artifact="pcap", base_url=BASE)
+        await house.links.secure_url(ME, recording, Wanted(artifact="pcap"), base_url=BASE)
 
 
 async def test_a_link_lives_as_long_as_was_asked_and_no_longer_than_the_workspace_allows(house: House) -> None:
     recording, now = await house.spoken(), house.clock.now_ms()
     for asked, given in ((60, 60), (10**9, 7200), (-5, 1)):
-        link = await house.links.secure_url(ME, recording, seconds=asked, base_url=BASE)
+        link = await house.links.secure_url(ME, recording, Wanted(), seconds=asked, base_url=BASE)
         assert link.expires_ms == now + given * 1000
-    link = await house.links.secure_url(ME, recording, seconds=60, base_url=BASE)
+    link = await house.links.secure_url(ME, recording, Wanted(), seconds=60, base_url=BASE)
     house.clock.advance(59.999)
     await house.links.follow(token(link))
     house.clock.advance(0.001)
@@ -105,9 +107,9 @@ async def test_a_link_lives_as_long_as_was_asked_and_no_longer_than_the_workspac
 
 async def test_a_link_signed_with_a_former_secret_still_opens_and_one_of_a_strange_one_does_not(house: House) -> None:
     recording = await house.spoken()
-    old = await house.linked(secrets={"k0": b"0" * 32}).secure_url(ME, recording, base_url=BASE)
+    old = await house.linked(secrets={"k0": b"0" * 32}).secure_url(ME, recording, Wanted(), base_url=BASE)
     assert (await house.links.follow(token(old))).recording.id == recording.id
-    strange = await house.linked(secrets={"k1": b"x" * 32}).secure_url(ME, recording, base_url=BASE)
+    strange = await house.linked(secrets={"k1": b"x" * 32}).secure_url(ME, recording, Wanted(), base_url=BASE)
     for bad in (token(strange), token(old)[:-1], "", "a.b.c"):
         with pytest.raises(LinkInvalid):
             await house.links.follow(bad)
@@ -115,20 +117,20 @@ async def test_a_link_signed_with_a_former_secret_still_opens_and_one_of_a_stran
 
 async def test_all_links_of_a_recording_are_revoked_at_once(house: House) -> None:
     recording = await house.spoken()
-    link = await house.links.secure_url(ME, recording, base_url=BASE)
+    link = await house.links.secure_url(ME, recording, Wanted(), base_url=BASE)
     with pytest.raises(Refused):
         await house.links.revoke(caller("recordings:read"), recording.id)
     revoked = await house.links.revoke(ME, recording.id)
     with pytest.raises(LinkInvalid):
         await house.links.follow(token(link))
-    fresh = await house.links.secure_url(ME, revoked, base_url=BASE)
+    fresh = await house.links.secure_url(ME, revoked, Wanted(), base_url=BASE)
     assert (await house.links.follow(token(fresh))).recording.id == recording.id
     assert [e.outcome for e in await house.audited() if e.action == "recordings.listen"] == ["refused", "done"]
 
 
 async def test_a_link_to_what_was_deleted_opens_nothing(house: House) -> None:
     recording = await house.spoken()
-    link = await house.links.secure_url(ME, recording, base_url=BASE)
+    link = await house.links.secure_url(ME, recording, Wanted(), base_url=BASE)
     unit = Unit()
     unit.change(replace(recording, deleted_ms=1, version=2))
     await house.store.commit(unit)
@@ -150,9 +152,9 @@ async def redacted(house: House, original: Recording, **facts: object) -> Record
 async def test_a_link_from_before_a_redaction_opens_the_redacted_version(house: House) -> None:
     recording = await house.spoken()
     await artifact(house, recording, "call-logs", b"4111 1111")
-    sound = await house.links.secure_url(ME, recording, base_url=BASE)
-    mp3 = await house.links.secure_url(ME, recording, format="mp3", base_url=BASE)
-    logs = await house.links.secure_url(ME, recording, artifact="call-logs", base_url=BASE)
+    sound = await house.links.secure_url(ME, recording, Wanted(), base_url=BASE)
+    mp3 = await house.links.secure_url(ME, recording, Wanted(format="mp3"), base_url=BASE)
+    logs = await house.links.secure_url(ME, recording, Wanted(artifact="call-logs"), base_url=BASE)
     many = await house.links.secure_urls(ME, [(recording, [Wanted()])], base_url=BASE)
     version = await redacted(house, recording)
     for link in (sound, mp3, many[recording.id][Wanted()]):
@@ -163,7 +165,7 @@ async def test_a_link_from_before_a_redaction_opens_the_redacted_version(house: 
 
 async def test_a_link_from_before_a_redaction_that_has_no_stand_in_opens_nothing(house: House) -> None:
     recording = await house.spoken()
-    link = await house.links.secure_url(ME, recording, base_url=BASE)
+    link = await house.links.secure_url(ME, recording, Wanted(), base_url=BASE)
     await redacted(house, recording, operation="trim")
     with pytest.raises(Refused):
         await house.links.follow(token(link))
@@ -171,7 +173,7 @@ async def test_a_link_from_before_a_redaction_that_has_no_stand_in_opens_nothing
 
 async def test_a_link_of_somebody_who_hears_originals_opens_them_after_a_redaction_too(house: House) -> None:
     recording = await house.spoken()
-    link = await house.links.secure_url(caller(*SCOPES), recording, base_url=BASE)
+    link = await house.links.secure_url(caller(*SCOPES), recording, Wanted(), base_url=BASE)
     await redacted(house, recording)
     assert (await house.links.follow(token(link))).recording.id == recording.id
 
@@ -185,16 +187,16 @@ async def test_nobody_gets_a_link_to_what_they_may_not_hear(house: House) -> Non
         (replace(ME, principal=None), NotAuthenticated),
     ):
         with pytest.raises(error):
-            await house.links.secure_url(asking, recording, base_url=BASE)
-    await house.links.secure_url(caller("chats:read"), recording, action=Action.LISTEN_CHAT, base_url=BASE)
+            await house.links.secure_url(asking, recording, Wanted(), base_url=BASE)
+    await house.links.secure_url(caller("chats:read"), recording, Wanted(), action=Action.LISTEN_CHAT, base_url=BASE)
     with pytest.raises(Refused):
-        await house.links.secure_url(ME, replace(recording, readers=("boss",)), base_url=BASE)
+        await house.links.secure_url(ME, replace(recording, readers=("boss",)), Wanted(), base_url=BASE)
 
 
 async def test_a_link_is_made_only_to_what_is_there(house: House) -> None:
     recording = await house.spoken()
     trimmed = replace(recording, id="t", edits=EditList(clips=(Clip(recording_id=recording.id, start_us=0, end_us=9),)))
-    await house.links.secure_url(ME, trimmed, view="customer", base_url=BASE)
+    await house.links.secure_url(ME, trimmed, Wanted(view="customer"), base_url=BASE)
     for facts, error in (
         ({"view": "assistant"}, Missing),
         ({"view": "lane:x"}, Missing),
@@ -203,16 +205,16 @@ async def test_a_link_is_made_only_to_what_is_there(house: House) -> None:
         ({"rate": 1}, Malformed),
     ):
         with pytest.raises(error):
-            await house.links.secure_url(ME, recording, base_url=BASE, **facts)
+            await house.links.secure_url(ME, recording, Wanted(**facts), base_url=BASE)
         with pytest.raises(error):
-            await house.links.secure_url(ME, trimmed, base_url=BASE, **facts)
+            await house.links.secure_url(ME, trimmed, Wanted(**facts), base_url=BASE)
 
 
 async def test_a_recording_in_progress_has_a_link_for_those_who_take_what_is_there(house: House) -> None:
     recording = await house.spoken(in_progress=True, status="processing")
     with pytest.raises(RecordingInProgress):
-        await house.links.secure_url(ME, recording, base_url=BASE)
-    link = await house.links.secure_url(ME, recording, live=True, base_url=BASE)
+        await house.links.secure_url(ME, recording, Wanted(), base_url=BASE)
+    link = await house.links.secure_url(ME, recording, Wanted(live=True), base_url=BASE)
     assert isinstance((await house.links.follow(token(link))).content, View)
 
 
@@ -232,7 +234,9 @@ async def test_links_to_what_there_is_of_many_are_made_together(house: House) ->
 
 
 async def test_the_operators_address_beats_the_one_that_the_client_used(house: House) -> None:
-    link = await house.linked(public_url="https://public.example").secure_url(ME, await house.spoken(), base_url=BASE)
+    link = await house.linked(public_url="https://public.example").secure_url(
+        ME, await house.spoken(), Wanted(), base_url=BASE
+    )
     assert link.url.startswith("https://public.example/link/")
 
 
@@ -240,22 +244,25 @@ async def test_a_bucket_gives_out_what_lies_in_it_unsealed_and_the_vault_all_els
     await house.workspace(delivery="bucket")
     links = house.linked(presigner=house.bucket)
     recording = await house.spoken()
-    made = [await links.secure_url(ME, recording, seconds=60, filename='a_"ü/b.wav', base_url=BASE) for _ in range(2)]
+    made = [
+        await links.secure_url(ME, recording, Wanted(), seconds=60, filename='a_"ü/b.wav', base_url=BASE)
+        for _ in range(2)
+    ]
     assert made[0].url == made[1].url
     assert made[0].url.startswith("https://bucket/w/") and "GET 60 audio/wav inline; " in made[0].url
     assert made[0].url.endswith("a__%C3%BC_b.wav")
-    assert (await house.linked().secure_url(ME, recording, base_url=BASE)).url.startswith(BASE)
+    assert (await house.linked().secure_url(ME, recording, Wanted(), base_url=BASE)).url.startswith(BASE)
     await artifact(house, recording, "pcap", b"x")
     stored = (await house.artifacts.open(recording, "pcap")).stored
     unit = Unit()
     unit.change(replace(stored, sealing="k.x"))
     await house.store.commit(unit)
-    assert (await links.secure_url(ME, recording, artifact="pcap", base_url=BASE)).url.startswith(BASE)
+    assert (await links.secure_url(ME, recording, Wanted(artifact="pcap"), base_url=BASE)).url.startswith(BASE)
 
 
 async def test_links_made_and_followed_are_audited_and_downloads_counted(house: House) -> None:
     recording = await house.spoken()
-    link = await house.links.secure_url(ME, recording, base_url=BASE)
+    link = await house.links.secure_url(ME, recording, Wanted(), base_url=BASE)
     ranges = (None, "bytes=0-", "bytes=5-9", "bytes=-5")
     for asked in ranges:
         await house.links.follow(token(link), address="198.51.100.9", request_id="r7", byte_range=asked)

@@ -71,6 +71,7 @@ async def download_url(request: Request) -> Answer:
     link = await visit.services.delivery.links.secure_url(
         visit.caller,
         await _heard(request, visit.services.recordings.version_of_chat),
+        Wanted(),
         seconds=seconds,
         attachment=True,
         filename=_filename(request),

@@ -34,13 +34,10 @@ def _redirecting(endpoint: str) -> Handler:
         services, caller = visit.services, visit.caller
         try:
             recording = await services.recordings.version_of_call(caller, request.path_params["id"])
-            asked = wanted(recording, endpoint)
             link = await services.delivery.links.secure_url(
                 caller,
                 recording,
-                view=asked.view,
-                format=asked.format,
-                artifact=asked.artifact,
+                wanted(recording, endpoint),
                 seconds=SECONDS,
                 attachment=True,
                 action=Action.LISTEN,

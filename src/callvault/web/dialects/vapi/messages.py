@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from callvault.domain.access import Action, Thing
+from callvault.domain.access import Action
 from callvault.domain.call import Call
 from callvault.domain.errors import PassingFault
 from callvault.domain.event import Event
@@ -79,7 +79,7 @@ class Message:
         if any(version.in_progress or version.status == "processing" for version in originals):
             raise SoundStillComing
         owner = await owner_of(self._services.access, self._endpoint)
-        if not self._services.access.may(owner, Action.READ_CALL, Thing.of_call(call)):
+        if not self._services.access.may(owner, Action.READ_CALL, call):
             return {**self._head(REPORT), "artifact": {}, "call": _identified(call_json(CallParts(call)))}
         [parts] = await parts_of(self._services, owner, [call], self._public_url)
         if not self._public_url:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse
 
 from callvault.domain import call as domain
-from callvault.domain.access import Action, Thing
+from callvault.domain.access import Action
 from callvault.domain.errors import BlobsUnavailable, Misconfigured
 from callvault.domain.filters import CallFilter
 from callvault.domain.ids import Json
@@ -116,7 +116,7 @@ async def _written(visit: Visit, *calls: domain.Call) -> list[dict[str, Json]]:
 def _listen_url(visit: Visit, call: domain.Call) -> str | None:
     """Where the call's sound goes in, for whoever has this address; None for a key that may write no sound."""
     services = visit.services
-    if call.unrecorded or not services.access.may(visit.caller, Action.WRITE_SOUND, Thing.of_call(call)):
+    if call.unrecorded or not services.access.may(visit.caller, Action.WRITE_SOUND, call):
         return None
     leave = services.stream_passes.issue(visit.caller, call, LISTEN_SECONDS)
     return f"ws{visit.base_url.removeprefix('http')}/streams?token={leave}"

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any, Final
 
-from callvault.domain.access import SYSTEM, Action, Thing
+from callvault.domain.access import SYSTEM, Action
 from callvault.domain.call import Call, Turn
 from callvault.domain.errors import Missing, Refused
 from callvault.domain.event import Event
@@ -25,7 +25,7 @@ def form(services: Services, public_url: str) -> MessageForm:
         except Missing:
             return None
         owner = await owner_of(services.access, endpoint)
-        if services.access.may(owner, Action.READ_CALL, Thing.of_call(call)):
+        if services.access.may(owner, Action.READ_CALL, call):
             body = call_ended(event, call, await _said(services, call))
         else:
             body = call_ended(event, replace(call, from_number=None, to_number=None), [])
