@@ -109,19 +109,19 @@ async def _measured(folder: Path, calls: int) -> tuple[list[tuple[str, Latencies
 
 async def _takes(services: Services, caller: Caller, lanes: int) -> Latencies:
     recording = (await services.recordings.create(caller, {})).recording.id
-    form, numbers, found = parse("audio/PCMU"), count(), Latencies()
+    form, numbers, found = parse("audio/PCMU"), [count() for _ in range(lanes)], Latencies()
     body = os.urandom(TAKE_BYTES)
     began = time.monotonic()
 
-    async def send(lane: str) -> None:
+    async def send(lane: int) -> None:
         while time.monotonic() < began + SECONDS:
-            n = next(numbers)
+            n = next(numbers[lane])
             start = Start(ms=Decimal(n * TAKE_BYTES) / 8 % 100_000_000)
             sent = time.monotonic()
-            await services.intake.takes.put(caller, recording, lane, n, body, start=start, form=form)
+            await services.intake.takes.put(caller, recording, f"lane-{lane}", n, body, start=start, form=form)
             found.each.append(time.monotonic() - sent)
 
-    await asyncio.gather(*(send(f"lane-{n % lanes}") for n in range(CALLERS)))
+    await asyncio.gather(*(send(n % lanes) for n in range(CALLERS)))
     found.seconds = time.monotonic() - began
     segments = await services.store.find(Query(Segment).where("recording_id", "=", recording))
     found.moved = sum(segment.peaks_offset for segment in segments) / (TAKE_BYTES * len(found.each))
