@@ -38,6 +38,13 @@ def test_every_code_decodes_as_ffmpeg_decodes_it(law) -> None:
     assert np.array_equal(decode(EVERY_CODE), ffmpeg_decodes(codec, EVERY_CODE))
 
 
+def test_long_sound_decodes_as_its_parts_do(law) -> None:
+    decode = law[0]
+    long = EVERY_CODE * (2 * g711.AT_ONCE // 256) + EVERY_CODE[:100]
+    parts = [decode(long[at : at + 1000]) for at in range(0, len(long), 1000)]
+    assert np.array_equal(decode(long), np.concatenate(parts))
+
+
 def test_the_decoded_values_are_those_of_the_recommendation() -> None:
     # G.711 tables 2a and 1a: values by signal, which are 14-bit and 13-bit there.
     ulaw = {0x80: 8031, 0x8F: 4191, 0x9F: 2079, 0xAF: 1023, 0xBF: 495, 0xCF: 231, 0xDF: 99, 0xEF: 33, 0xFE: 2, 0xFF: 0}
