@@ -22,8 +22,9 @@ QUIET_SECONDS = 60.0
 """A recording that still takes in sound is let go when for so long there was none in the spool."""
 LONGEST_WAIT = 60.0
 BROKEN_WAIT = 60.0
-BEHIND_BYTES = 256 << 20
-"""More than this in the spool is moved without a rest."""
+BEHIND_BYTES = 1 << 30
+"""So much a burst may leave in the spool. More is moved half of the time; the other half is left to those who wait for
+their sound to be durable."""
 Move = Callable[[str], Awaitable[bool | None]]
 AWAY = (BlobsUnavailable, StoreUnavailable, DiskFull)
 
@@ -55,9 +56,9 @@ class Rounds:
         self._stopping = asyncio.Event()
 
     async def until_stopped(self) -> None:
-        await self.round()
-        while not await self.stopping(0 if self._is_behind() else EVERY_SECONDS):
-            await self.round()
+        took = await self._timed_round()
+        while not await self.stopping(min(took, EVERY_SECONDS) if self._is_behind() else EVERY_SECONDS):
+            took = await self._timed_round()
 
     async def last(self) -> None:
         """Before the program ends: everything moves that storage takes."""
@@ -78,6 +79,11 @@ class Rounds:
         their sound to be durable."""
         await self._attempt(self._due(), self._mover.move)
         await self._settle()
+
+    async def _timed_round(self) -> float:
+        began = self._clock.monotonic()
+        await self.round()
+        return self._clock.monotonic() - began
 
     def _is_behind(self) -> bool:
         return not self._failures and sum(held.size for held in self._spool.holdings()) > self._behind_bytes
