@@ -1,4 +1,4 @@
-"""The spool in a folder: one writer thread takes what all callers appended, writes it, syncs once, tells them all."""
+"""The spool in a folder: one writer thread takes what all callers appended, writes and syncs it at once, tells them."""
 
 import fcntl
 import os
@@ -159,7 +159,7 @@ class DiskSpool:
     def _commit(self, head: JournalHead, wishes: Sequence[_Wish]) -> None:
         fresh = {wish.key.record.key: wish.key for wish in wishes if wish.key and wish.key.record.key not in head.keys}
         keys = [serialize_record(key.record) for key in fresh.values()]
-        at = head.append(b"".join([*keys, *(wish.sealed() for wish in wishes)])) + sum(map(len, keys))
+        at = head.append([*keys, *(wish.sealed() for wish in wishes)]) + sum(map(len, keys))
         head.keys |= fresh.keys()
         for key in fresh.values():
             self._keys.wrote(key)
@@ -185,8 +185,8 @@ class DiskSpool:
 
     def _carry(self, head: JournalHead, group: Sequence[tuple[str, Entry, bytes]]) -> None:
         keys = {parse_head(data).key for _, _, data in group} - head.keys
-        needed = b"".join(serialize_record(self._keys.record(key)) for key in keys)
-        at = head.append(needed + b"".join(data for _, _, data in group)) + len(needed)
+        needed = [serialize_record(self._keys.record(key)) for key in keys]
+        at = head.append([*needed, *(data for _, _, data in group)]) + sum(map(len, needed))
         head.keys |= keys
         for name, entry, data in group:
             self._ledger.add(name, "", entry._replace(file=head.number, offset=at))

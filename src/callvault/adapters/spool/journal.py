@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from callvault.wire.spoolfile import (
     serialize_file_head,
 )
 
+PARTS_AT_ONCE = os.sysconf("SC_IOV_MAX")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -95,41 +96,48 @@ class Reader:
 
 
 class JournalHead(JournalFile):
-    """The newest file, to which is written."""
+    """The newest file, to which is written. A write returns when it is durable, so that a group is one system call:
+    after each the writer has to wait for the interpreter again."""
 
     def __init__(self, path: Path, head: FileHead) -> None:
         try:
-            self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_WRONLY, 0o600)
+            self._fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_WRONLY | os.O_DSYNC, 0o600)
         except OSError as error:
             raise fault(error, path) from error
         super().__init__(path)
         self._dirty = False
         """Whether something that was not acknowledged may lie behind `size`."""
         try:
-            self.append(serialize_file_head(head))
+            self.append([serialize_file_head(head)])
             sync_folder(path.parent)
         except PassingFault:
             self.unlink()
             self.close()
             raise
 
-    def append(self, data: bytes) -> int:
-        """The data is durable at the offset returned, or the file is as it was before."""
-        at, rest = self.size, memoryview(data)
+    def append(self, parts: Sequence[bytes]) -> int:
+        """The parts are durable one behind the other from the offset returned, or the file is as it was before."""
+        at = self.size
         try:
             if self._dirty:
                 os.ftruncate(self._fd, at)
             self._dirty = True
-            while rest:
-                rest = rest[os.pwrite(self._fd, rest, at + len(data) - len(rest)) :]
-            os.fdatasync(self._fd)
+            self._write(parts, at)
         except OSError as error:
             with suppress(OSError):
                 os.ftruncate(self._fd, at)
             raise fault(error, self.path) from error
         self._dirty = False
-        self.size += len(data)
+        self.size += sum(map(len, parts))
         return at
+
+    def _write(self, parts: Sequence[bytes], at: int) -> None:
+        written = os.pwritev(self._fd, parts, at) if len(parts) <= PARTS_AT_ONCE else 0
+        if written == sum(map(len, parts)):
+            return
+        rest = memoryview(b"".join(parts))
+        while written < len(rest):
+            written += os.pwrite(self._fd, rest[written:], at + written)
 
     def close(self) -> None:
         os.close(self._fd)
