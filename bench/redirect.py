@@ -158,7 +158,7 @@ def _copy(database: sqlite3.Connection, calls: int) -> None:
     name = f"printf('{UUID}', {', '.join(f'(n >> {bits}) & 255' for bits in BITS)})"
     new = {
         "calls": {"id": name, "public_id": "printf('call_%024d', n)", "chat_id": "n + 2"},
-        "recordings": {"id": name, "call_id": name},
+        "recordings": {"id": name, "call_id": name, "chat_id": "n + 2"},
     }
     for table, values in new.items():
         columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]

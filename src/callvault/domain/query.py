@@ -1,17 +1,15 @@
 """What is asked of the store, as a value: which entities, in which order, from where, how many."""
 
-from collections.abc import Iterator
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "has", "null or has", "is null", "is not null", "of")
+OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "contains", "has", "null or has", "is null", "is not null")
 
 
 class Term(NamedTuple):
     """One condition. `=` and `!=` take None as a value like others; no range has it. `contains`: the text, in any case,
-    is part of the field; `has`: the JSON list has the value; `null or has`: there is no list, or it has; `of`: the
-    field is the id of the one entity that meets all terms of the query that is the value."""
+    is part of the field; `has`: the JSON list has the value; `null or has`: there is no list, or it has."""
 
     field: str
     """Or several with `|` between: one of them must meet it."""
@@ -55,18 +53,12 @@ class Query(NamedTuple, Generic[T]):
 
     def filled(self) -> "Query[T]":
         """The same with what was given in its place."""
-        return self if self.given is None else _filled(self, iter(self.given))
+        if self.given is None:
+            return self
+        given = iter(self.given)
+        terms = (term._replace(value=next(given)) if term.value is GIVEN else term for term in self.terms)
+        return self._replace(terms=tuple(terms), given=None)
 
     def cursor(self, entity: T) -> tuple[Any, ...]:
         """What `after` must be to go on behind this entity."""
         return tuple(getattr(entity, name.removeprefix("-")) for name in self.order)
-
-
-def _filled(query: Query[T], values: Iterator[Any]) -> Query[T]:
-    return query._replace(terms=tuple(_with_value(term, values) for term in query.terms), given=None)
-
-
-def _with_value(term: Term, values: Iterator[Any]) -> Term:
-    if term.operator == "of":
-        return term._replace(value=_filled(term.value, values))
-    return term._replace(value=next(values)) if term.value is GIVEN else term

@@ -43,6 +43,8 @@ class Version:
     workspace_id: str
     call_id: str
     created_ms: int
+    chat_id: int = 0
+    """Its call's; of a recording that is added together with its call, that which the call gets when they commit."""
     status: str = "processing"
     in_progress: bool = True
     """Sound may still come in."""

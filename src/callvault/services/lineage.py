@@ -5,7 +5,6 @@ They come as whole recordings or, where that is enough, as no more than `Version
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final, TypeVar
 
-from callvault.domain.call import Chat
 from callvault.domain.query import GIVEN, Query, Term
 from callvault.domain.recording import Derivation, Version
 from callvault.ports.store import Store
@@ -15,8 +14,7 @@ V = TypeVar("V", bound=Version)
 
 _LIVING: Final = Term("deleted_ms", "is null")
 _OF_CALL: Final = (Term("call_id", "=", GIVEN), _LIVING)
-_CHAT: Final = Query(Chat, (Term("workspace_id", "=", GIVEN), Term("chat_id", "=", GIVEN), _LIVING))
-_OF_CHAT: Final = (Term("call_id", "of", _CHAT), _LIVING)
+_OF_CHAT: Final = (Term("workspace_id", "=", GIVEN), Term("chat_id", "=", GIVEN), _LIVING)
 _NEWEST: Final = ("-created_ms", "-id")
 
 

@@ -103,7 +103,8 @@ class Recordings:
             await self._store.commit(unit)
         except AlreadyThere:
             return await self._again(caller, recording_id)
-        return CallRecording(recording, known or await self._calls.fresh(begun))
+        fresh = known or await self._calls.fresh(begun)
+        return CallRecording(replace(recording, chat_id=fresh.chat_id), fresh)
 
     async def enabled(self, principal: Principal) -> Workspace:
         """`RecordingDisabled` where the workspace has turned recording off."""
@@ -302,6 +303,7 @@ class Recordings:
             id=recording_id,
             workspace_id=workspace.id,
             call_id=call.id,
+            chat_id=call.chat_id,
             created_ms=now,
             updated_ms=now,
             last_heard_ms=now,

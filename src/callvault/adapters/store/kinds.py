@@ -74,6 +74,7 @@ KINDS = (
         indexes=(
             ("workspace_id", *_NEWEST),
             ("call_id", *_NEWEST),
+            ("workspace_id", "chat_id", *_NEWEST),
             ("in_progress", "last_heard_ms", "id"),
         ),
         live=(

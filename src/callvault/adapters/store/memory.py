@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from callvault.adapters.store.kinds import Kind, kind_of
 from callvault.adapters.store.rows import Mapper, Row, mapper, text
+from callvault.adapters.store.units import Chats, counted
 from callvault.domain.audit import GENESIS, AuditEntry, chained
 from callvault.domain.call import Call
 from callvault.domain.errors import AlreadyThere, Missing, StaleWrite
@@ -68,6 +69,7 @@ class MemoryStore:
         self._lock = threading.RLock()
         self._position = 0
         self._chats: dict[str, int] = {}
+        self._new_chats: Chats = {}
         self._heads: dict[str, tuple[int, str]] = {}
         self._undo: list[tuple[Table, Row, Row | None]] = []
 
@@ -118,10 +120,9 @@ class MemoryStore:
 
     def _matching(self, query: Query[Any]) -> list[Row]:
         table = self._table(query.kind)
-        terms = [self._plain(term) for term in query.terms]
         tests = [
             (term, [(table.mapper.place[name], _wanted(term, name, table.mapper)) for name in term.fields])
-            for term in terms
+            for term in query.terms
         ]
         rows = table.rows.values()
         return [
@@ -130,14 +131,8 @@ class MemoryStore:
             if all(any(_meets(row[n], term, wanted) for n, wanted in places) for term, places in tests)
         ]
 
-    def _plain(self, term: Term) -> Term:
-        """The term, with what the query within finds in place of that."""
-        if term.operator != "of":
-            return term
-        id_place = self._table(term.value.kind).mapper.place["id"]
-        return Term(term.field, "in", [row[id_place] for row in self._matching(term.value)])
-
     def _apply(self, unit: Unit) -> None:
+        self._new_chats = {}
         for write in unit.writes:
             self._write(write)
         for event in unit.events:
@@ -170,17 +165,17 @@ class MemoryStore:
     def _add(self, entity: Any) -> None:
         table = self._table(type(entity))
         if isinstance(entity, Call):
-            entity = self._counted(entity)
+            self._count(entity)
+        entity = counted(entity, self._new_chats)
         row = table.mapper.row(entity)
         if table.key(row) in table.rows:
             raise AlreadyThere(what=table.kind.noun)
         self._set(table, row)
 
-    def _counted(self, call: Call) -> Call:
+    def _count(self, call: Call) -> None:
         highest = self._chats.get(call.workspace_id, 0)
-        call = call if call.chat_id else replace(call, chat_id=highest + 1)
-        self._chats[call.workspace_id] = max(highest, call.chat_id)
-        return call
+        chat_id = self._new_chats[call.id] = call.chat_id or highest + 1
+        self._chats[call.workspace_id] = max(highest, chat_id)
 
     def _change(self, table: Table, entity: Any) -> None:
         row = table.mapper.row(entity)

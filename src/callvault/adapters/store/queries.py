@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     FromClause,
-    ScalarSelect,
     Select,
     and_,
     func,
@@ -48,8 +47,6 @@ class Plan:
     sql: Sql
     packs: Sequence[Convert]
     """For each term."""
-    nested: bool
-    """Whether there is a query within."""
     entity_of: Callable[[Row], Any]
 
 
@@ -85,8 +82,8 @@ class Queries:
     def _plan(self, verb: str, query: Query[Any], merged: Term | None) -> Plan:
         shaped = Shaped(self._dialect, query, merged)
         sql = self._dialect.compile(shaped.find() if verb == "find" else shaped.count())
-        packs = [self._packed(mapper(of), term) for of, term in _flat(query)]
-        return Plan(sql, packs, len(packs) > len(query.terms), mapper(query.kind).entity_of)
+        of = mapper(query.kind)
+        return Plan(sql, [self._packed(of, term) for term in query.terms], of.entity_of)
 
     def _packed(self, of: Mapper, term: Term) -> Convert:
         """How the term's value is handed over."""
@@ -101,13 +98,12 @@ class Queries:
 
 
 class Shaped:
-    """One query, with the places of its values for the values: from `first` on."""
+    """One query, with the places of its values for the values."""
 
-    def __init__(self, dialect: Dialect, query: Query[Any], merged: Term | None, first: int = 0) -> None:
+    def __init__(self, dialect: Dialect, query: Query[Any], merged: Term | None) -> None:
         self._dialect = dialect
         self._query = query
         self._merged = merged
-        self._first = first
         self._table = TABLES[query.kind]
         self._source: FromClause = self._table
         self._columns: dict[str, ColumnElement[Any]] = dict(self._table.c)
@@ -120,7 +116,7 @@ class Shaped:
             "has": dialect.listed,
             "null or has": self._null_or_listed,
         }
-        self._limit_place = first + len(list(_flat(query)))
+        self._limit_place = len(query.terms)
         self._after_place = self._limit_place + 2
 
     def count(self) -> Select[Any]:
@@ -154,30 +150,18 @@ class Shaped:
                 yield [*self._conditions(), column == given(place), *fresh]
 
     def _conditions(self) -> list[ColumnElement[bool]]:
-        conditions = [self._condition(place, term) for place, term in self._placed() if term is not self._merged]
+        terms = enumerate(self._query.terms)
+        conditions = [self._condition(place, term) for place, term in terms if term is not self._merged]
         if self._query.after is None:
             return conditions
         return [*conditions, behind([self._mark(n) for n in range(len(self._query.order))])]
-
-    def _placed(self) -> Iterator[tuple[int, Term]]:
-        """The terms, each with the place of its value, or of the first within it."""
-        place = self._first
-        for term in self._query.terms:
-            yield place, term
-            place += len(list(_flat(term.value))) if term.operator == "of" else 1
 
     def _condition(self, place: int, term: Term) -> ColumnElement[bool]:
         if term is self._label:
             return LABELS[self._query.kind].c.label == given(place)
         if self._is_label(term):
             return self._labelled(place)
-        if term.operator == "of":
-            return self._columns[term.field] == self._id_of(term.value, place)
         return or_(*(self._met_by(self._columns[name], place, term) for name in term.fields))
-
-    def _id_of(self, query: Query[Any], first: int) -> ScalarSelect[Any]:
-        within = Shaped(self._dialect, query, None, first)
-        return select(within._table.c.id).where(*within._conditions()).scalar_subquery()
 
     def _met_by(self, column: ColumnElement[Any], place: int, term: Term) -> ColumnElement[bool]:
         if self._narrowed_by_cursor(term):
@@ -256,8 +240,7 @@ def _merged(query: Query[Any]) -> Term | None:
 
 def _values(plan: Plan, query: Query[Any], merged: Term | None) -> list[Any]:
     """The order of the places: terms, limit, offset, cursor, the values of the merged term."""
-    terms = [term for _, term in _flat(query)] if plan.nested else query.terms
-    values = [pack(term.value) for pack, term in zip(plan.packs, terms, strict=True)]
+    values = [pack(term.value) for pack, term in zip(plan.packs, query.terms, strict=True)]
     values += (2**62 if query.limit is None else query.limit, query.offset)
     if query.after is not None:
         of = mapper(query.kind)
@@ -275,7 +258,7 @@ def _distinct(of: Mapper, field: str, values: Iterable[Any]) -> list[Any]:
 
 def _shape(query: Query[Any], merged: Term | None) -> tuple[Any, ...]:
     return (
-        tuple([(term.field, term.operator, _within(term)) for term in query.terms]),
+        tuple([(term.field, term.operator, term.value is None) for term in query.terms]),
         query.order,
         None if query.after is None else tuple(last is None for last in query.after),
         query.limit is None and not query.offset,
@@ -285,23 +268,9 @@ def _shape(query: Query[Any], merged: Term | None) -> tuple[Any, ...]:
 
 def _narrowed(plan: Plan, query: Query[Any]) -> Plan:
     """The plan for no other values than those that are given."""
-    given = [place for place, (_, term) in enumerate(_flat(query)) if term.value is GIVEN]
+    given = [place for place, term in enumerate(query.terms) if term.value is GIVEN]
     places = tuple(given.index(place) for place in plan.sql.places)
     return replace(plan, sql=Sql(plan.sql.text, places), packs=[plan.packs[place] for place in given])
-
-
-def _within(term: Term) -> object:
-    """What of the term's value shapes the query."""
-    return (term.value.kind, _shape(term.value, None)) if term.operator == "of" else term.value is None
-
-
-def _flat(query: Query[Any]) -> Iterator[tuple[type[Any], Term]]:
-    """All terms that have a value of their own, those of a query within in the place of the term that it is in."""
-    for term in query.terms:
-        if term.operator == "of":
-            yield from _flat(term.value)
-        else:
-            yield query.kind, term
 
 
 def _field(name: str) -> str:

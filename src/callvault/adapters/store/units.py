@@ -4,7 +4,7 @@ What others may wait for is locked in one order, the shortest held last: counts 
 their keys), the ends of audit chains, the position of events.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -17,6 +17,7 @@ from callvault.domain.call import Call
 from callvault.domain.errors import Missing, StaleWrite
 from callvault.domain.event import Event
 from callvault.domain.job import Job
+from callvault.domain.recording import Recording
 from callvault.domain.unit import Unit, Write
 
 
@@ -32,6 +33,8 @@ class Step:
 
 
 Steps = Generator[Step, Any, None]
+Chats = dict[str, int]
+"""The chat ids of new calls, by the calls' own ids."""
 
 
 class Units:
@@ -47,26 +50,24 @@ class Units:
             yield from self._audit(workspace_id, [entry for entry in unit.audit if entry.workspace_id == workspace_id])
         yield from self._tell(unit.events)
 
-    def _chats(self, unit: Unit) -> Generator[Step, Any, dict[str, Iterator[int]]]:
-        """For each workspace with new calls the chat ids that they get."""
+    def _chats(self, unit: Unit) -> Generator[Step, Any, Chats]:
         calls = [w.entity for w in unit.writes if w.verb == "add" and isinstance(w.entity, Call)]
-        chats = {}
+        chats = {call.id: call.chat_id for call in calls}
         for workspace_id in sorted({call.workspace_id for call in calls}):
-            ids = [call.chat_id for call in calls if call.workspace_id == workspace_id]
-            (last,) = yield self._count(f"chats:{workspace_id}", max(ids), ids.count(0))
-            chats[workspace_id] = iter(range(last - ids.count(0) + 1, last + 1))
+            names = [call.id for call in calls if call.workspace_id == workspace_id]
+            uncounted = [name for name in names if not chats[name]]
+            (last,) = yield self._count(f"chats:{workspace_id}", max(chats[n] for n in names), len(uncounted))
+            chats.update(zip(uncounted, range(last - len(uncounted) + 1, last + 1), strict=True))
         return chats
 
     def _count(self, name: str, floor: int, more: int) -> Step:
         sql = self._statements.count
         return Step(sql.text, [sql.bind((name, floor, more))], "row")
 
-    def _write(self, verb: str, entity: type[Any], writes: list[Write], chats: dict[str, Iterator[int]]) -> Steps:
+    def _write(self, verb: str, entity: type[Any], writes: list[Write], chats: Chats) -> Steps:
         match verb:
-            case "add" if entity is Call:
-                yield from self._add(entity, [_counted(write.entity, chats) for write in writes])
             case "add":
-                yield from self._add(entity, [write.entity for write in writes])
+                yield from self._add(entity, [counted(write.entity, chats) for write in writes])
             case "change":
                 for write in _by_key(entity, writes):
                     yield from self._change(write.entity)
@@ -143,8 +144,12 @@ class Units:
         return Step(sql.text, [sql.bind(row) for row in rows], answer, kind_of(entity).noun)
 
 
-def _counted(call: Call, chats: dict[str, Iterator[int]]) -> Call:
-    return call if call.chat_id else replace(call, chat_id=next(chats[call.workspace_id]))
+def counted(one: Any, chats: Chats) -> Any:
+    """A new call, or a recording of one, with the call's chat id."""
+    if isinstance(one, Call | Recording):
+        chat_id = chats.get(one.id if isinstance(one, Call) else one.call_id)
+        return replace(one, chat_id=chat_id) if chat_id else one
+    return one
 
 
 def _by_key(entity: type[Any], writes: list[Write]) -> list[Write]:

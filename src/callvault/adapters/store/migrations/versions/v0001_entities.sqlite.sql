@@ -279,6 +279,7 @@ CREATE TABLE recordings (
   workspace_id TEXT NOT NULL,
   call_id TEXT NOT NULL,
   created_ms BIGINT NOT NULL,
+  chat_id BIGINT NOT NULL,
   status TEXT NOT NULL,
   in_progress SMALLINT NOT NULL,
   readers TEXT,
@@ -331,6 +332,8 @@ CREATE INDEX ix_recordings_live_held_auto_delete_ms_id ON recordings (held, auto
 CREATE INDEX ix_recordings_live_workspace_id_created_ms_id ON recordings (workspace_id, created_ms, id) WHERE deleted_ms IS NULL;
 
 CREATE INDEX ix_recordings_live_workspace_id_status_created_ms_id ON recordings (workspace_id, status, created_ms, id) WHERE deleted_ms IS NULL;
+
+CREATE INDEX ix_recordings_workspace_id_chat_id_created_ms_id ON recordings (workspace_id, chat_id, created_ms, id);
 
 CREATE INDEX ix_recordings_workspace_id_created_ms_id ON recordings (workspace_id, created_ms, id);
 
