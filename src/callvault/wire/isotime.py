@@ -1,6 +1,7 @@
 """ISO 8601 times, to the millisecond and in UTC, as every API here writes them."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from callvault.domain.errors import Malformed
 
@@ -8,7 +9,13 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a time without a zone is put int
 
 
 def serialize(unix_ms: int) -> str:
-    return f"{(_EPOCH + timedelta(milliseconds=unix_ms)).isoformat(timespec='milliseconds')}Z"
+    return f"{_second(unix_ms // 1000)}.{unix_ms % 1000:03}Z"
+
+
+@lru_cache(1024)
+def _second(unix_s: int) -> str:
+    """What is told at the same time is mostly of the same times."""
+    return (_EPOCH + timedelta(seconds=unix_s)).isoformat()
 
 
 def maybe(unix_ms: int | None) -> str | None:

@@ -66,19 +66,19 @@ async def audio(request: Request) -> Answer:
 
 @needs(Action.LISTEN_CHAT)
 async def download_url(request: Request) -> Answer:
-    visit = visit_of(request)
-    seconds = _expires_in(request.query_params.get("expires_in"))
+    visit, filename = visit_of(request), _filename(request)
+    seconds = _expires_in(request)
     link = await visit.services.delivery.links.secure_url(
         visit.caller,
         await _heard(request, visit.services.recordings.version_of_chat),
         Wanted(),
         seconds=seconds,
         attachment=True,
-        filename=_filename(request),
+        filename=filename,
         action=Action.LISTEN_CHAT,
         base_url=visit.base_url,
     )
-    return model_answer(schemas.download_url(link.url, link.seconds, link.expires_ms, _filename(request)))
+    return model_answer(schemas.download_url(link.url, link.seconds, link.expires_ms, filename))
 
 
 AUDIO: Final = Hot(
@@ -123,8 +123,9 @@ async def _heard(request: Request, of_chat: Callable[[Caller, int, Action], Awai
         raise NoAudio from None
 
 
-def _expires_in(text: str | None) -> int:
+def _expires_in(request: Request) -> int:
     """Any lifetime may be asked for; the workspace's longest is what there is."""
+    text = request.query_params.get("expires_in") if request.scope["query_string"] else None
     if text is None:
         return schemas.EXPIRES_IN
     if not SECONDS.fullmatch(text):
