@@ -10,7 +10,7 @@ from callvault.adapters.store.kinds import KINDS, Kind
 from callvault.adapters.store.memory import MemoryStore
 from callvault.adapters.store.postgres import PostgresStore
 from callvault.adapters.store.sqlite import SqliteStore
-from callvault.domain.audit import GENESIS, AuditEntry, ChainedEntry, digest
+from callvault.domain.audit import BLOCK, GENESIS, AuditBlock, AuditEntry, AuditMention, digest, thing_keys
 from callvault.domain.call import Call, Participant
 from callvault.domain.errors import AlreadyThere, Fault, Malformed, Missing, StaleWrite
 from callvault.domain.event import Event
@@ -271,7 +271,7 @@ async def test_a_unit_that_fails_at_its_end_leaves_nothing_of_itself(store: Stor
     assert await ids(store, Query(Workspace)) == ["w1"]
     assert await ids(store, Query(Event)) == ["e1"]
     assert await ids(store, Query(Job)) == ["j1"]
-    assert [await store.count(Query(kind)) for kind in (Call, Recording, ChainedEntry)] == [0, 0, 0]
+    assert [await store.count(Query(kind)) for kind in (Call, Recording, AuditBlock, AuditMention)] == [0] * 4
     assert await store.count(Query(Recording).where("tags", "has", "a")) == 0
 
 
@@ -338,12 +338,48 @@ async def test_audit_entries_are_chained_within_their_workspace(store: Store) ->
 
 async def chain_of(store: Store, workspace_id: str) -> list[str]:
     """The ids of the workspace's entries, seen to be one unbroken chain."""
-    entries = await store.find(Query(ChainedEntry).where("workspace_id", "=", workspace_id).by("seq"))
+    blocks = await store.find(Query(AuditBlock).where("workspace_id", "=", workspace_id).by("seq"))
     previous = GENESIS
-    for seq, link in enumerate(entries, 1):
-        assert (link.seq, link.digest) == (seq, digest(link, previous))
-        previous = link.digest
-    return [link.thing.removeprefix("thing:") for link in entries]
+    for block in blocks:
+        assert block.digest == digest(block, previous)
+        previous = block.digest
+    links = [link for block in blocks for link in block.entries()]
+    assert [link.seq for link in links] == list(range(1, len(links) + 1))
+    return [link.entry.thing.removeprefix("thing:") for link in links]
+
+
+async def test_what_is_committed_together_is_a_block_and_mentions_each_thing_once(store: Store) -> None:
+    for count in (1, BLOCK, BLOCK + 1):
+        unit = Unit()
+        unit.note(*(entry(str(n // 2)) for n in range(count)))
+        await store.commit(unit)
+    blocks = await store.find(Query(AuditBlock).by("seq"))
+    places = [(1, 1), (2, BLOCK + 1), (BLOCK + 2, 2 * BLOCK + 1), (2 * BLOCK + 2, 2 * BLOCK + 2)]
+    assert [(block.first, block.seq) for block in blocks] == places
+    mentions = await store.find(Query(AuditMention).by("thing_key", "seq"))
+    mentioned = {key for b in blocks for key in thing_keys("w", b.seq, (link.entry.thing for link in b.entries()))}
+    assert {mention.thing_key for mention in mentions} == mentioned
+    assert len(mentions) == 1 + 2 * BLOCK // 2 + 1
+
+
+async def test_two_workspaces_may_have_a_mention_in_common(store: Store) -> None:
+    unit = Unit()
+    mention = AuditMention(*thing_keys("w", 1, ["thing:a"]), 1)
+    unit.add(mention)
+    await store.commit(unit)
+    unit = Unit()
+    unit.note(entry("a"), entry("b", "v"))
+    await store.commit(unit)
+    assert await chain_of(store, "w") == ["a"]
+    assert mention in await store.find(Query(AuditMention).by("thing_key", "seq"))
+
+
+@pytest.mark.parametrize("name", ["a\0b", "half \ud800", "“é”"])
+async def test_an_audit_entry_is_kept_whatever_its_thing_is_called(store: Store, name: str) -> None:
+    unit = Unit()
+    unit.note(entry(name))
+    await store.commit(unit)
+    assert await chain_of(store, "w") == [name]
 
 
 # -- queries ------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 
 from callvault.adapters.store.migration import migrate, revision
 from callvault.adapters.store.postgres import PostgresStore
-from callvault.domain.audit import GENESIS, AuditEntry, ChainedEntry, digest
+from callvault.domain.audit import GENESIS, AuditEntry, digest
 from callvault.domain.call import Call
 from callvault.domain.errors import AlreadyThere, Misconfigured, StoreTooNew, StoreUnavailable
 from callvault.domain.event import Event
@@ -19,6 +19,7 @@ from callvault.domain.job import Job
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
 from callvault.domain.workspace import Workspace
+from tests.audits import blocks
 from tests.servers import PostgresServer
 from tests.workhouse import until
 
@@ -92,9 +93,9 @@ async def test_processes_share_one_count_one_chain_and_one_order_of_events(store
     assert len(seen) == len(set(seen)) == 18 * 8
     assert [c.chat_id for c in await stores[2].find(Query(Call).by("chat_id"))] == list(range(1, 18 * 8 + 1))
     previous = GENESIS
-    for link in await stores[0].find(Query(ChainedEntry).by("seq")):
-        previous = digest(link, previous)
-        assert link.digest == previous
+    for block in await blocks(stores[0]):
+        previous = digest(block, previous)
+        assert block.digest == previous
 
 
 async def test_an_event_is_not_seen_before_those_that_come_before_it(

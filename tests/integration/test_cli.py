@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 import stat
 import subprocess
@@ -14,6 +15,8 @@ from click.testing import CliRunner
 from callvault.cli.program import COMMANDS, program
 from callvault.domain.workspace import SCOPES
 from tests.commands import PATIENCE_SECONDS, Result, command, keys_in
+
+EXPLAINED = Path(__file__).parents[2] / "docs" / "explanation" / "access-and-audit.md"
 
 
 @pytest.fixture
@@ -135,16 +138,16 @@ def test_a_whole_vault_is_proved(vault: Path) -> None:
 
 def test_a_broken_chain_is_found_and_named(vault: Path) -> None:
     command("keys", "create", "--workspace", "acme", "--data", vault)
-    change(vault, "UPDATE audit_entries SET thing = 'key:other' WHERE seq = 2")
+    change(vault, "UPDATE audit_blocks SET told = json_set(told, '$[0][0]', 'key:other') WHERE seq = 2")
     result = command("verify", "audit", "--data", vault)
     assert result.status == 1
-    assert "BROKEN at entry 2: its content, behind the entry before it, does not have its digest" in result.out
+    assert "BROKEN at entry 2: what is told up to entry 2, behind the entry before, does not have" in result.out
 
 
 def test_a_chain_that_lost_its_end_is_found_by_its_head(vault: Path) -> None:
     command("keys", "create", "--workspace", "acme", "--data", vault)
     head = command("verify", "audit", "--workspace", "acme", "--json", "--data", vault).json["audit"][0]["head"]
-    change(vault, "DELETE FROM audit_entries WHERE seq = 2")
+    change(vault, "DELETE FROM audit_blocks WHERE seq = 2")
     assert command("verify", "audit", "--workspace", "acme", "--data", vault).status == 0
     cut = command("verify", "audit", "--workspace", "acme", "--known", head, "--data", vault)
     assert cut.status == 1
@@ -175,6 +178,8 @@ def test_an_audit_is_exported_as_lines_and_the_export_is_in_it(vault: Path, tmp_
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert told.json == {"entries": len(lines)}
     assert [line["action"] for line in lines] == ["workspace.create", "audit.export"]
+    assert proved(out.read_bytes()) == (0, f"2:{lines[-1]['digest']}\n")
+    assert proved(out.read_bytes().replace(b"workspace.create", b"workspace.delete"))[0] == 1
     assert command("audit", "export", "--workspace", "acme", "--json", "--data", vault).status == 2
     nowhere = command("audit", "export", "--workspace", "acme", "--output", tmp_path / "no" / "a", "--data", vault)
     assert nowhere.status == 2
@@ -239,6 +244,13 @@ def test_the_doctor_goes_on_past_what_is_broken_and_says_who_mends_it(vault: Pat
     assert "time, else the operator" in findings(command("doctor", "--json", "--data", vault, **away))["storage"][1]
 
 
+def proved(export: bytes) -> tuple[int, str]:
+    """By the program that stands in the explanation."""
+    [program] = re.findall("```python\n(.*?)```", EXPLAINED.read_text(), re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", program], input=export, capture_output=True, check=False)
+    return done.returncode, done.stdout.decode()
+
+
 def test_the_doctor_tells_every_wrong_setting(vault: Path) -> None:
     result = command("doctor", "--json", "--data", vault, PORT="x", XYZZY="1")
     assert [finding["part"] for finding in result.json["findings"]] == ["settings", "settings"]
@@ -246,7 +258,7 @@ def test_the_doctor_tells_every_wrong_setting(vault: Path) -> None:
 
 
 def test_a_clock_that_jumped_back_is_noticed(vault: Path) -> None:
-    change(vault, "UPDATE audit_entries SET told = json_set(told, '$[0]', json_extract(told, '$[0]') + 3600000)")
+    change(vault, "UPDATE audit_blocks SET told = json_set(told, '$[0][1]', json_extract(told, '$[0][1]') + 3600000)")
     what, mend = findings(command("doctor", "--json", "--data", vault))["clock"]
     assert "s from now: a clock was or is wrong" in what
     assert "run NTP" in mend

@@ -146,7 +146,7 @@ async def test_the_audit_tells_who_did_what(house: WebHouse) -> None:
     exported = await house.client.get("/api/v1/audit/export")
     lines = [json.loads(line) for line in exported.text.splitlines()]
     assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
-    assert lines[1]["previous"] == lines[0]["digest"] == first["data"][0]["digest"]
+    assert (lines[0]["block"], lines[0]["digest"]) == (first["data"][0]["block"], first["data"][0]["digest"])
 
 
 async def test_a_customers_key_is_looked_at_before_it_is_taken(house: WebHouse) -> None:

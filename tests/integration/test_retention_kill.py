@@ -7,7 +7,6 @@ from functools import partial
 
 import pytest
 
-from callvault.domain.audit import ChainedEntry
 from callvault.domain.event import Event
 from callvault.domain.job import Job
 from callvault.domain.query import Query
@@ -15,6 +14,7 @@ from callvault.domain.recording import Derivation, Recording
 from callvault.domain.unit import Unit
 from callvault.ports.store import Store
 from callvault.services.retention import SWEEP
+from tests.audits import audited
 from tests.integration import mortal_keepers
 from tests.integration.mortal_keepers import retention
 from tests.integration.mortal_workers import CLOCK, IDS, open_store
@@ -78,8 +78,8 @@ async def check(store: Store, expiring: set[str], doomed: set[str], kept: set[st
     """Each was told once, with its audit entry and its state; each family that went has one purge."""
     assert await told(store, EXPIRED) == Counter(expiring)
     assert await told(store, DELETED) == Counter(doomed)
-    entries = [link.entry for link in await store.find(Query(ChainedEntry).by("workspace_id", "seq"))]
-    assert Counter(e.thing for e in entries) == Counter(f"recording:{name}" for name in [*expiring, *doomed])
+    things = [entry.thing for entry in await audited(store)]
+    assert Counter(things) == Counter(f"recording:{name}" for name in [*expiring, *doomed])
     gone = await store.find(Query(Recording).where("deleted_ms", "is not null").by("id"))
     assert {recording.id for recording in gone} == doomed
     living = await store.find(Query(Recording).where("deleted_ms", "is null").by("id"))

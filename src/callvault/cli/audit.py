@@ -24,7 +24,7 @@ def audit() -> None:
 @data
 @as_json
 def export(workspace: str, output: str, data: Path | None, as_json: bool) -> None:
-    """Write every entry of a workspace as a line of JSON, with all that its digest is made of.
+    """Write every entry of a workspace as a line of JSON, with all that digests are made of.
 
     The export is itself audited. With --json the count of entries is printed, so --output must be a file then.
 

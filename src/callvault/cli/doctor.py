@@ -23,7 +23,7 @@ from callvault.domain.query import Query
 from callvault.domain.workspace import Workspace, WorkspaceKey
 from callvault.ports.blobs import Blobs, Presigning
 from callvault.ports.store import Store
-from callvault.services.audit import entries_of
+from callvault.services.audit import blocks_of
 from callvault.settings import Settings, load
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
@@ -204,8 +204,8 @@ async def _newest_ms(store: Store) -> int:
     """The latest time that the audit knows, by the newest entries of some workspaces."""
     newest = 0
     for workspace in await store.find(Query(Workspace).by("id").page(20)):
-        last = await store.find(entries_of(workspace.id).by("-seq").page(1))
-        newest = max([newest, *(link.entry.at_ms for link in last)])
+        last = await store.find(blocks_of(workspace.id).by("-seq").page(1))
+        newest = max([newest, *(link.entry.at_ms for block in last for link in block.entries())])
     return newest
 
 

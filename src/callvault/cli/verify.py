@@ -48,7 +48,7 @@ def verify(ctx: click.Context, data: Path | None, as_json: bool) -> None:
 @as_json
 @click.pass_context
 def audit(ctx: click.Context, workspace: str | None, known: str | None, data: Path | None, as_json: bool) -> None:
-    """Prove the audit chains alone, and name the first entry that is not as it was written.
+    """Prove the audit chains alone, and name the first entry that cannot be proved.
 
     Example: callvault verify audit --workspace acme
     """

@@ -5,18 +5,19 @@ import hashlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.audits import blocks, chained_entries
 from tests.fakes import FakeClock
 
 from callvault.adapters.store.memory import MemoryStore
 from callvault.adapters.store.sqlite import SqliteStore
 from callvault.domain.access import Action, Caller, Principal
-from callvault.domain.audit import STRETCH, ChainedEntry, digest, thing_key
+from callvault.domain.audit import BLOCK, GENESIS, STRETCH, AuditBlock, AuditMention, ChainedEntry, digest, thing_keys
 from callvault.domain.errors import StoreUnavailable
-from callvault.domain.query import Query
 from callvault.domain.unit import Unit
 from callvault.services.audit import AT_A_LOOK, Audit, AuditTrail
 
@@ -36,7 +37,7 @@ class Flaky(MemoryStore):
         await super().commit(unit)
 
 
-TOLD = ("at_ms", "actor", "action", "outcome", "member", "address", "request_id", "detail")
+TOLD = ("thing", "at_ms", "actor", "action", "outcome", "member", "address", "request_id", "detail")
 
 
 class House:
@@ -50,9 +51,15 @@ class House:
             entry = self.audit.entry(CALLER, Action.LISTEN, workspace_id, f"recording:{n}", "done", **detail)
             self.audit.later(entry)
 
-    async def entries(self, workspace_id: str = "w") -> list[ChainedEntry]:
-        query = Query(ChainedEntry).where("workspace_id", "=", workspace_id).by("seq")
-        return list(await self.store.find(query))
+    async def entries(self) -> list[ChainedEntry]:
+        return await chained_entries(self.store)
+
+    async def blocks(self, *sizes: int) -> list[AuditBlock]:
+        """As many, of so many entries."""
+        for size in sizes:
+            self.read(size)
+            await self.audit.flush()
+        return list(await blocks(self.store))
 
 
 @pytest.fixture
@@ -68,16 +75,12 @@ def test_an_entry_says_who_did_what_to_what_and_from_where() -> None:
     assert entry.at_ms == FakeClock().now_ms()
 
 
-def test_no_name_of_a_thing_can_hold_up_what_waits_behind_it(house: House) -> None:
-    assert house.audit.entry(CALLER, Action.LISTEN, "w", "workspace:a\0b").thing == "workspace:ab"
-
-
 async def test_reads_are_written_together_in_their_order(house: House) -> None:
     house.read(5)
     assert await house.entries() == []
     await house.audit.flush()
     assert house.store.commits == 1
-    assert [entry.thing for entry in await house.entries()] == [f"recording:{n}" for n in range(5)]
+    assert [link.entry.thing for link in await house.entries()] == [f"recording:{n}" for n in range(5)]
 
 
 async def test_nothing_is_lost_while_the_database_is_away(house: House) -> None:
@@ -122,7 +125,7 @@ async def test_a_whole_chain_is_proved_over_many_pages(house: House) -> None:
         await house.audit.flush()
     report = await house.trail.verify("w")
     assert (report.entries, report.broken_seq) == (2500, None)
-    assert report.head == (await house.entries())[-1].digest
+    assert report.head == (await house.blocks())[-1].digest
 
 
 async def test_what_waits_is_proved_too(house: House) -> None:
@@ -130,58 +133,61 @@ async def test_what_waits_is_proved_too(house: House) -> None:
     assert (await house.trail.verify("w")).entries == 3
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"told": '["i", 1, "key:other", "try", "done", null, null, null, {}]'},
-        {"thing": "recording:other"},
-        {"digest": "f" * 64},
-    ],
-)
-async def test_the_first_entry_that_was_changed_is_named(house: House, change: dict[str, Any]) -> None:
-    house.read(10)
-    await house.audit.flush()
+OTHER = '[["recording:other",1,"key:k","recordings.listen","done",null,null,null,{}]]'
+
+
+@pytest.mark.parametrize("change", [{"told": OTHER}, {"first": 4}, {"digest": "f" * 64}])
+async def test_the_first_entry_of_the_block_that_was_changed_is_named(house: House, change: dict[str, Any]) -> None:
+    block = (await house.blocks(2, 2, 2, 2))[2]
     unit = Unit()
-    unit.put(replace((await house.entries())[4], **change))
+    unit.put(replace(block, **change))
     await house.store.commit(unit)
     report = await house.trail.verify("w")
     assert (report.entries, report.broken_seq) == (4, 5)
-    assert "does not have its digest" in report.why
+    assert report.why == "what is told up to entry 6, behind the entry before, does not have its digest"
 
 
-async def test_an_entry_that_was_changed_with_its_digest_breaks_the_chain_behind_it(house: House) -> None:
-    house.read(10)
-    await house.audit.flush()
-    *_, before, forged = (await house.entries())[:5]
-    forged = replace(forged, thing="recording:other", thing_key=thing_key("w", forged.seq, "recording:other"))
+async def test_a_block_that_was_changed_with_its_digest_breaks_the_chain_behind_it(house: House) -> None:
+    before, block, _ = await house.blocks(1, 1, 1)
+    forged = replace(block, told=OTHER)
     unit = Unit()
     unit.put(replace(forged, digest=digest(forged, before.digest)))
+    unit.add(*(AuditMention(key, 2) for key in thing_keys("w", 2, ["recording:other"])))
     await house.store.commit(unit)
-    assert (await house.trail.verify("w")).broken_seq == 6
+    assert (await house.trail.verify("w")).broken_seq == 3
 
 
 async def test_an_entry_that_is_hidden_from_its_thing_s_list_is_named(house: House) -> None:
-    house.read(3)
-    await house.audit.flush()
-    entry = (await house.entries())[1]
+    await house.blocks(1, 3)
     unit = Unit()
-    unit.put(replace(entry, thing_key=entry.thing_key + 1))
+    unit.remove(*(AuditMention(key, 4) for key in thing_keys("w", 4, ["recording:1"])))
     await house.store.commit(unit)
     report = await house.trail.verify("w")
-    assert (report.broken_seq, report.why) == (2, "it is not found among those about its thing")
+    assert (report.broken_seq, report.why) == (2, "not all up to entry 4 are found among those about their things")
+
+
+async def test_a_block_with_more_or_fewer_entries_than_numbers_is_named(house: House) -> None:
+    last = (await house.blocks(1, 3))[-1]
+    unit = Unit()
+    unit.remove(last)
+    unit.add(replace(last, seq=5))
+    await house.store.commit(unit)
+    report = await house.trail.verify("w")
+    assert (report.broken_seq, report.why) == (2, "not as many are told as there must be up to entry 5")
 
 
 async def test_the_entries_about_a_thing_are_found_wherever_in_the_chain_they_stand(sqlite_database: Path) -> None:
     store = SqliteStore(sqlite_database)
     trail = AuditTrail(store, Audit(store, FakeClock()))
     assert await trail.page("w", thing="key:k") == []
-    theirs = [1, 2, (1 << STRETCH) - 1, 1 << STRETCH, AT_A_LOOK, AT_A_LOOK + 1, 2 * AT_A_LOOK, 5 * AT_A_LOOK + 7]
+    ends = [2, (1 << STRETCH) - 1, 1 << STRETCH, AT_A_LOOK, AT_A_LOOK + 2, 2 * AT_A_LOOK, 5 * AT_A_LOOK + 7]
+    theirs = [end - 1 for end in ends[:-1]] + [ends[-1]]
     unit = Unit()
-    for seq in theirs:
-        unit.add(in_place("w", seq, "key:k"), in_place("w", seq + 2 * AT_A_LOOK + 9, "key:other"))
-        unit.add(in_place("another", seq, "key:k"))
+    for end, seq in zip(ends, theirs, strict=True):
+        unit.add(*block_of("w", end, seq, "key:k"), *block_of("w", end + 2 * AT_A_LOOK + 9, 0, "key:k"))
+        unit.add(*block_of("another", end, seq, "key:k"))
     await store.commit(unit)
-    assert [entry.seq for entry in await trail.page("w", thing="key:k")] == theirs
+    assert [link.seq for link in await trail.page("w", thing="key:k")] == theirs
     pages, after = [], 0
     while page := [entry.seq for entry in await trail.page("w", after, 3, "key:k")]:
         pages.append(page)
@@ -190,35 +196,43 @@ async def test_the_entries_about_a_thing_are_found_wherever_in_the_chain_they_st
     await store.close()
 
 
-def in_place(workspace_id: str, seq: int, thing: str) -> ChainedEntry:
-    return ChainedEntry(workspace_id, seq, thing, "[]", "", thing_key(workspace_id, seq, thing))
+def block_of(workspace_id: str, end: int, seq: int, thing: str) -> tuple[AuditBlock, AuditMention]:
+    """Two entries, of which the one with the number is about the thing; its mention."""
+    told = [[thing if n == seq else "key:other", 1, "system", "try"] for n in (end - 1, end)]
+    [key] = thing_keys(workspace_id, end, [thing])
+    return AuditBlock(workspace_id, end, end - 1, json.dumps(told), ""), AuditMention(key, end)
 
 
-async def test_an_entry_that_was_taken_out_is_missed(house: House) -> None:
-    house.read(10)
-    await house.audit.flush()
+async def test_a_block_that_was_taken_out_is_missed(house: House) -> None:
     unit = Unit()
-    unit.remove((await house.entries())[4])
+    unit.remove((await house.blocks(4, 2, 4))[1])
     await house.store.commit(unit)
     report = await house.trail.verify("w")
     assert (report.broken_seq, report.why) == (5, "entry 5 is missing")
 
 
 async def test_a_cut_off_end_is_seen_by_those_who_kept_a_head(house: House) -> None:
-    house.read(10)
-    before = await house.trail.verify("w")
+    last = (await house.blocks(7, 3))[-1]
     unit = Unit()
-    unit.remove(*(await house.entries())[7:])
+    unit.remove(last)
     await house.store.commit(unit)
     assert (await house.trail.verify("w")).broken_seq is None
-    report = await house.trail.verify("w", (before.entries, before.head))
+    report = await house.trail.verify("w", (last.seq, last.digest))
     assert (report.broken_seq, report.why) == (8, "the chain ends before the entry kept elsewhere")
 
 
-async def test_a_chain_made_anew_is_seen_by_those_who_kept_a_head(house: House) -> None:
-    house.read(10)
-    report = await house.trail.verify("w", (5, "0" * 64))
-    assert report.broken_seq == 5
+@pytest.mark.parametrize(
+    ("seq", "why"),
+    [
+        (5, "entry 5 does not end the block whose digest was kept elsewhere"),
+        (4, "no block ends with entry 4, as one did when its digest was kept elsewhere"),
+    ],
+)
+async def test_a_chain_made_anew_is_seen_by_those_who_kept_a_head(house: House, seq: int, why: str) -> None:
+    kept = (await house.blocks(2, 3, 5))[1]
+    assert (await house.trail.verify("w", (kept.seq, kept.digest))).broken_seq is None
+    report = await house.trail.verify("w", (seq, "0" * 64))
+    assert (report.broken_seq, report.why) == (3, why)
 
 
 async def test_a_clock_that_jumps_breaks_no_chain(house: House) -> None:
@@ -239,14 +253,27 @@ async def test_each_workspace_has_a_chain_of_its_own(house: House) -> None:
 
 
 async def test_the_export_is_a_line_an_entry_from_which_digests_can_be_made_again(house: House) -> None:
-    house.read(3, note="é\n")
+    house.read(2, note="é\n")
+    await house.blocks(2, 1)
     lines = [json.loads(line) async for line in house.trail.export("w")]
-    assert [line["seq"] for line in lines] == [1, 2, 3]
-    for line in lines:
-        place = [line["previous"], line["workspace_id"], line["seq"], line["thing"]]
-        told = [line[name] for name in TOLD]
+    assert [(line["seq"], line["block"]) for line in lines] == [(1, 4), (2, 4), (3, 4), (4, 4), (5, 5)]
+    previous = GENESIS
+    for end, group in groupby(lines, lambda line: line["block"]):
+        block = list(group)
+        place = [previous, block[0]["workspace_id"], block[0]["seq"]]
+        told = [[line[name] for name in TOLD] for line in block]
         text = "".join(json.dumps(part, sort_keys=True, separators=(",", ":")) for part in (place, told))
-        assert hashlib.sha256(text.encode()).hexdigest() == line["digest"]
+        assert {line["previous"] for line in block} == {previous}
+        previous = hashlib.sha256(text.encode()).hexdigest()
+        assert [(line["seq"], line["digest"]) for line in block][-1] == (end, previous)
+
+
+async def test_a_page_begins_and_ends_anywhere_within_blocks(house: House) -> None:
+    house.audit = Audit(house.store, house.clock)
+    await house.blocks(3 * BLOCK, *[1] * 20)
+    for after, limit in [(0, 2), (BLOCK - 1, 2), (BLOCK, BLOCK + 1), (3 * BLOCK - 1, 12), (3 * BLOCK + 18, 5)]:
+        page = [link.seq for link in await house.trail.page("w", after, limit)]
+        assert page == list(range(after + 1, min(after + limit, 3 * BLOCK + 20) + 1))
 
 
 async def test_pages_go_on_behind_the_last_entry_and_can_be_of_one_thing(house: House) -> None:

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from callvault.domain.audit import ChainedEntry
+from callvault.domain.audit import AuditBlock, AuditMention
 from callvault.domain.call import Call, Chat, ExternalId, Turn
 from callvault.domain.event import Event
 from callvault.domain.hold import Hold
@@ -108,7 +108,8 @@ KINDS = (
         unique=(("position",),),
         indexes=(("workspace_id", "position"), ("recording_id", "position")),
     ),
-    Kind(ChainedEntry, "audit_entries", ("workspace_id", "seq"), indexes=(("thing_key", "seq"),)),
+    Kind(AuditBlock, "audit_blocks", ("workspace_id", "seq")),
+    Kind(AuditMention, "audit_mentions", ("thing_key", "seq")),
     Kind(
         Job,
         "jobs",

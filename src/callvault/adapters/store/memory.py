@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from callvault.adapters.store.kinds import Kind, kind_of
 from callvault.adapters.store.rows import Mapper, Row, mapper, text
 from callvault.adapters.store.units import Chats, counted
-from callvault.domain.audit import GENESIS, AuditEntry, chained
+from callvault.domain.audit import GENESIS, AuditEntry, AuditMention, chained
 from callvault.domain.call import Call
 from callvault.domain.errors import AlreadyThere, Missing, StaleWrite
 from callvault.domain.query import Query, Term
@@ -144,9 +144,12 @@ class MemoryStore:
             self._add(job)
 
     def _audit(self, workspace_id: str, entries: list[AuditEntry]) -> None:
-        for link in chained(entries, *self._heads.get(workspace_id, (0, GENESIS))):
-            self._add(link)
-            self._heads[workspace_id] = link.seq, link.digest
+        mentions = self._table(AuditMention)
+        for block, keys in chained(entries, *self._heads.get(workspace_id, (0, GENESIS))):
+            self._add(block)
+            for key in keys:
+                self._set(mentions, (key, block.seq))
+            self._heads[workspace_id] = block.seq, block.digest
 
     def _write(self, write: Write) -> None:
         table = self._table(type(write.entity))

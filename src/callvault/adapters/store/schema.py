@@ -65,7 +65,9 @@ def _column(column: Column) -> SqlColumn[Any]:
 
 def _table(kind: Kind) -> Table:
     columns = map(_column, mapper(kind.entity).columns)
-    table = Table(kind.table, METADATA, *columns, PrimaryKeyConstraint(*kind.key))
+    # What is nothing but its key would be kept twice by SQLite.
+    more_than_key = mapper(kind.entity).names != kind.key
+    table = Table(kind.table, METADATA, *columns, PrimaryKeyConstraint(*kind.key), sqlite_with_rowid=more_than_key)
     for names in kind.unique:
         table.append_constraint(UniqueConstraint(*names))
     for names in kind.indexes:

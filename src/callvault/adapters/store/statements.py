@@ -17,10 +17,12 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    cast,
     delete,
     func,
     literal_column,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -30,6 +32,7 @@ from sqlalchemy.types import TypeEngine
 from callvault.adapters.store.kinds import LABEL_FACTS, Fields, kind_of
 from callvault.adapters.store.rows import Row, mapper
 from callvault.adapters.store.schema import AUDIT_HEADS, COUNTERS, LABELS, TABLES
+from callvault.domain.audit import AuditBlock, AuditMention
 
 SQLITE: Any = sqlite.dialect
 POSTGRESQL: Any = postgresql.dialect
@@ -71,15 +74,25 @@ class Dialect:
         """How a list is handed over as one value."""
         return json.dumps(values) if self.is_sqlite else list(values)
 
+    def numbers(self, values: list[int]) -> Any:
+        """The same, of numbers, which JSON writes as Python does."""
+        return str(values) if self.is_sqlite else values
+
+    def each_number(self, place: int) -> ColumnElement[int]:
+        """The numbers of a list so handed over, each as a row."""
+        if self.is_sqlite:
+            return _each(given(place))
+        return func.unnest(cast(given(place), postgresql.ARRAY(BigInteger)))
+
     def one_of(self, column: ColumnElement[Any], place: int) -> ColumnElement[bool]:
         if self.is_sqlite:
-            return column.in_(select(func.json_each(given(place)).table_valued("value").c.value))
+            return column.in_(select(_each(given(place))))
         return column == func.any(given(place))
 
     def listed(self, column: ColumnElement[Any], place: int) -> Any:
         """The JSON list in the column has the value."""
         if self.is_sqlite:
-            return given(place).in_(select(func.json_each(column).table_valued("value").c.value))
+            return given(place).in_(select(_each(column)))
         return func.jsonb_exists(column.cast(postgresql.JSONB), given(place))
 
     def outside_index(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -91,6 +104,10 @@ class Dialect:
         if self.is_sqlite:
             return func.instr(_lowered(column), given(place)) >= ONE
         return func.strpos(func.lower(column.collate("callvault_any_case")), given(place)) >= ONE
+
+
+def _each(listed: ColumnElement[Any]) -> ColumnElement[Any]:
+    return func.json_each(listed).table_valued("value").c.value
 
 
 def _lowered(column: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -117,10 +134,10 @@ class Statements:
         }
         self._compiled: dict[tuple[str, type[Any], Fields], Sql] = {}
         self.count = self._dialect.compile(_counting(dialect))
+        self.blocks = tuple(map(self._dialect.compile, _blocks(dialect)))
+        """Each takes the row of a block and, behind it, the list of the keys of what it mentions."""
         self.lock_head = self._dialect.compile(_locking(dialect))
-        self.move_head = self._dialect.compile(
-            update(AUDIT_HEADS).values(seq=given(1), digest=given(2)).where(AUDIT_HEADS.c.workspace_id == given(0))
-        )
+        self.move_head = self._dialect.compile(_moving(dialect))
 
     def __call__(self, verb: str, entity: type[Any], names: Fields = ()) -> Sql:
         key = (verb, entity, names)
@@ -188,9 +205,29 @@ def _counting(dialect: Dialect) -> ClauseElement:
 
 
 def _locking(dialect: Dialect) -> ClauseElement:
-    """The head of a chain, begun if need be, kept from others until the transaction ends."""
+    """The head of a chain, kept from others until the transaction ends: on SQLite everything is."""
+    if dialect.is_sqlite:
+        return select(AUDIT_HEADS.c.seq, AUDIT_HEADS.c.digest).where(AUDIT_HEADS.c.workspace_id == given(0))
     statement = dialect.insert(AUDIT_HEADS).values(workspace_id=given(0), seq=given(1), digest=given(2))
     same = {"workspace_id": statement.excluded.workspace_id}
     return statement.on_conflict_do_update(index_elements=["workspace_id"], set_=same).returning(
         AUDIT_HEADS.c.seq, AUDIT_HEADS.c.digest
     )
+
+
+def _moving(dialect: Dialect) -> ClauseElement:
+    seq, digest = given(1), given(2)
+    statement = dialect.insert(AUDIT_HEADS).values(workspace_id=given(0), seq=seq, digest=digest)
+    return statement.on_conflict_do_update(index_elements=["workspace_id"], set_={"seq": seq, "digest": digest})
+
+
+def _blocks(dialect: Dialect) -> tuple[Any, ...]:
+    """A block and its mentions; as one statement where each is a round trip. A mention of another workspace may be the
+    same as one of these, and serves both."""
+    seq, keys = mapper(AuditBlock).place["seq"], len(mapper(AuditBlock).names)
+    # Without a `where`, SQLite takes the `on` of the conflict for that of a join.
+    mentioned = select(dialect.each_number(keys), cast(given(seq), BigInteger)).where(true())
+    mentions = dialect.insert(TABLES[AuditMention]).from_select(mapper(AuditMention).names, mentioned)
+    mentions = mentions.on_conflict_do_nothing()
+    block = dialect.insert(TABLES[AuditBlock]).values(_given_row(AuditBlock))
+    return (mentions, block) if dialect.is_sqlite else (block.add_cte(mentions.cte("mentions")),)

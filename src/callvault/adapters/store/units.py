@@ -1,7 +1,7 @@
 """A unit of work as steps of SQL, for a database that runs them in one transaction, in order.
 
 What others may wait for is locked in one order, the shortest held last: counts of chats, the entities (of one kind by
-their keys), the ends of audit chains, the position of events.
+their keys), the ends of audit chains (with each its mentions by their keys), the position of events.
 """
 
 from collections.abc import Generator, Sequence
@@ -12,7 +12,7 @@ from typing import Any
 from callvault.adapters.store.kinds import LABEL_FACTS, Fields, kind_of
 from callvault.adapters.store.rows import Row, mapper
 from callvault.adapters.store.statements import Dialect, Statements
-from callvault.domain.audit import GENESIS, AuditEntry, ChainedEntry, chained
+from callvault.domain.audit import GENESIS, AuditBlock, AuditEntry, chained
 from callvault.domain.call import Call
 from callvault.domain.errors import Missing, StaleWrite
 from callvault.domain.event import Event
@@ -39,7 +39,7 @@ Chats = dict[str, int]
 
 class Units:
     def __init__(self, dialect: Dialect) -> None:
-        self._statements = Statements(dialect)
+        self._dialect, self._statements = dialect, Statements(dialect)
 
     def steps(self, unit: Unit) -> Steps:
         chats = yield from self._chats(unit)
@@ -129,10 +129,15 @@ class Units:
 
     def _audit(self, workspace_id: str, entries: list[AuditEntry]) -> Steps:
         lock, move = self._statements.lock_head, self._statements.move_head
-        seq, digest = yield Step(lock.text, [lock.bind((workspace_id, 0, GENESIS))], "row")
-        chain = list(chained(entries, seq, digest))
-        yield from self._add(ChainedEntry, chain)
-        yield Step(move.text, [move.bind((workspace_id, chain[-1].seq, chain[-1].digest))])
+        begun = (0, GENESIS)
+        seq, digest = (yield Step(lock.text, [lock.bind((workspace_id, *begun))], "row")) or begun
+        rows = []
+        for block, keys in chained(entries, seq, digest):
+            rows.append((*mapper(AuditBlock).row(block), self._dialect.numbers(keys)))
+            seq, digest = block.seq, block.digest
+        for sql in self._statements.blocks:
+            yield self._step(sql, rows, AuditBlock)
+        yield Step(move.text, [move.bind((workspace_id, seq, digest))])
 
     def _tell(self, events: Sequence[Event]) -> Steps:
         if events:

@@ -68,6 +68,7 @@ class AuditOut(Told):
     address: str | None
     request_id: str | None
     detail: Metadata
+    block: int
     digest: str
 
 
@@ -97,7 +98,8 @@ async def list_audit(
     cursor: Cursor = None,
     thing: Annotated[str, Field(max_length=200)] | None = None,
 ) -> Listed[AuditOut]:
-    """The oldest first. `thing` is `recording:<id>`, `call:<id>`, `key:<id>` ..."""
+    """The oldest first. `thing` is `recording:<id>`, `call:<id>`, `key:<id>` ...; `block` is the number of the last
+    entry with the same `digest`."""
     after = cursors.parse(cursor, int)
     found = await services.audit_trail.page(own(caller), after[0] if after else 0, limit, thing)
     last = (found[-1].seq,) if len(found) == limit else None
@@ -122,7 +124,7 @@ EXPORT = Hot(
     docs=hotdocs.operation(
         "Export the audit trail",
         "workspace",
-        "JSONL, one entry a line, with all that its digest is made of.",
+        "JSONL, one entry a line, with all that the digests are made of.",
         responses={"200": hotdocs.content("Entries.", "application/jsonl")},
     ),
 )
@@ -134,5 +136,6 @@ def _out(workspace: Workspace) -> WorkspaceOut:
 
 
 def _entry(link: ChainedEntry) -> AuditOut:
-    entry = link.entry
-    return AuditOut(**entry._asdict(), seq=link.seq, digest=link.digest, at=seconds(entry.at_ms) or 0)
+    entry, block = link.entry, link.block
+    at = seconds(entry.at_ms) or 0
+    return AuditOut(**entry._asdict(), seq=link.seq, block=block.seq, digest=block.digest, at=at)

@@ -14,7 +14,7 @@ from callvault.domain.event import Event
 from callvault.domain.filters import Between, CallFilter, RecordingFilter
 from callvault.domain.query import Query, Term
 from callvault.domain.recording import Recording, Version
-from callvault.services.audit import about
+from callvault.services.audit import AT_A_LOOK, about
 from callvault.services.retention import expired, outlived
 
 CURSOR = (5, "id")
@@ -68,11 +68,11 @@ def test_a_page_of_a_list_is_read_in_the_order_of_an_index(
         assert listed and all("(created_ms,id)<(?,?)" in step for step in listed)
 
 
-def test_the_audit_of_a_thing_is_read_from_the_index_of_its_stretches(connection: sqlite3.Connection) -> None:
-    steps = plan(connection, about("w", "recording:r", 4, 999_999).page(100, (3,)))
+def test_the_blocks_about_a_thing_are_found_by_the_mentions_of_each_stretch(connection: sqlite3.Connection) -> None:
+    steps = plan(connection, about("w", "recording:r", 4, AT_A_LOOK + 3).page(100, (3,)))
     searches = [step for step in steps if step.startswith("SEARCH")]
-    index = "SEARCH audit_entries USING INDEX ix_audit_entries_thing_key_seq (thing_key=? AND seq>? AND seq<?)"
-    assert searches == [index] * 16 and not any("TEMP B-TREE" in step for step in steps)
+    key = "SEARCH audit_mentions USING PRIMARY KEY (thing_key=? AND seq>? AND seq<?)"
+    assert searches == [key] * 16 and not any("TEMP B-TREE" in step for step in steps)
 
 
 def test_events_are_read_on_from_a_position(connection: sqlite3.Connection) -> None:

@@ -30,23 +30,26 @@ CREATE TABLE artifacts (
   CONSTRAINT pk_artifacts PRIMARY KEY (recording_id, kind)
 );
 
-CREATE TABLE audit_entries (
+CREATE TABLE audit_blocks (
   workspace_id TEXT COLLATE "C" NOT NULL,
   seq BIGINT NOT NULL,
-  thing TEXT COLLATE "C" NOT NULL,
+  first BIGINT NOT NULL,
   told TEXT COLLATE "C" NOT NULL,
   digest TEXT COLLATE "C" NOT NULL,
-  thing_key BIGINT NOT NULL,
-  CONSTRAINT pk_audit_entries PRIMARY KEY (workspace_id, seq)
+  CONSTRAINT pk_audit_blocks PRIMARY KEY (workspace_id, seq)
 );
-
-CREATE INDEX ix_audit_entries_thing_key_seq ON audit_entries (thing_key, seq);
 
 CREATE TABLE audit_heads (
   workspace_id TEXT COLLATE "C" NOT NULL,
   seq BIGINT NOT NULL,
   digest TEXT COLLATE "C" NOT NULL,
   CONSTRAINT pk_audit_heads PRIMARY KEY (workspace_id)
+);
+
+CREATE TABLE audit_mentions (
+  thing_key BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  CONSTRAINT pk_audit_mentions PRIMARY KEY (thing_key, seq)
 );
 
 CREATE TABLE calls (

@@ -30,17 +30,14 @@ CREATE TABLE artifacts (
   CONSTRAINT pk_artifacts PRIMARY KEY (recording_id, kind)
 );
 
-CREATE TABLE audit_entries (
+CREATE TABLE audit_blocks (
   workspace_id TEXT NOT NULL,
   seq BIGINT NOT NULL,
-  thing TEXT NOT NULL,
+  first BIGINT NOT NULL,
   told TEXT NOT NULL,
   digest TEXT NOT NULL,
-  thing_key BIGINT NOT NULL,
-  CONSTRAINT pk_audit_entries PRIMARY KEY (workspace_id, seq)
+  CONSTRAINT pk_audit_blocks PRIMARY KEY (workspace_id, seq)
 );
-
-CREATE INDEX ix_audit_entries_thing_key_seq ON audit_entries (thing_key, seq);
 
 CREATE TABLE audit_heads (
   workspace_id TEXT NOT NULL,
@@ -48,6 +45,13 @@ CREATE TABLE audit_heads (
   digest TEXT NOT NULL,
   CONSTRAINT pk_audit_heads PRIMARY KEY (workspace_id)
 );
+
+CREATE TABLE audit_mentions (
+  thing_key BIGINT NOT NULL,
+  seq BIGINT NOT NULL,
+  CONSTRAINT pk_audit_mentions PRIMARY KEY (thing_key, seq)
+)
+ WITHOUT ROWID;
 
 CREATE TABLE calls (
   id TEXT NOT NULL,
