@@ -8,7 +8,8 @@ import os
 import sys
 import tempfile
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import count
@@ -92,19 +93,24 @@ def _disk(path: Path) -> float:
 
 
 async def _measured(folder: Path, calls: int) -> tuple[list[tuple[str, Latencies]], list[Line]]:
-    async with AsyncExitStack() as stack:
-        house = await stack.enter_async_context(opened(Settings(data=folder / "vault"), node=True))
+    """Takes and calls each in a vault of its own: what the takes leave to be moved would be measured with the calls."""
+    async with _vault(folder / "takes") as (services, caller):
+        takes = [
+            ("one lane each", await _takes(services, caller, lanes=CALLERS)),
+            ("all into one lane", await _takes(services, caller, lanes=1)),
+        ]
+    async with _vault(folder / "live") as (services, caller):
+        live = [await _live(services, caller, calls, audible=audible) for audible in (False, True)]
+    return takes, live
+
+
+@asynccontextmanager
+async def _vault(data: Path) -> AsyncIterator[tuple[Services, Caller]]:
+    async with opened(Settings(data=data), node=True) as house:
         key = await house.first_key()
         assert key
         await house.start(workers=False)
-        caller = Caller(Principal(key.row.id, key.row.workspace_id, "bench", frozenset(SCOPES)))
-        takes = [
-            ("one lane each", await _takes(house.services, caller, lanes=CALLERS)),
-            ("all into one lane", await _takes(house.services, caller, lanes=1)),
-        ]
-        live = [await _live(house.services, caller, calls, audible=False)]
-        live.append(await _live(house.services, caller, calls, audible=True))
-        return takes, live
+        yield house.services, Caller(Principal(key.row.id, key.row.workspace_id, "bench", frozenset(SCOPES)))
 
 
 async def _takes(services: Services, caller: Caller, lanes: int) -> Latencies:
