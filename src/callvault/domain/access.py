@@ -77,8 +77,7 @@ class Principal:
         return self.kind if self.kind in OF_THE_HOUSE else f"key:{self.key_id}"
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who asks, from where, in which request: what every use case is told for its audit."""
 
     principal: Principal | None

@@ -1,7 +1,7 @@
 """Stream passes: who may write sound lets somebody without a key, such as a browser, send that of one call."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from callvault.domain.access import Action, Caller, Principal
@@ -58,7 +58,7 @@ class StreamPasses:
             raise NotAuthenticated
         scopes = frozenset(key.scopes).intersection(Action.WRITE_SOUND.scopes)
         principal = Principal(key.id, key.workspace_id, key.member_id, scopes, key.kind)
-        return Admitted(replace(visitor, principal=principal), claims.call_id)
+        return Admitted(visitor._replace(principal=principal), claims.call_id)
 
 
 def is_pass(presented: str) -> bool:

@@ -204,7 +204,7 @@ async def test_a_refusal_says_what_is_lacking_and_is_audited(house: WebHouse) ->
         house.services.access.require(CALLER, Action.DELETE_RECORDING, Thing("w"), "recording:7")
     with pytest.raises(Refused, match="participants alone"):
         house.services.access.require(CALLER, Action.LISTEN, Thing("w", ("ann",)), "recording:7")
-    public = replace(CALLER, principal=replace(PRINCIPAL, kind="public"))
+    public = CALLER._replace(principal=replace(PRINCIPAL, kind="public"))
     with pytest.raises(Refused, match="use a private one"):
         house.services.access.require(public, Action.LISTEN, Thing("w"), "recording:7")
     assert [entry.action for entry in await audited(house)] == [

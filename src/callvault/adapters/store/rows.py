@@ -2,12 +2,10 @@
 
 import json
 import types
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
-from itertools import repeat
-from operator import attrgetter, call
+from operator import attrgetter
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from callvault.domain.errors import Malformed
@@ -42,9 +40,8 @@ class Mapper:
         self.packers = {column.name: _to_compare(column.pack) for column in self.columns}
         """What makes of a value to compare a field with what the row holds of it."""
         self._read = attrgetter(*self.names)
-        self._writers = [getattr(entity, name).__set__ for name in self.names]
         self._packers = [(n, column.pack) for n, column in enumerate(self.columns) if column.pack]
-        self._unpackers = [(n, column.unpack) for n, column in enumerate(self.columns) if column.unpack]
+        self.entity_of: Callable[[Row], Any] = _filler(entity, self.columns)
 
     def row(self, entity: Any) -> Row:
         values = list(self._read(entity))
@@ -52,15 +49,6 @@ class Mapper:
             if values[n] is not None:
                 values[n] = pack(values[n])
         return tuple(values)
-
-    def entity_of(self, row: Row) -> Any:
-        """By the entity's slots: its constructor would do the same in twice the time."""
-        values, entity = list(row), object.__new__(self.entity)
-        for n, unpack in self._unpackers:
-            if values[n] is not None:
-                values[n] = unpack(values[n])
-        deque(map(call, self._writers, repeat(entity), values), 0)
-        return entity
 
     def column(self, name: str) -> Column:
         return self.columns[self.place[name]]
@@ -70,6 +58,27 @@ class Mapper:
 
     def key(self, entity: Any, names: tuple[str, ...]) -> Row:
         return tuple(self.packed(name, getattr(entity, name)) for name in names)
+
+
+def _filler(entity: type[Any], columns: Sequence[Column]) -> Callable[[Row], Any]:
+    """What makes the entity of a row. It is filled while it is of a class with the same slots that lets them be, and by
+    code made for its fields, as dataclasses' own methods are: its constructor would take many times as long."""
+    lets = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
+    fillable = type(entity.__name__, entity.__bases__, {"__slots__": entity.__slots__, **lets})
+    unpack = {column.name: column.unpack for column in columns if column.unpack}
+    lines = [
+        "def filled(row):",
+        "    one = new(fillable)",
+        f"    ({' '.join(f'one.{column.name},' for column in columns)}) = row",
+        *(f"    if one.{name} is not None: one.{name} = unpack_{name}(one.{name})" for name in unpack),
+        "    one.__class__ = entity",
+        "    return one",
+    ]
+    names: dict[str, Any] = {"new": object.__new__, "fillable": fillable, "entity": entity}
+    names.update((f"unpack_{name}", made) for name, made in unpack.items())
+    exec("\n".join(lines), names)  # noqa: S102 - of the names of our own fields
+    filled: Callable[[Row], Any] = names["filled"]
+    return filled
 
 
 def _to_compare(pack: Convert | None) -> Convert:

@@ -47,9 +47,12 @@ class Sql:
 
     @cached_property
     def bind(self) -> Callable[[Sequence[Any]], Row]:
-        if len(self.places) > 1:
-            return itemgetter(*self.places)
-        return lambda values: tuple(values[place] for place in self.places)
+        match self.places:
+            case ():
+                return lambda values: ()
+            case (place,):
+                return lambda values: (values[place],)
+        return itemgetter(*self.places)
 
 
 def given(place: int, of: TypeEngine[Any] | None = None) -> BindParameter[Any]:

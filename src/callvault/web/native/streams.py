@@ -3,7 +3,7 @@
 import asyncio
 from base64 import b64decode
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -39,7 +39,7 @@ async def admitted(services: Services, caller: Caller, presented: str | None) ->
         leave = await services.stream_passes.admit(presented, caller)
         return Visitor(leave.caller, leave.call_id)
     principal = await services.access.authenticate(presented, address=caller.address, request_id=caller.request_id)
-    return Visitor(replace(caller, principal=principal))
+    return Visitor(caller._replace(principal=principal))
 
 
 class Session:

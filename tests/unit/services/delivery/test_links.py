@@ -184,7 +184,7 @@ async def test_nobody_gets_a_link_to_what_they_may_not_hear(house: House) -> Non
         (caller("chats:read"), Refused),
         (caller(workspace="other"), Missing),
         (caller(kind="public"), Refused),
-        (replace(ME, principal=None), NotAuthenticated),
+        (ME._replace(principal=None), NotAuthenticated),
     ):
         with pytest.raises(error):
             await house.links.secure_url(asking, recording, Wanted(), base_url=BASE)
