@@ -51,7 +51,7 @@ class Family(Generic[V]):
             return wanted
         whole = _whole_of(wanted, self._kin)
         if stand_ins := [v for v in redacted.values() if _stands_for(v, whole, self._kin) and self._is_clean(v)]:
-            return max(stand_ins, key=_age)
+            return max(stand_ins, key=age)
         raise Refused(why="a redacted version of this call exists: this one needs the scope recordings:original")
 
     def of_call(self, versions: Iterable[V]) -> V:
@@ -111,7 +111,7 @@ def newest_original(versions: Iterable[V]) -> V:
     originals = [version for version in versions if version.operation is None]
     if not originals:
         raise NoRecording
-    return max(originals, key=_age)
+    return max(originals, key=age)
 
 
 def originals_of(recording: Version, kin: Mapping[str, Version]) -> set[str]:
@@ -150,7 +150,7 @@ def descendants_of(recording: Recording, family: Iterable[Recording]) -> list[Re
 
 def _newest_first(versions: Iterable[V]) -> list[V]:
     originals = [recording for recording in versions if recording.operation is None]
-    return sorted(originals, key=_age, reverse=True)
+    return sorted(originals, key=age, reverse=True)
 
 
 def _counts(version: Version) -> bool:
@@ -179,5 +179,5 @@ def _is_whole_of(version: Version, wanted: Version, kin: Mapping[str, Version]) 
     )
 
 
-def _age(recording: Version) -> tuple[int, str]:
+def age(recording: Version) -> tuple[int, str]:
     return recording.created_ms, recording.id

@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 
 from callvault.domain.query import GIVEN, Query, Term
 from callvault.domain.recording import Derivation, Version
+from callvault.domain.versions import age
 from callvault.ports.store import Store
 
 V = TypeVar("V", bound=Version)
@@ -15,16 +16,16 @@ V = TypeVar("V", bound=Version)
 _LIVING: Final = Term("deleted_ms", "is null")
 _OF_CALL: Final = (Term("call_id", "=", GIVEN), _LIVING)
 _OF_CHAT: Final = (Term("workspace_id", "=", GIVEN), Term("chat_id", "=", GIVEN), _LIVING)
-_NEWEST: Final = ("-created_ms", "-id")
 
 
 async def versions_of(store: Store, kind: type[V], call_id: str) -> Sequence[V]:
-    return await store.find(Query(kind, _OF_CALL, _NEWEST, given=(call_id,)))
+    """The living ones of a call, the newest first."""
+    return _newest_first(await store.find(Query(kind, _OF_CALL, given=(call_id,))))
 
 
 async def versions_of_chat(store: Store, kind: type[V], workspace_id: str, chat_id: int) -> Sequence[V]:
-    query = Query(kind, _OF_CHAT, _NEWEST, given=(workspace_id, chat_id))
-    return await store.find(query) if 0 < chat_id < 2**63 else ()
+    query = Query(kind, _OF_CHAT, given=(workspace_id, chat_id))
+    return _newest_first(await store.find(query)) if 0 < chat_id < 2**63 else ()
 
 
 async def versions_of_each(store: Store, kind: type[V], call_ids: Collection[str]) -> Sequence[V]:
@@ -59,3 +60,8 @@ async def family_of(
         fresh = {recording.id for recording in found if recording} - known.keys()
         known.update((recording.id, recording) for recording in found if recording)
     return list(known.values())
+
+
+def _newest_first(versions: Sequence[V]) -> Sequence[V]:
+    """They are few: an index that had them in order would be twice as large."""
+    return sorted(versions, key=age, reverse=True)

@@ -73,8 +73,8 @@ KINDS = (
         ("id",),
         indexes=(
             ("workspace_id", *_NEWEST),
-            ("call_id", *_NEWEST),
-            ("workspace_id", "chat_id", *_NEWEST),
+            ("call_id",),
+            ("workspace_id", "chat_id"),
             ("in_progress", "last_heard_ms", "id"),
         ),
         live=(

@@ -325,7 +325,7 @@ CREATE TABLE recordings (
   CONSTRAINT pk_recordings PRIMARY KEY (id)
 );
 
-CREATE INDEX ix_recordings_call_id_created_ms_id ON recordings (call_id, created_ms, id);
+CREATE INDEX ix_recordings_call_id ON recordings (call_id);
 
 CREATE INDEX ix_recordings_in_progress_last_heard_ms_id ON recordings (in_progress, last_heard_ms, id);
 
@@ -337,7 +337,7 @@ CREATE INDEX ix_recordings_live_workspace_id_created_ms_id ON recordings (worksp
 
 CREATE INDEX ix_recordings_live_workspace_id_status_created_ms_id ON recordings (workspace_id, status, created_ms, id) WHERE deleted_ms IS NULL;
 
-CREATE INDEX ix_recordings_workspace_id_chat_id_created_ms_id ON recordings (workspace_id, chat_id, created_ms, id);
+CREATE INDEX ix_recordings_workspace_id_chat_id ON recordings (workspace_id, chat_id);
 
 CREATE INDEX ix_recordings_workspace_id_created_ms_id ON recordings (workspace_id, created_ms, id);
 
