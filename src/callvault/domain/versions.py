@@ -56,7 +56,7 @@ class Family(Generic[V]):
 
     def of_call(self, versions: Iterable[V]) -> V:
         """What is heard of a call with these living versions."""
-        originals = _newest_first(versions)
+        originals = _originals(versions)
         redaction = self.redaction(originals)
         if redaction and not redaction.versions:
             return self.heard(originals[0])
@@ -64,7 +64,7 @@ class Family(Generic[V]):
 
     def redaction(self, versions: Iterable[V]) -> Redaction[V] | None:
         """Of a call with these living versions; None where none of its sound was redacted."""
-        originals = _newest_first(versions)
+        originals = _originals(versions)
         heard = [self._heard_at_all(original) for original in originals]
         if heard == originals:
             return None
@@ -108,10 +108,10 @@ def heard(wanted: V, family: Iterable[V], originals_too: bool) -> V:
 
 def newest_original(versions: Iterable[V]) -> V:
     """Of the living versions of one call's sound: what somebody means who asks for a call's recording."""
-    originals = [version for version in versions if version.operation is None]
+    originals = _originals(versions)
     if not originals:
         raise NoRecording
-    return max(originals, key=age)
+    return originals[0]
 
 
 def originals_of(recording: Version, kin: Mapping[str, Version]) -> set[str]:
@@ -148,7 +148,8 @@ def descendants_of(recording: Recording, family: Iterable[Recording]) -> list[Re
     return list(found.values())
 
 
-def _newest_first(versions: Iterable[V]) -> list[V]:
+def _originals(versions: Iterable[V]) -> list[V]:
+    """Those among them, the newest first."""
     originals = [recording for recording in versions if recording.operation is None]
     return sorted(originals, key=age, reverse=True)
 

@@ -40,13 +40,14 @@ def made_ahead(make: Callable[[int, int], T], asked: Iterable[tuple[int, int]], 
     thread for each. Where pieces may be made in any order, two at once, it makes one itself rather than wait: a third
     thread would cost more than it gives, for they share the interpreter."""
     maker, ahead = ThreadPoolExecutor(1, "maker"), deque[tuple[Future[T], tuple[int, int]]]()
+    most, made_here = (2, make) if any_order else (1, None)
     try:
         for each in asked:
             ahead.append((maker.submit(make, *each), each))
-            if len(ahead) > (2 if any_order else 1):
-                yield _first(ahead, make if any_order else None)
+            if len(ahead) > most:
+                yield _first(ahead, made_here)
         while ahead:
-            yield _first(ahead, make if any_order else None)
+            yield _first(ahead, made_here)
     finally:
         maker.shutdown(cancel_futures=True)
 
