@@ -182,7 +182,7 @@ class AuditTrail:
 
     async def _misplaced(self, block: AuditBlock, seq: int) -> str:
         things = [link.entry.thing for link in block.entries()]
-        if block.seq != seq + len(things):
+        if (block.first, block.seq) != (seq + 1, seq + len(things)):
             return f"not as many are told as there must be up to entry {block.seq}"
         keys = thing_keys(block.workspace_id, block.seq, things)
         mentions = Query(AuditMention).where("thing_key", "in", keys).where("seq", "=", block.seq)

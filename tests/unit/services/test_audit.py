@@ -176,6 +176,16 @@ async def test_a_block_with_more_or_fewer_entries_than_numbers_is_named(house: H
     assert (report.broken_seq, report.why) == (2, "not as many are told as there must be up to entry 5")
 
 
+async def test_a_block_that_counts_from_another_number_is_named(house: House) -> None:
+    before, last = await house.blocks(2, 3)
+    forged = replace(last, first=2)
+    unit = Unit()
+    unit.put(replace(forged, digest=digest(forged, before.digest)))
+    await house.store.commit(unit)
+    report = await house.trail.verify("w")
+    assert (report.broken_seq, report.why) == (3, "not as many are told as there must be up to entry 5")
+
+
 async def test_the_entries_about_a_thing_are_found_wherever_in_the_chain_they_stand(sqlite_database: Path) -> None:
     store = SqliteStore(sqlite_database)
     trail = AuditTrail(store, Audit(store, FakeClock()))
