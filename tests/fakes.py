@@ -28,3 +28,6 @@ class FakeIds:
     def secret(self, nbytes: int) -> bytes:
         self.count += 1
         return self.count.to_bytes(nbytes, "big")
+
+    def nonce(self) -> bytes:
+        return self.secret(8)

@@ -1,6 +1,6 @@
 """Who may do what: one pure function decides every access, from the key, the member, the action and the thing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, NamedTuple, Protocol
 
@@ -38,6 +38,8 @@ class Action(Enum):
         self.label = label
         self.scopes = scopes
 
+    __hash__ = object.__hash__  # by its name, as enums do it, it takes as long as the whole decision
+
 
 OF_PUBLIC_KEYS = frozenset({Action.CREATE_CALL})
 """A public key lies open in somebody's browser: it may announce a call and read nothing."""
@@ -71,10 +73,17 @@ class Principal:
     scopes: frozenset[str]
     kind: str = "private"
     """`private` or `public`, as the key is; `operator` and `system` for those of the house."""
+    actor: str = field(init=False, compare=False)
+    """What audits and logs call it."""
+    actions: frozenset[Action] = field(init=False, compare=False, repr=False)
+    """What its kind and its scopes allow it in its workspace."""
 
-    @property
-    def actor(self) -> str:
-        return self.kind if self.kind in OF_THE_HOUSE else f"key:{self.key_id}"
+    def __post_init__(self) -> None:
+        of_the_house = self.kind in OF_THE_HOUSE
+        of_its_kind = Action if of_the_house or self.kind == "private" else OF_PUBLIC_KEYS
+        allowed = [action for action in of_its_kind if of_the_house or not self.scopes.isdisjoint(action.scopes)]
+        object.__setattr__(self, "actor", self.kind if of_the_house else f"key:{self.key_id}")
+        object.__setattr__(self, "actions", frozenset(allowed))
 
 
 class Caller(NamedTuple):
@@ -123,8 +132,7 @@ def decide(principal: Principal | None, action: Action, thing: Owned) -> Verdict
         return ALLOWED
     if principal.workspace_id != thing.workspace_id:
         return Verdict.HIDDEN
-    if (principal.kind != "private" and action not in OF_PUBLIC_KEYS) or principal.scopes.isdisjoint(action.scopes):
-        return Verdict.FORBIDDEN
-    if thing.readers is not None and principal.member_id not in thing.readers:
+    readers = thing.readers
+    if action not in principal.actions or (readers is not None and principal.member_id not in readers):
         return Verdict.FORBIDDEN
     return ALLOWED

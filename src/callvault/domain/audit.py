@@ -18,7 +18,7 @@ STRETCH = 14
 """Bits of a number within its stretch of the chain. Whoever writes dirties pages of the mentions of this stretch, which
 are few, so that many entries share one; whoever looks for a thing looks once for each stretch."""
 NOTHING: Mapping[str, Json] = MappingProxyType({})
-_in_one_form = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False, default=dict).encode
+_in_a_line = json.JSONEncoder(separators=(",", ":"), check_circular=False, default=dict).encode
 
 
 class AuditEntry(NamedTuple):
@@ -80,7 +80,7 @@ def chained(entries: Sequence[AuditEntry], seq: int, previous: str) -> Iterator[
     for at in range(0, len(entries), BLOCK):
         part = entries[at : at + BLOCK]
         workspace_id, first, seq = part[0].workspace_id, seq + 1, seq + len(part)
-        told = _in_one_form([entry[1:] for entry in part])
+        told = _in_a_line([entry[1:] for entry in part])
         previous = _digest(previous, workspace_id, first, told)
         keys = thing_keys(workspace_id, seq, [entry.thing for entry in part])
         yield AuditBlock(workspace_id, seq, first, told, previous), keys

@@ -43,8 +43,6 @@ class Version:
     workspace_id: str
     call_id: str
     created_ms: int
-    chat_id: int = 0
-    """Its call's; of a recording that is added together with its call, that which the call gets when they commit."""
     status: str = "processing"
     in_progress: bool = True
     """Sound may still come in."""
@@ -65,6 +63,8 @@ class Version:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording(Version):
+    chat_id: int = 0
+    """Its call's; of a recording that is added together with its call, that which the call gets when they commit."""
     updated_ms: int
     ended_by: str | None = None
     """`completed` by request, `idle` when no word came for the workspace's time, `interrupted` after a crash."""

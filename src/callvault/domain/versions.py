@@ -1,7 +1,7 @@
 """Which version of a call's sound somebody hears: once a redacted one exists, it is what everybody gets."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -107,11 +107,11 @@ def heard(wanted: V, family: Iterable[V], originals_too: bool) -> V:
 
 
 def newest_original(versions: Iterable[V]) -> V:
-    """Of the living versions of one call's sound: what somebody means who asks for a call's recording."""
-    originals = _originals(versions)
-    if not originals:
-        raise NoRecording
-    return originals[0]
+    """Of the living versions of one call's sound, the newest first: what somebody means who asks for its recording."""
+    for version in versions:
+        if version.operation is None:
+            return version
+    raise NoRecording
 
 
 def originals_of(recording: Version, kin: Mapping[str, Version]) -> set[str]:
@@ -148,10 +148,9 @@ def descendants_of(recording: Recording, family: Iterable[Recording]) -> list[Re
     return list(found.values())
 
 
-def _originals(versions: Iterable[V]) -> list[V]:
+def _originals(versions: Iterable[V]) -> Sequence[V]:
     """Those among them, the newest first."""
-    originals = [recording for recording in versions if recording.operation is None]
-    return sorted(originals, key=age, reverse=True)
+    return newest_first([recording for recording in versions if recording.operation is None])
 
 
 def _counts(version: Version) -> bool:
@@ -178,6 +177,11 @@ def _is_whole_of(version: Version, wanted: Version, kin: Mapping[str, Version]) 
         parent == wanted.id or (parent in kin and _is_whole_of(kin[parent], wanted, kin))
         for parent in version.derived_from
     )
+
+
+def newest_first(versions: Sequence[V]) -> Sequence[V]:
+    """Most calls have but one."""
+    return sorted(versions, key=age, reverse=True) if len(versions) > 1 else versions
 
 
 def age(recording: Version) -> tuple[int, str]:

@@ -25,3 +25,7 @@ class Ids(Protocol):
     def secret(self, nbytes: int) -> bytes:
         """Bytes that nobody can guess."""
         ...
+
+    def nonce(self) -> bytes:
+        """Eight bytes that are given but once; they may be guessed."""
+        ...

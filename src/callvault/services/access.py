@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from callvault.domain.access import ALLOWED, Action, Caller, Owned, Principal, Thing, Verdict, decide
 from callvault.domain.errors import Missing, NotAuthenticated, Refused, StaleWrite
@@ -30,6 +29,7 @@ class _Known:
     key: ApiKey
     principal: Principal
     until: float
+    """When it must be looked up again: soon, or when it expires."""
 
 
 class Access:
@@ -45,17 +45,15 @@ class Access:
     async def authenticate(
         self, presented: str | None, *, address: str | None = None, request_id: str | None = None
     ) -> Principal:
-        """Whom the key lets its bearer be; `NotAuthenticated` for no key, a wrong, expired or revoked one."""
-        match = KEY.fullmatch(presented or "")
-        if match is None:
-            raise NotAuthenticated
-        known = self._known.get(match[1])
-        if known is None or known.until < self._clock.monotonic():
-            known = await self._look_up(match[1])
-        flaw = _flaw(known.key, match[0], self._clock.now_ms())
-        if flaw:
-            self._refuse_key(known.key, flaw, Caller(None, address, request_id))
-        self._count_use(known.key)
+        """Whom the key lets its bearer be; `NotAuthenticated` for no key, a wrong, expired or revoked one.
+
+        A key that was good a moment ago is found by its digest, and so by nobody who does not have the key.
+        """
+        presented = presented or ""
+        digest = key_digest(presented)
+        known = self._known.get(digest)
+        if known is None or known.until <= self._clock.monotonic():
+            known = await self._look_up(presented, digest, Caller(None, address, request_id))
         return known.principal
 
     def require(self, caller: Caller, action: Action, thing: Owned, name: str) -> None:
@@ -83,11 +81,9 @@ class Access:
         principal = caller.principal
         if principal is None:
             raise NotAuthenticated
-        own = _own(principal.workspace_id)
-        for action in actions:
-            if decide(principal, action, own) is ALLOWED:
-                return principal
-        self.require(caller, actions[0], own, f"workspace:{principal.workspace_id}")
+        if principal.actions.isdisjoint(actions):
+            own = principal.workspace_id
+            self.require(caller, actions[0], Thing(own), f"workspace:{own}")
         return principal
 
     async def of_member(self, workspace_id: str, member_id: str, name: str) -> Principal:
@@ -100,10 +96,10 @@ class Access:
                 scopes.update(key.scopes)
         return Principal(name, workspace_id, member_id, frozenset(scopes))
 
-    def forget(self, prefix: str) -> None:
-        """A key was changed: it is looked up again at its next use."""
+    def forget(self, key: ApiKey) -> None:
+        """It was changed: it is looked up again at its next use."""
         self._changes += 1
-        self._known.pop(prefix, None)
+        self._known.pop(key.secret_sha256, None)
 
     async def write_uses(self) -> None:
         """Writes down when keys were last used, to the minute; called now and then, and at the end."""
@@ -119,35 +115,31 @@ class Access:
             except StaleWrite:
                 continue
 
-    async def _look_up(self, prefix: str) -> _Known:
-        changes = self._changes
-        found = await self._store.find(Query(ApiKey).where("prefix", "=", prefix).by("id").page(1))
+    async def _look_up(self, presented: str, digest: str, caller: Caller) -> _Known:
+        match, changes = KEY.fullmatch(presented), self._changes
+        if match is None:
+            raise NotAuthenticated
+        found = await self._store.find(Query(ApiKey).where("prefix", "=", match[1]).by("id").page(1))
         workspace = await self._store.get(Workspace, found[0].workspace_id) if found else None
         if workspace is None or workspace.deleted_ms is not None:
             raise NotAuthenticated
-        known = _Known(found[0], _principal(found[0]), self._clock.monotonic() + REMEMBER_SECONDS)
-        if changes == self._changes:
-            self._remember(prefix, known)
-        return known
-
-    def _remember(self, prefix: str, known: _Known) -> None:
-        while len(self._known) >= self._remember_most:
-            del self._known[next(iter(self._known))]
-        self._known[prefix] = known
-
-    def _refuse_key(self, key: ApiKey, flaw: str, caller: Caller) -> None:
-        entry = self._audit.entry(caller, "keys.use", key.workspace_id, f"key:{key.id}", "refused", why=flaw)
-        self._audit.later(entry)
-        raise NotAuthenticated
-
-    def _count_use(self, key: ApiKey) -> None:
-        now = self._clock.now_ms()
+        key, now = found[0], self._clock.now_ms()
+        if flaw := _flaw(key, digest, now):
+            entry = self._audit.entry(caller, "keys.use", key.workspace_id, f"key:{key.id}", "refused", why=flaw)
+            self._audit.later(entry)
+            raise NotAuthenticated
         if now - (key.last_used_ms or 0) > USE_COUNTS_SECONDS * 1000:
             self._used[key.id] = now
+        left = REMEMBER_SECONDS if key.expires_ms is None else min(REMEMBER_SECONDS, (key.expires_ms - now) / 1000)
+        known = _Known(key, _principal(key), self._clock.monotonic() + left)
+        if changes == self._changes:
+            self._remember(digest, known)
+        return known
 
-
-_own = lru_cache(1024)(Thing)
-"""The workspace itself, as a thing: asked about in every request."""
+    def _remember(self, digest: str, known: _Known) -> None:
+        while len(self._known) >= self._remember_most:
+            del self._known[next(iter(self._known))]
+        self._known[digest] = known
 
 
 def _principal(key: ApiKey) -> Principal:
@@ -156,8 +148,8 @@ def _principal(key: ApiKey) -> Principal:
     return Principal(key.id, key.workspace_id, key.member_id, frozenset(key.scopes), kind)
 
 
-def _flaw(key: ApiKey, presented: str, now_ms: int) -> str:
-    if not hmac.compare_digest(key.secret_sha256, key_digest(presented)):
+def _flaw(key: ApiKey, digest: str, now_ms: int) -> str:
+    if not hmac.compare_digest(key.secret_sha256, digest):
         return "wrong"
     return _over(key, now_ms)
 

@@ -86,7 +86,7 @@ class Keys:
         unit.change(revoked)
         unit.note(self._audit.entry(caller, "keys.revoke", key.workspace_id, f"key:{key_id}"))
         await self._store.commit(unit)
-        self._access.forget(key.prefix)
+        self._access.forget(key)
         return revoked
 
     def _may_act_as(self, caller: Caller, key: ApiKey) -> None:

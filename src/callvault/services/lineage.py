@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from callvault.domain.query import GIVEN, Query, Term
 from callvault.domain.recording import Derivation, Version
-from callvault.domain.versions import age
+from callvault.domain.versions import newest_first
 from callvault.ports.store import Store
 
 V = TypeVar("V", bound=Version)
@@ -19,13 +19,14 @@ _OF_CHAT: Final = (Term("workspace_id", "=", GIVEN), Term("chat_id", "=", GIVEN)
 
 
 async def versions_of(store: Store, kind: type[V], call_id: str) -> Sequence[V]:
-    """The living ones of a call, the newest first."""
-    return _newest_first(await store.find(Query(kind, _OF_CALL, given=(call_id,))))
+    """The living ones of a call, the newest first: they are few, and an index that had them in order would be twice as
+    large."""
+    return newest_first(await store.find(Query(kind, _OF_CALL, given=(call_id,))))
 
 
 async def versions_of_chat(store: Store, kind: type[V], workspace_id: str, chat_id: int) -> Sequence[V]:
     query = Query(kind, _OF_CHAT, given=(workspace_id, chat_id))
-    return _newest_first(await store.find(query)) if 0 < chat_id < 2**63 else ()
+    return newest_first(await store.find(query)) if 0 < chat_id < 2**63 else ()
 
 
 async def versions_of_each(store: Store, kind: type[V], call_ids: Collection[str]) -> Sequence[V]:
@@ -60,8 +61,3 @@ async def family_of(
         fresh = {recording.id for recording in found if recording} - known.keys()
         known.update((recording.id, recording) for recording in found if recording)
     return list(known.values())
-
-
-def _newest_first(versions: Sequence[V]) -> Sequence[V]:
-    """They are few: an index that had them in order would be twice as large."""
-    return sorted(versions, key=age, reverse=True)

@@ -21,7 +21,7 @@ from callvault.domain.ids import Json, is_uuid
 from callvault.domain.query import Query
 from callvault.domain.recording import Recording, Version, has_expired
 from callvault.domain.unit import Unit
-from callvault.domain.versions import REDACTING, Family, Redaction, heard, newest_original
+from callvault.domain.versions import REDACTING, Family, Redaction, heard, newest_first, newest_original
 from callvault.domain.workspace import Workspace
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
@@ -194,12 +194,13 @@ class Recordings:
         scope."""
         return await self._redactions(caller, await self._of_each(calls))
 
-    async def _of_each(self, calls: Sequence[Call]) -> dict[str, list[Recording]]:
-        """The living versions of each, where there is an original among them."""
+    async def _of_each(self, calls: Sequence[Call]) -> dict[str, Sequence[Recording]]:
+        """The living versions of each, the newest first, where there is an original among them."""
         found: defaultdict[str, list[Recording]] = defaultdict(list)
         for recording in await versions_of_each(self._store, Recording, [call.id for call in calls]):
             found[recording.call_id].append(recording)
-        return {name: of_one for name, of_one in found.items() if any(r.operation is None for r in of_one)}
+        heard = {name: of_one for name, of_one in found.items() if any(r.operation is None for r in of_one)}
+        return {name: newest_first(of_one) for name, of_one in heard.items()}
 
     async def _redactions(
         self, caller: Caller | None, by_call: Mapping[str, Sequence[Recording]]

@@ -40,7 +40,7 @@ _TELLING: Final = re.compile(
 )
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _WORD: Final = r"[a-z-]*(?:\.[a-z0-9]{2,4})?"
-_HARMLESS: Final = re.compile(rf"(?:/(?!(?:link|s|shares?)/)(?:{_WORD}|v[12]|\d{{1,8}}|{_UUID}))*")
+_HARMLESS: Final = re.compile(rf"(?:/(?!(?:link|s|shares?)/)(?:{_UUID}|{_WORD}|v[12]|\d{{1,8}}))*")
 """A path of words, small numbers and UUIDs: it has nothing to hide."""
 PATH_MAX: Final = 1000
 """So much of a request's path is told: what it says is the client's choice."""

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic import BaseModel
+from pydantic_core import to_json
 from starlette.types import Receive, Scope, Send
 
 from callvault.services.delivery.content import Pieces
@@ -48,8 +49,10 @@ def json_answer(
     return bytes_answer(body, media_type, status, headers)
 
 
-def model_answer(model: BaseModel, status: int = 200) -> Answer:
-    return bytes_answer(model.model_dump_json().encode(), b"application/json", status)
+def model_answer(model: BaseModel | Mapping[str, Any], status: int = 200) -> Answer:
+    """A mapping is what the model would be dumped as: to make a model of what we wrote ourselves costs ten times as
+    much as to tell it."""
+    return bytes_answer(to_json(model, by_alias=False), b"application/json", status)
 
 
 def bytes_answer(body: bytes, media_type: bytes, status: int = 200, headers: Headers | None = None) -> Answer:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final, cast
+from typing import Final
 
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
@@ -59,4 +59,5 @@ def _name_of(host: bytes) -> str:
 
 
 def visit_of(connection: HTTPConnection) -> Visit:
-    return cast(Visit, connection.scope[VISIT])
+    visit: Visit = connection.scope[VISIT]
+    return visit

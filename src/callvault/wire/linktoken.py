@@ -2,10 +2,14 @@
 
 import hmac
 import struct
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
+from binascii import b2a_base64
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from callvault.domain.errors import LinkExpired, LinkInvalid
 
@@ -17,6 +21,7 @@ _ATTACHMENT: Final = 1
 _LIVE: Final = 2
 _ORIGINALS: Final = 4
 _LONGEST: Final = 4096
+_IN_A_URL: Final = bytes.maketrans(b"+/", b"-_")
 
 
 class LinkClaims(NamedTuple):
@@ -26,7 +31,7 @@ class LinkClaims(NamedTuple):
     what: str
     """Which view, or which artifact: `stereo`, `lane:agent`, `pcap` ..."""
     nonce: bytes
-    """Eight random bytes, by which two who ask for the same get links of their own."""
+    """Eight bytes by which two who ask for the same get links of their own."""
     expires_s: int
     """The Unix second at which it is valid no more."""
     format: str = ""
@@ -43,19 +48,15 @@ class LinkClaims(NamedTuple):
     link_epoch: int = 0
 
 
-class Token(NamedTuple):
-    text: str
-    link_id: str
-    """Names the link where it is told of: it comes with the mac, and is no help to whoever wants to make one up."""
-
-
-def sign(claims: LinkClaims, key_id: str, secret: bytes) -> Token:
-    """`<key id>.<claims>.<mac>`, safe in a URL's path; the key id is of letters, digits, `-` and `_`."""
-    signed = f"{key_id}.{_text(_serialize(claims))}"
+def sign(claims: LinkClaims, key_id: str, secret: bytes) -> tuple[str, str]:
+    """The token, `<key id>.<claims>.<mac>`, safe in a URL's path where the key id is of letters, digits, `-` and `_`.
+    And the link's id, by which it is told of: it comes with the mac, and is no help to whoever wants to make one up."""
+    payload = b2a_base64(_serialize(claims), newline=False).translate(_IN_A_URL, b"=").decode()
+    signed = f"{key_id}.{payload}"
     if len(signed) + 1 + _MAC > _LONGEST:
         raise ValueError("the claims are too long for a link")
     mac, link_id = _mac(secret, signed)
-    return Token(f"{signed}.{mac}", link_id)
+    return f"{signed}.{mac}", link_id
 
 
 def verify(token: str, secrets_by_id: Mapping[str, bytes], now_ms: int) -> tuple[LinkClaims, str]:
@@ -79,18 +80,16 @@ def _mac(secret: bytes, signed: str) -> tuple[str, str]:
     """The mac, and the link's id: two parts of one digest."""
     keyed = _keyed(secret).copy()
     keyed.update(signed.encode())
-    digest = keyed.hexdigest()
+    digest = keyed.finalize().hex()
     return digest[:_MAC], digest[_MAC:]
 
 
 @lru_cache(16)
-def _keyed(secret: bytes) -> hmac.HMAC:
+def _keyed(secret: bytes) -> HMAC:
     """To take in a key costs as much as to take in a link."""
-    return hmac.new(secret, _PURPOSE, "sha256")
-
-
-def _text(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
+    keyed = HMAC(secret, SHA256())
+    keyed.update(_PURPOSE)
+    return keyed
 
 
 def _serialize(claims: LinkClaims) -> bytes:

@@ -6,7 +6,7 @@ import pytest
 
 from callvault.domain.errors import Missing, Refused
 from callvault.domain.recording import Clip, EditList, Mask, Recording
-from callvault.domain.versions import Family, descendants_of, heard, newest_original, originals_of
+from callvault.domain.versions import Family, descendants_of, heard, newest_first, newest_original, originals_of
 
 
 def version(
@@ -93,7 +93,7 @@ def test_a_call_with_nothing_left_has_no_recording() -> None:
 
 def test_a_call_s_newest_original_is_heard() -> None:
     second = version("second", at=9)
-    assert newest_original([O, second, R]) is second
+    assert newest_original(newest_first([O, second, R])) is second
 
 
 def test_once_redacted_another_original_of_the_call_is_not_heard_unless_redacted_too() -> None:

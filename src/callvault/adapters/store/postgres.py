@@ -70,16 +70,16 @@ class PostgresStore:
 
     async def get(self, kind: type[T], *key: Any) -> T | None:
         plan, values = self._queries.get(kind, key)
-        rows = await self._rows(plan.sql.text, values)
+        rows = await self._rows(plan.text, values)
         return plan.entity_of(rows[0]) if rows else None
 
     async def find(self, query: Query[T]) -> Sequence[T]:
         plan, values = self._queries.find(query)
-        return [plan.entity_of(row) for row in await self._rows(plan.sql.text, values)]
+        return [plan.entity_of(row) for row in await self._rows(plan.text, values)]
 
     async def count(self, query: Query[T]) -> int:
         plan, values = self._queries.count(query)
-        return int((await self._rows(plan.sql.text, values))[0][0])
+        return int((await self._rows(plan.text, values))[0][0])
 
     async def commit(self, unit: Unit) -> None:
         with _faults():

@@ -6,7 +6,7 @@ that many ordered lists, merged.
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -44,9 +44,11 @@ EXCLUDES_NULL = ("=", "<", "<=", ">", ">=", "in", "is not null")
 class Plan:
     """What is the same for all queries of one shape."""
 
-    sql: Sql
+    text: str
+    bind: Callable[[Sequence[Any]], Row]
+    """The parameters, of the values."""
     packs: Sequence[Convert]
-    """For each term."""
+    """For each term; none where `bind` packs them too."""
     entity_of: Callable[[Row], Any]
 
 
@@ -59,31 +61,39 @@ class Queries:
         return self.find(Query(kind, BY_KEY[kind], given=key))
 
     def find(self, query: Query[Any]) -> tuple[Plan, Row]:
-        return self._planned("find", query) if query.given is None else self._given(query, query.given)
-
-    def count(self, query: Query[Any]) -> tuple[Plan, Row]:
-        return self._planned("count", query.filled()._replace(order=(), after=None, limit=None, offset=0))
-
-    def _given(self, query: Query[Any], given: Row) -> tuple[Plan, Row]:
+        if query.given is None:
+            return self._planned("find", query)
         shape = query[:-1]
         plan = self._plans.get(shape)
         if plan is None:
-            plan = self._plans[shape] = _narrowed(self._plan("find", query, None), query)
-        return plan, plan.sql.bind([pack(value) for pack, value in zip(plan.packs, given, strict=True)])
+            plan = self._plans[shape] = self._standing(query)
+        return plan, plan.bind(query.given)
+
+    def count(self, query: Query[Any]) -> tuple[Plan, Row]:
+        return self._planned("count", query.filled()._replace(order=(), after=None, limit=None, offset=0))
 
     def _planned(self, verb: str, query: Query[Any]) -> tuple[Plan, Row]:
         merged = _merged(query) if verb == "find" else None
         shape = (verb, query.kind, _shape(query, merged))
         plan = self._plans.get(shape)
         if plan is None:
-            plan = self._plans[shape] = self._plan(verb, query, merged)
-        return plan, plan.sql.bind(_values(plan, query, merged))
+            sql, packs = self._sql(verb, query, merged), self._packs(query)
+            plan = self._plans[shape] = Plan(sql.text, sql.bind, packs, mapper(query.kind).entity_of)
+        return plan, plan.bind(_values(plan, query, merged))
 
-    def _plan(self, verb: str, query: Query[Any], merged: Term | None) -> Plan:
+    def _standing(self, query: Query[Any]) -> Plan:
+        """The plan for no other values than those that the query is given."""
+        sql, packs = self._sql("find", query, None), self._packs(query)
+        given = [place for place, term in enumerate(query.terms) if term.value is GIVEN]
+        bind = _packing([(given.index(place), packs[place]) for place in sql.places])
+        return Plan(sql.text, bind, (), mapper(query.kind).entity_of)
+
+    def _sql(self, verb: str, query: Query[Any], merged: Term | None) -> Sql:
         shaped = Shaped(self._dialect, query, merged)
-        sql = self._dialect.compile(shaped.find() if verb == "find" else shaped.count())
-        of = mapper(query.kind)
-        return Plan(sql, [self._packed(of, term) for term in query.terms], of.entity_of)
+        return self._dialect.compile(shaped.find() if verb == "find" else shaped.count())
+
+    def _packs(self, query: Query[Any]) -> list[Convert]:
+        return [self._packed(_whole(query), term) for term in query.terms]
 
     def _packed(self, of: Mapper, term: Term) -> Convert:
         """How the term's value is handed over."""
@@ -210,7 +220,7 @@ class Shaped:
 
     def _may_be_null(self, field: str) -> bool:
         known = any(term.field == field and _excludes_null(term) for term in self._query.terms)
-        return mapper(self._query.kind).column(field).nullable and not known
+        return _whole(self._query).column(field).nullable and not known
 
 
 def _compared(column: ColumnElement[Any], term: Term, place: int) -> ColumnElement[bool]:
@@ -243,13 +253,13 @@ def _values(plan: Plan, query: Query[Any], merged: Term | None) -> list[Any]:
     values = [pack(term.value) for pack, term in zip(plan.packs, query.terms, strict=True)]
     values += (2**62 if query.limit is None else query.limit, query.offset)
     if query.after is not None:
-        of = mapper(query.kind)
+        of = _whole(query)
         values += [of.packed(_field(name), last) for name, last in zip(query.order, query.after, strict=True)]
     return values + _wanted(query, merged) if merged else values
 
 
 def _wanted(query: Query[Any], term: Term) -> list[Any]:
-    return _distinct(mapper(query.kind), term.fields[0], term.value if term.operator == "in" else [term.value])
+    return _distinct(_whole(query), term.fields[0], term.value if term.operator == "in" else [term.value])
 
 
 def _distinct(of: Mapper, field: str, values: Iterable[Any]) -> list[Any]:
@@ -266,11 +276,17 @@ def _shape(query: Query[Any], merged: Term | None) -> tuple[Any, ...]:
     )
 
 
-def _narrowed(plan: Plan, query: Query[Any]) -> Plan:
-    """The plan for no other values than those that are given."""
-    given = [place for place, term in enumerate(query.terms) if term.value is GIVEN]
-    places = tuple(given.index(place) for place in plan.sql.places)
-    return replace(plan, sql=Sql(plan.sql.text, places), packs=[plan.packs[place] for place in given])
+def _packing(parts: Sequence[tuple[int, Convert]]) -> Callable[[Sequence[Any]], Row]:
+    """What makes parameters of given values: for each, which value it is, and how that is packed."""
+    if len(parts) == 1:
+        [(place, pack)] = parts
+        return lambda given: (pack(given[place]),)
+    return lambda given: tuple([pack(given[place]) for place, pack in parts])
+
+
+def _whole(query: Query[Any]) -> Mapper:
+    """That of the entity, of which the query may tell a part only: it asks by all its fields."""
+    return mapper(kind_of(query.kind).entity)
 
 
 def _field(name: str) -> str:

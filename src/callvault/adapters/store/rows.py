@@ -37,7 +37,7 @@ class Mapper:
         self.columns = tuple(_column(field.name, hints[field.name]) for field in fields(entity))
         self.names = tuple(column.name for column in self.columns)
         self.place = {name: n for n, name in enumerate(self.names)}
-        self.packers = {column.name: _to_compare(column.pack) for column in self.columns}
+        self.packers = {column.name: _to_compare(column) for column in self.columns}
         """What makes of a value to compare a field with what the row holds of it."""
         self._read = attrgetter(*self.names)
         self._packers = [(n, column.pack) for n, column in enumerate(self.columns) if column.pack]
@@ -66,11 +66,12 @@ def _filler(entity: type[Any], columns: Sequence[Column]) -> Callable[[Row], Any
     lets = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
     fillable = type(entity.__name__, entity.__bases__, {"__slots__": entity.__slots__, **lets})
     unpack = {column.name: column.unpack for column in columns if column.unpack}
+    null = {column.name: f"if one.{column.name} is not None: " for column in columns if column.nullable}
     lines = [
         "def filled(row):",
         "    one = new(fillable)",
         f"    ({' '.join(f'one.{column.name},' for column in columns)}) = row",
-        *(f"    if one.{name} is not None: one.{name} = unpack_{name}(one.{name})" for name in unpack),
+        *(f"    {null.get(name, '')}one.{name} = unpack_{name}(one.{name})" for name in unpack),
         "    one.__class__ = entity",
         "    return one",
     ]
@@ -81,8 +82,11 @@ def _filler(entity: type[Any], columns: Sequence[Column]) -> Callable[[Row], Any
     return filled
 
 
-def _to_compare(pack: Convert | None) -> Convert:
-    return (lambda value: None if value is None else pack(value)) if pack else lambda value: value
+def _to_compare(column: Column) -> Convert:
+    pack = column.pack
+    if pack and column.nullable:
+        return lambda value: None if value is None else pack(value)
+    return pack or (lambda value: value)
 
 
 _MAPPERS: dict[type[Any], Mapper] = {}

@@ -15,7 +15,7 @@ from callvault.adapters.store.sqlite_reader import SqliteReader
 from callvault.adapters.store.sqlite_writer import SqliteWriter
 from callvault.adapters.store.statements import Dialect
 from callvault.adapters.store.units import Step, Units
-from callvault.domain.errors import Fault, Malformed, StoreUnavailable
+from callvault.domain.errors import Fault, StoreUnavailable
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
 
@@ -48,31 +48,30 @@ class SqliteStore:
         self._queries, self._units = Queries(dialect), SqliteUnits(dialect)
         self._closed = False
         try:
-            self._reader = SqliteReader(self._connect_to_read)
+            self._reader = SqliteReader(self._connect_to_read, self._fault_of)
         except sqlite3.Error as error:
-            raise fault_of(error, self._path) from error
+            raise self._fault_of(error) from error
         self._writer = SqliteWriter(self._connect, self._fault_of, self._reader.committed)
 
     async def get(self, kind: type[T], *key: Any) -> T | None:
         plan, values = self._queries.get(kind, key)
-        rows = self._at_once(plan.sql.text, values)
-        if rows is None:
-            rows = await self._in_time(plan.sql.text, values)
+        rows = await self._rows(plan.text, values)
         return plan.entity_of(rows[0]) if rows else None
 
     async def find(self, query: Query[T]) -> Sequence[T]:
         plan, values = self._queries.find(query)
-        rows = self._at_once(plan.sql.text, values)
+        rows = self._reader.at_once(plan.text, values)  # asked all the time, so without one more coroutine
         if rows is None:
-            rows = await self._in_time(plan.sql.text, values)
+            rows = await self._reader.in_time(plan.text, values)
         return [plan.entity_of(row) for row in rows]
 
     async def count(self, query: Query[T]) -> int:
         plan, values = self._queries.count(query)
-        return int((await self._rows(plan.sql.text, values))[0][0])
+        return int((await self._rows(plan.text, values))[0][0])
 
     async def commit(self, unit: Unit) -> None:
-        self._must_be_open()
+        if self._closed:
+            raise StoreUnavailable(why="it is closed")
         await self._writer.commit(lambda: self._units.steps(unit))
 
     async def check(self) -> None:
@@ -87,31 +86,11 @@ class SqliteStore:
             self._reader.close()
 
     async def _rows(self, text: str, values: Row) -> list[Any]:
-        """What is asked all the time, `get` and `find`, does the same without one more coroutine."""
-        rows = self._at_once(text, values)
-        return await self._in_time(text, values) if rows is None else rows
+        rows = self._reader.at_once(text, values)
+        return await self._reader.in_time(text, values) if rows is None else rows
 
-    def _at_once(self, text: str, values: Row) -> list[Any] | None:
-        self._must_be_open()
-        try:
-            return self._reader.at_once(text, values)
-        except (OverflowError, sqlite3.Error) as error:
-            raise self._fault_of(error) from error
-
-    async def _in_time(self, text: str, values: Row) -> list[Any]:
-        try:
-            return await self._reader.in_time(text, values)
-        except sqlite3.Error as error:
-            raise self._fault_of(error) from error
-
-    def _fault_of(self, error: OverflowError | sqlite3.Error) -> Fault:
-        if isinstance(error, OverflowError):
-            return Malformed(what="number", why="it has more than 64 bits")
+    def _fault_of(self, error: sqlite3.Error) -> Fault:
         return fault_of(error, self._path)
-
-    def _must_be_open(self) -> None:
-        if self._closed:
-            raise StoreUnavailable(why="it is closed")
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(

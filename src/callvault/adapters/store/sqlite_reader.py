@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from callvault.adapters.store.rows import Row
+from callvault.domain.errors import Fault, Malformed
 
 STRIDE = 5_000
 STRIDES = 10
@@ -20,10 +21,11 @@ STRIDES = 10
 
 
 class SqliteReader:
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
-        self._connect = connect
+    def __init__(self, connect: Callable[[], sqlite3.Connection], fault_of: Callable[[sqlite3.Error], Fault]) -> None:
+        self._connect, self._fault_of = connect, fault_of
         self._quick = connect()
         self._quick.set_progress_handler(self._tick, STRIDE)
+        self._cursor = self._quick.cursor()
         self._lock = threading.Lock()
         self._strides_left = 0
         self._newer = True
@@ -38,14 +40,17 @@ class SqliteReader:
             try:
                 if self._newer or not self._quick.in_transaction:
                     self._look_anew()
-                return self._quick.execute(text, values).fetchall()
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
-                    raise
-                return None
+                return self._cursor.execute(text, values).fetchall()
+            except (OverflowError, sqlite3.Error) as error:
+                if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
+                    return None
+                raise self._told(error) from error
 
     async def in_time(self, text: str, values: Row) -> list[Any]:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._rows_in_time, text, values)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._rows_in_time, text, values)
+        except sqlite3.Error as error:
+            raise self._told(error) from error
 
     def committed(self) -> None:
         """What is read from now on is no older than this."""
@@ -67,6 +72,11 @@ class SqliteReader:
     def _look_away(self) -> None:
         with self._lock, suppress(sqlite3.ProgrammingError):  # it may be closed by then
             self._quick.commit()
+
+    def _told(self, error: OverflowError | sqlite3.Error) -> Fault:
+        if isinstance(error, OverflowError):
+            return Malformed(what="number", why="it has more than 64 bits")
+        return self._fault_of(error)
 
     def _tick(self) -> bool:
         self._strides_left -= 1

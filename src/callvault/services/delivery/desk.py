@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from callvault.domain.errors import Malformed, Missing, RecordingInProgress
@@ -54,6 +55,10 @@ class Wanted(NamedTuple):
             return f"{self.artifact}-{recording_id}{_ENDINGS.get(self.artifact) or _ENDINGS.get(media_type, '')}"
         side = "" if self.view == "mono" else f"-{self.view.replace(':', '-')}"
         return f"recording-{recording_id}{side}.{self.format}"
+
+
+WHOLE: Final = Wanted()
+"""The call as it was heard: what is meant by its recording when nothing else is said."""
 
 
 class Desk:
@@ -120,6 +125,7 @@ def _originals(recording: Version) -> set[str]:
     return {clip.recording_id for clip in recording.edits.clips} or {recording.id}
 
 
+@lru_cache(256)
 def _check(wanted: Wanted) -> None:
     check_name(wanted.view)
     if wanted.format not in OF_FORMAT:

@@ -22,7 +22,7 @@ from callvault.services.recentworkspaces import RecentWorkspaces
 from callvault.services.stale import again_when_stale
 from callvault.services.witness import Witness
 from callvault.wire import disposition
-from callvault.wire.linktoken import LinkClaims, Token, sign, verify
+from callvault.wire.linktoken import LinkClaims, sign, verify
 
 SECONDS: Final = 3600
 """How long a link lives when nobody says."""
@@ -90,7 +90,8 @@ class Links:
         `action` is what gives the caller the right to it; `base_url` is where the client reaches us, unless the
         operator has set that.
         """
-        self._access.require(caller, action, recording, f"recording:{recording.id}")
+        thing = f"recording:{recording.id}"
+        self._access.require(caller, action, recording, thing)
         workspace = await self._workspaces.get(recording.workspace_id)
         if workspace is None:
             raise Missing(what="workspace")
@@ -98,10 +99,11 @@ class Links:
         left = seconds if left_ms is None else left_ms // 1000
         most = max(min(seconds, workspace.link_seconds_max, left), 1)
         claims = self._claims(caller, recording, wanted, most, attachment=attachment, filename=filename[:FILENAME_MAX])
-        token = sign(claims, self._key_id, self._secret)
+        token, link_id = sign(claims, self._key_id, self._secret)
         url = await self._bucket_url(wanted, claims) if workspace.delivery == BUCKET else None
         door = "bucket" if url else "vault"
-        self._note(caller, recording, link=token.link_id, what=wanted.name, expires_s=claims.expires_s, door=door)
+        told: dict[str, Json] = {"link": link_id, "what": wanted.name, "expires_s": claims.expires_s, "door": door}
+        self._audit.later(self._audit.entry(caller, Action.MINT_LINK, workspace.id, thing, "done", **told))
         return Link(url or self._vault_url(token, base_url), claims.expires_s * 1000, most)
 
     async def secure_urls(
@@ -126,12 +128,15 @@ class Links:
             claims = {wanted: self._claims(caller, recording, wanted, most, attachment=attachment) for wanted in there}
             tokens = {wanted: sign(claim, self._key_id, self._secret) for wanted, claim in claims.items()}
             minted[recording.id] = {
-                w: Link(self._vault_url(token, base_url), claims[w].expires_s * 1000) for w, token in tokens.items()
+                wanted: Link(self._vault_url(token, base_url), claims[wanted].expires_s * 1000)
+                for wanted, (token, _) in tokens.items()
             }
             if claims:
-                links: dict[str, Json] = {wanted.name: token.link_id for wanted, token in tokens.items()}
+                links: dict[str, Json] = {wanted.name: link_id for wanted, (_, link_id) in tokens.items()}
                 expires_s = next(iter(claims.values())).expires_s
-                self._note(caller, recording, links=links, expires_s=expires_s, door="vault")
+                told: dict[str, Json] = {"links": links, "expires_s": expires_s, "door": "vault"}
+                thing = f"recording:{recording.id}"
+                self._audit.later(self._audit.entry(caller, Action.MINT_LINK, workspace.id, thing, "done", **told))
         return minted
 
     async def follow(
@@ -198,19 +203,19 @@ class Links:
         return LinkClaims(
             recording_id=recording.id,
             what=wanted.artifact or wanted.view,
-            nonce=self._ids.secret(8),
+            nonce=self._ids.nonce(),
             format="" if wanted.artifact else wanted.format,
             rate=wanted.rate,
             live=wanted.live,
             originals=self._access.may(caller, Action.LISTEN_ORIGINAL, recording),
             attachment=attachment,
             filename=filename,
-            expires_s=self._clock.now_ms() // 1000 + max(seconds, 1),
+            expires_s=self._clock.now_ms() // 1000 + seconds,
             link_epoch=recording.link_epoch,
         )
 
-    def _vault_url(self, token: Token, base_url: str) -> str:
-        return f"{self._public_url or base_url}/link/{token.text}"
+    def _vault_url(self, token: str, base_url: str) -> str:
+        return f"{self._public_url or base_url}/link/{token}"
 
     async def _bucket_url(self, wanted: Wanted, claims: LinkClaims) -> str | None:
         """The storage's own URL of the whole thing; None where the storage cannot, or holds it sealed."""
@@ -228,10 +233,6 @@ class Links:
             disposition=disposition.serialize(filename, attachment=claims.attachment),
             now_ms=self._clock.now_ms(),
         )
-
-    def _note(self, caller: Caller, recording: Version, **facts: Json) -> None:
-        thing = f"recording:{recording.id}"
-        self._audit.later(self._audit.entry(caller, Action.MINT_LINK, recording.workspace_id, thing, "done", **facts))
 
 
 def _wanted(claims: LinkClaims) -> Wanted:

@@ -51,7 +51,7 @@ def connection(sqlite_database: Path) -> sqlite3.Connection:
 
 def plan(connection: sqlite3.Connection, query: Query[Any]) -> list[str]:
     plan, values = Queries(Dialect("sqlite")).find(query)
-    return [line[3] for line in connection.execute(f"EXPLAIN QUERY PLAN {plan.sql.text}", values)]
+    return [line[3] for line in connection.execute(f"EXPLAIN QUERY PLAN {plan.text}", values)]
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -98,12 +98,12 @@ def test_a_shape_of_query_is_compiled_once_and_values_never_become_text() -> Non
     assert first is second
     assert values == ("w'; --", 7, "x", 5, 0)
     assert others == ("w'; --", 8, "y", 9, 0)
-    assert "'" not in first.sql.text
+    assert "'" not in first.text
 
 
 def test_a_long_list_of_values_is_one_value() -> None:
     queries = Queries(Dialect("sqlite"))
-    sizes = {queries.find(Query(Call).where("id", "in", list(map(str, range(n)))))[0].sql.text for n in (1, 50, 5000)}
+    sizes = {queries.find(Query(Call).where("id", "in", list(map(str, range(n)))))[0].text for n in (1, 50, 5000)}
     assert len(sizes) == 1
 
 

@@ -11,7 +11,7 @@ from callvault.domain.access import Action, Caller, Thing
 from callvault.domain.errors import Missing, NoRecording
 from callvault.domain.filters import CallFilter
 from callvault.domain.ids import is_uuid
-from callvault.services.delivery.desk import Wanted
+from callvault.services.delivery.desk import WHOLE
 from callvault.services.pages import Place
 from callvault.web.auth import Asking, House, needs
 from callvault.web.dialects.gravityrail import schemas
@@ -61,7 +61,7 @@ async def get_chat(*, workspace_uuid: str, chat_id: int, caller: Asking, service
 @needs(Action.LISTEN_CHAT)
 async def audio(request: Request) -> Answer:
     recording = await _heard(request, visit_of(request).services.recordings.of_chat)
-    return await sound_answer(request, recording, Wanted(), filename=_filename(request), action=Action.LISTEN_CHAT)
+    return await sound_answer(request, recording, WHOLE, filename=_filename(request), action=Action.LISTEN_CHAT)
 
 
 @needs(Action.LISTEN_CHAT)
@@ -71,7 +71,7 @@ async def download_url(request: Request) -> Answer:
     link = await visit.services.delivery.links.secure_url(
         visit.caller,
         await _heard(request, visit.services.recordings.version_of_chat),
-        Wanted(),
+        WHOLE,
         seconds=seconds,
         attachment=True,
         filename=filename,

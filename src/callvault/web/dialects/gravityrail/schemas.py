@@ -69,11 +69,12 @@ def channel_of(call: Call) -> str:
     return _CHANNELS.get(call.kind, VOICE)
 
 
-def download_url(url: str, seconds: int, expires_ms: int, filename: str) -> DownloadUrl:
-    return DownloadUrl(
-        url=url,
-        expiresIn=seconds,
-        expiresAt=isotime.serialize(expires_ms),
-        contentType="audio/wav",
-        filename=filename,
-    )
+def download_url(url: str, seconds: int, expires_ms: int, filename: str) -> dict[str, str | int]:
+    """As a `DownloadUrl`."""
+    return {
+        "url": url,
+        "expiresIn": seconds,
+        "expiresAt": isotime.serialize(expires_ms),
+        "contentType": "audio/wav",
+        "filename": filename,
+    }

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from callvault.domain.access import Action
 from callvault.domain.errors import Missing
 from callvault.domain.filters import Between, CallFilter
-from callvault.services.delivery.desk import Wanted
+from callvault.services.delivery.desk import WHOLE
 from callvault.services.pages import Place
 from callvault.web.auth import Asking, House, needs
 from callvault.web.dialects.osvi import schemas
@@ -93,7 +93,7 @@ async def get_recording(request: Request) -> Answer:
         link = await visit.services.delivery.links.secure_url(
             visit.caller,
             recording,
-            Wanted(),
+            WHOLE,
             seconds=schemas.RECORDING_SECONDS,
             attachment=True,
             action=Action.LISTEN,

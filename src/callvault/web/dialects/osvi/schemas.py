@@ -129,9 +129,9 @@ def transcript_of(call: Call, turns: Sequence[Turn]) -> Transcript:
     return Transcript(call_id=call.id, transcript=[_turn(turn) for turn in turns])
 
 
-def recording_of(call_id: str, url: str, seconds: int) -> Success[RecordingUrl]:
-    link = RecordingUrl(call_id=call_id, recording_url=url, expires_in_seconds=seconds)
-    return Success[RecordingUrl](data=link)
+def recording_of(call_id: str, url: str, seconds: int) -> dict[str, Any]:
+    """As a `Success[RecordingUrl]`."""
+    return {"success": True, "data": {"call_id": call_id, "recording_url": url, "expires_in_seconds": seconds}}
 
 
 def _summary(call: Call) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def _redirecting(endpoint: str) -> Handler:
             link = await services.delivery.links.secure_url(
                 caller,
                 recording,
-                wanted(recording, endpoint),
+                wanted(endpoint, recording.format),
                 seconds=SECONDS,
                 attachment=True,
                 action=Action.LISTEN,

@@ -94,7 +94,7 @@ class Message:
         recording = await self._services.store.get(Recording, self._event.recording_id)
         if recording is None or recording.operation is not None:
             return None
-        asked = {wanted(recording, name): kind for name, kind in UPLOADS.items()}
+        asked = {wanted(name, recording.format): kind for name, kind in UPLOADS.items()}
         [(_, found)] = await self._services.delivery.desk.there([(recording, [*asked])]) or [(recording, [])]
         there = {asked[one] for one in found}
         kinds = [kind for kind in UPLOADS.values() if kind in there or (kind in SOUND and not there)]

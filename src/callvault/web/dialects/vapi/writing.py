@@ -1,12 +1,12 @@
 """Gathers what Vapi's Calls are written from: their turns, and the URLs of the artifacts that exist."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from callvault.domain.access import Action, Caller
 from callvault.domain.call import Call
 from callvault.domain.ids import Json
-from callvault.domain.recording import Version
 from callvault.services.delivery.desk import Wanted
 from callvault.services.house import Services
 from callvault.web.dialects.vapi.schemas import ARTIFACTS, CallParts, call_json
@@ -15,10 +15,11 @@ PRESIGNED_SECONDS: Final = 3600
 SOUND: Final = frozenset({"mono", "stereo", "customer", "assistant"})
 
 
-def wanted(recording: Version, endpoint: str) -> Wanted:
+@lru_cache(64)
+def wanted(endpoint: str, format: str) -> Wanted:
     """What an artifact's endpoint hands out: a view, in the format of the call's plan, or an artifact."""
     what = ARTIFACTS[endpoint]
-    return Wanted(view=what, format=recording.format) if what in SOUND else Wanted(artifact=what)
+    return Wanted(view=what, format=format) if what in SOUND else Wanted(artifact=what)
 
 
 async def parts_of(services: Services, caller: Caller, calls: Sequence[Call], base_url: str) -> list[CallParts]:
@@ -29,7 +30,8 @@ async def parts_of(services: Services, caller: Caller, calls: Sequence[Call], ba
     calls = await services.transcripts.summed_up(caller, calls)
     heard = await services.recordings.heard_of_each(caller, calls)
     said = await services.transcripts.of_each(caller, calls)
-    listening = [(version, [wanted(version, name) for name in ARTIFACTS]) for version in heard.values() if version]
+    versions = [version for version in heard.values() if version]
+    listening = [(version, [wanted(name, version.format) for name in ARTIFACTS]) for version in versions]
     links = await services.delivery.links.secure_urls(
         caller, listening, seconds=PRESIGNED_SECONDS, attachment=True, action=Action.LISTEN, base_url=base_url
     )
@@ -37,7 +39,7 @@ async def parts_of(services: Services, caller: Caller, calls: Sequence[Call], ba
     for call in calls:
         version = heard.get(call.id)
         minted = links.get(version.id, {}) if version else {}
-        asked = {name: wanted(version, name) for name in ARTIFACTS} if version else {}
+        asked = {name: wanted(name, version.format) for name in ARTIFACTS} if version else {}
         presigned = {name: minted[what] for name, what in asked.items() if what in minted}
         plain = {name: f"{base_url}/call/{call.id}/{name}" for name in presigned}
         urls = {name: link.url for name, link in presigned.items()}
