@@ -56,21 +56,23 @@ class Access:
             known = await self._look_up(presented, digest, Caller(None, address, request_id))
         return known.principal
 
-    def require(self, caller: Caller, action: Action, thing: Owned, name: str) -> None:
-        """Returns when the caller may; `name` (`recording:<id>`) says in the audit and the error what it is about.
+    def require(self, caller: Caller, action: Action, thing: Owned, name: str) -> frozenset[Action]:
+        """Returns when the caller may, and tells what else he may do with the thing; `name` (`recording:<id>`) says in
+        the audit and the error what it is about.
 
         `NotAuthenticated` without a key, `Missing` for another workspace's thing, else `Refused`.
         """
-        verdict = decide(caller.principal, action, thing)
-        if verdict is ALLOWED:
-            return
-        if verdict is Verdict.UNKNOWN or caller.principal is None:
+        principal = caller.principal
+        if principal is None:
             raise NotAuthenticated
-        workspace_id = caller.principal.workspace_id
-        self._audit.later(self._audit.entry(caller, action, workspace_id, name, "refused", verdict=verdict.value))
+        verdict = decide(principal, action, thing)
+        if verdict is ALLOWED:
+            return principal.actions
+        own = principal.workspace_id
+        self._audit.later(self._audit.entry(caller, action, own, name, "refused", verdict=verdict.value))
         if verdict is Verdict.HIDDEN:
             raise Missing(what=name.partition(":")[0])
-        raise Refused(why=_why(caller.principal, action, thing))
+        raise Refused(why=_why(principal, action, thing))
 
     def may(self, caller: Caller, action: Action, thing: Owned) -> bool:
         """The same question, of somebody who did not ask for just this: a no is nobody's refusal."""

@@ -144,8 +144,8 @@ class Recordings:
         if not versions:
             # A call without any answers for itself: it may not be there, or not for the caller.
             await self._calls.by_id(caller, call_id, action)
-        wanted = self._may_hear(caller, versions, action)
-        return wanted if self.hears_originals(caller, wanted) else await self._redacted(kind, versions)
+        originals_too = self._may_hear(caller, versions, action)
+        return newest_original(versions) if originals_too else await self._redacted(kind, versions)
 
     async def heard_of(self, caller: Caller | None, call: Chat) -> Recording:
         """The same of a call that was looked up already; without a caller, as somebody without any scope."""
@@ -166,15 +166,17 @@ class Recordings:
         versions = await versions_of_chat(self._store, kind, principal.workspace_id, chat_id)
         if not versions:
             await self._calls.by_chat_id(caller, chat_id, action)
-        wanted = self._may_hear(caller, versions, action)
-        return wanted if self.hears_originals(caller, wanted) else await self._redacted(kind, versions)
+        originals_too = self._may_hear(caller, versions, action)
+        return newest_original(versions) if originals_too else await self._redacted(kind, versions)
 
-    def _may_hear(self, caller: Caller, versions: Sequence[V], action: Action) -> V:
-        """The version that is meant, if the caller may do this with the call at all."""
+    def _may_hear(self, caller: Caller, versions: Sequence[Version], action: Action) -> bool:
+        """Returns when the caller may do this with the call of these living versions, and tells whether he may hear its
+        originals."""
         if not versions:
             raise NoRecording
-        self._access.require(caller, action, versions[0], f"call:{versions[0].call_id}")
-        return newest_original(versions)
+        return Action.LISTEN_ORIGINAL in self._access.require(
+            caller, action, versions[0], f"call:{versions[0].call_id}"
+        )
 
     async def _redacted(self, kind: type[V], versions: Sequence[V]) -> V:
         """What is heard of a call with these living versions by those who may hear no original."""

@@ -42,8 +42,8 @@ class Bearer:
     scheme: ClassVar[Mapping[str, str]] = {"type": "http", "scheme": "bearer"}
 
     def presented(self, asked: Mapping[bytes, bytes]) -> str | None:
-        kind, _, key = asked.get(b"authorization", b"").decode("latin-1").partition(" ")
-        return key.strip() if kind.lower() == "bearer" else None
+        told = asked.get(b"authorization", b"").decode("latin-1")
+        return told[7:].strip() if told[:7].lower() == "bearer " else None
 
 
 class HeaderKey:

@@ -29,6 +29,8 @@ class Found:
 class _Pattern:
     to: Hot | Socket
     rule: Rule
+    tail: str
+    """How all its paths end: what does not is seen at once."""
     matches: Callable[[str], re.Match[str] | None]
 
 
@@ -47,12 +49,12 @@ class Routes:
         ]
 
     def _add(self, method: str, to: Hot | Socket) -> None:
-        pattern = _Pattern(to, rule_of(to.handler), _compiled(to.path).fullmatch)
+        pattern = _Pattern(to, rule_of(to.handler), to.path.rpartition("}")[2], _compiled(to.path).fullmatch)
         self._hot.setdefault((method, to.path.count("/")), []).append(pattern)
 
     def find(self, method: str, path: str, scope: Scope) -> Found | None:
         for pattern in self._hot.get((method, path.count("/")), ()):
-            if match := pattern.matches(path):
+            if path.endswith(pattern.tail) and (match := pattern.matches(path)):
                 return Found(pattern.to, pattern.to.path, pattern.rule, {"path_params": match.groupdict()})
         for route, rule, run in self._fast:
             verdict, told = route.matches(scope)

@@ -43,19 +43,18 @@ class Visit:
         """Where the client reaches us, without a slash at the end: for absolute locations."""
         if self.options.public_url:
             return self.options.public_url
-        scheme = "https" if self.scope["scheme"] in ("https", "wss") else "http"
-        return f"{scheme}://{_name_of(self.asked.get(b'host', b'')) or self._listening()}"
+        return _address(self.scope["scheme"], self.asked.get(b"host", b"")) or self._listening()
 
     def _listening(self) -> str:
         name, port = self.scope.get("server") or ("localhost", None)
-        return f"{name}:{port}" if port else name
+        return _address(self.scope["scheme"], (f"{name}:{port}" if port else name).encode())
 
 
 @lru_cache(256)
-def _name_of(host: bytes) -> str:
-    """What the client calls us, if that can be a name."""
-    told = host.decode("latin-1")
-    return told if HOST.fullmatch(told) else ""
+def _address(scheme: str, host: bytes) -> str:
+    """Of what the client calls us, if that can be a name."""
+    name = host.decode("latin-1")
+    return f"{'https' if scheme in ('https', 'wss') else 'http'}://{name}" if HOST.fullmatch(name) else ""
 
 
 def visit_of(connection: HTTPConnection) -> Visit:

@@ -91,14 +91,17 @@ class Links:
         operator has set that.
         """
         thing = f"recording:{recording.id}"
-        self._access.require(caller, action, recording, thing)
+        may = self._access.require(caller, action, recording, thing)
         workspace = await self._workspaces.get(recording.workspace_id)
         if workspace is None:
             raise Missing(what="workspace")
         left_ms = await self._desk.check(recording, wanted)
         left = seconds if left_ms is None else left_ms // 1000
         most = max(min(seconds, workspace.link_seconds_max, left), 1)
-        claims = self._claims(caller, recording, wanted, most, attachment=attachment, filename=filename[:FILENAME_MAX])
+        originals = Action.LISTEN_ORIGINAL in may
+        claims = self._claims(
+            recording, wanted, most, originals=originals, attachment=attachment, filename=filename[:FILENAME_MAX]
+        )
         token, link_id = sign(claims, self._key_id, self._secret)
         url = await self._bucket_url(wanted, claims) if workspace.delivery == BUCKET else None
         door = "bucket" if url else "vault"
@@ -125,7 +128,11 @@ class Links:
         most = min(seconds, workspace.link_seconds_max)
         minted: dict[str, dict[Wanted, Link]] = {}
         for recording, there in await self._desk.there(allowed):
-            claims = {wanted: self._claims(caller, recording, wanted, most, attachment=attachment) for wanted in there}
+            originals = self._access.may(caller, Action.LISTEN_ORIGINAL, recording)
+            claims = {
+                wanted: self._claims(recording, wanted, most, originals=originals, attachment=attachment)
+                for wanted in there
+            }
             tokens = {wanted: sign(claim, self._key_id, self._secret) for wanted, claim in claims.items()}
             minted[recording.id] = {
                 wanted: Link(self._vault_url(token, base_url), claims[wanted].expires_s * 1000)
@@ -192,12 +199,12 @@ class Links:
 
     def _claims(
         self,
-        caller: Caller,
         recording: Version,
         wanted: Wanted,
         seconds: int,
         *,
-        attachment: bool = False,
+        originals: bool,
+        attachment: bool,
         filename: str = "",
     ) -> LinkClaims:
         return LinkClaims(
@@ -207,7 +214,7 @@ class Links:
             format="" if wanted.artifact else wanted.format,
             rate=wanted.rate,
             live=wanted.live,
-            originals=self._access.may(caller, Action.LISTEN_ORIGINAL, recording),
+            originals=originals,
             attachment=attachment,
             filename=filename,
             expires_s=self._clock.now_ms() // 1000 + seconds,

@@ -15,7 +15,6 @@ from callvault.web.visit import visit_of
 
 SECONDS: Final = 300
 """A link is meant to be followed at once."""
-NOT_KEPT: Final = [(b"cache-control", b"no-store")]
 
 DOCS: Final[dict[str, Any]] = {
     "responses": {
@@ -45,7 +44,7 @@ def _redirecting(endpoint: str) -> Handler:
             )
         except Missing:
             raise Missing(what="artifact") from None
-        return redirect(link.url, headers=NOT_KEPT)
+        return redirect(link.url)
 
     artifact.__name__ = endpoint.replace("-", "_")
     return artifact
