@@ -63,15 +63,15 @@ class SqliteReader:
 
     def _look_anew(self) -> None:
         if self._quick.in_transaction:
-            self._quick.commit()
+            self._cursor.execute("COMMIT")
         else:
             asyncio.get_running_loop().call_soon(self._look_away)
         self._newer = False
-        self._quick.execute("BEGIN")
+        self._cursor.execute("BEGIN")
 
     def _look_away(self) -> None:
         with self._lock, suppress(sqlite3.ProgrammingError):  # it may be closed by then
-            self._quick.commit()
+            self._cursor.execute("COMMIT")  # `commit()` prepares the statement anew
 
     def _told(self, error: OverflowError | sqlite3.Error) -> Fault:
         if isinstance(error, OverflowError):
