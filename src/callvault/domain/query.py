@@ -1,5 +1,6 @@
 """What is asked of the store, as a value: which entities, in which order, from where, how many."""
 
+from collections.abc import Iterable
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -22,7 +23,7 @@ class Term(NamedTuple):
 
 
 GIVEN: Final = object()
-"""As a term's value: it is among those that the query is given."""
+"""As a term's value: it comes when the query is asked. So one that is asked all the time is understood once."""
 
 
 class Query(NamedTuple, Generic[T]):
@@ -36,9 +37,6 @@ class Query(NamedTuple, Generic[T]):
     """The ordering fields of the last entity of the page before."""
     limit: int | None = None
     offset: int = 0
-    given: tuple[Any, ...] | None = None
-    """The values of the terms that say `GIVEN`, in their order: a query that is asked all the time is understood once.
-    None of them is None."""
 
     def where(self, field: str, operator: str, value: Any = None) -> "Query[T]":
         if operator not in OPERATORS:
@@ -51,13 +49,11 @@ class Query(NamedTuple, Generic[T]):
     def page(self, limit: int, after: tuple[Any, ...] | None = None, offset: int = 0) -> "Query[T]":
         return self._replace(limit=limit, after=after, offset=offset)
 
-    def filled(self) -> "Query[T]":
-        """The same with what was given in its place."""
-        if self.given is None:
-            return self
-        given = iter(self.given)
-        terms = (term._replace(value=next(given)) if term.value is GIVEN else term for term in self.terms)
-        return self._replace(terms=tuple(terms), given=None)
+    def filled(self, given: Iterable[Any]) -> "Query[T]":
+        """The same with what is given in its place."""
+        values = iter(given)
+        terms = (term._replace(value=next(values)) if term.value is GIVEN else term for term in self.terms)
+        return self._replace(terms=tuple(terms))
 
     def cursor(self, entity: T) -> tuple[Any, ...]:
         """What `after` must be to go on behind this entity."""

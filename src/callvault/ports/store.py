@@ -23,8 +23,9 @@ class Store(Protocol):
         """The entity under its primary key (in the order of the schema), or None."""
         ...
 
-    async def find(self, query: Query[T]) -> Sequence[T]:
-        """The entities that meet all terms, in order, from behind `after`, at most `limit`.
+    async def find(self, query: Query[T], *given: Any) -> Sequence[T]:
+        """The entities that meet all terms, in order, from behind `after`, at most `limit`. What is given, none of it
+        None, are the values of the terms that say `GIVEN`, in their order.
 
         `after` is a keyset cursor: the page begins behind the entity whose ordering fields it holds, however many
         come before, so that a far page costs what the first one costs.

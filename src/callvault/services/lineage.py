@@ -3,30 +3,34 @@
 They come as whole recordings or, where that is enough, as no more than `Version`: the `kind` that is asked for."""
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from callvault.domain.query import GIVEN, Query, Term
-from callvault.domain.recording import Derivation, Version
+from callvault.domain.recording import Derivation, Recording, Version
 from callvault.domain.versions import newest_first
 from callvault.ports.store import Store
 
 V = TypeVar("V", bound=Version)
 
 
-_LIVING: Final = Term("deleted_ms", "is null")
-_OF_CALL: Final = (Term("call_id", "=", GIVEN), _LIVING)
-_OF_CHAT: Final = (Term("workspace_id", "=", GIVEN), Term("chat_id", "=", GIVEN), _LIVING)
+def _living(*given: str) -> dict[type[Version], Query[Any]]:
+    """Those with given values in these fields, for each kind of telling."""
+    terms = (*(Term(name, "=", GIVEN) for name in given), Term("deleted_ms", "is null"))
+    return {kind: Query(kind, terms) for kind in (Recording, Version)}
+
+
+_OF_CALL: Final = _living("call_id")
+_OF_CHAT: Final = _living("workspace_id", "chat_id")
 
 
 async def versions_of(store: Store, kind: type[V], call_id: str) -> Sequence[V]:
     """The living ones of a call, the newest first: they are few, and an index that had them in order would be twice as
     large."""
-    return newest_first(await store.find(Query(kind, _OF_CALL, given=(call_id,))))
+    return newest_first(await store.find(_OF_CALL[kind], call_id))
 
 
 async def versions_of_chat(store: Store, kind: type[V], workspace_id: str, chat_id: int) -> Sequence[V]:
-    query = Query(kind, _OF_CHAT, given=(workspace_id, chat_id))
-    return newest_first(await store.find(query)) if 0 < chat_id < 2**63 else ()
+    return newest_first(await store.find(_OF_CHAT[kind], workspace_id, chat_id)) if 0 < chat_id < 2**63 else ()
 
 
 async def versions_of_each(store: Store, kind: type[V], call_ids: Collection[str]) -> Sequence[V]:

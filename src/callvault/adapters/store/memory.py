@@ -79,10 +79,10 @@ class MemoryStore:
             row = table.rows.get(tuple(map(table.mapper.packed, table.kind.key, key)))
             return table.told(kind, row) if row else None
 
-    async def find(self, query: Query[T]) -> Sequence[T]:
+    async def find(self, query: Query[T], *given: Any) -> Sequence[T]:
         with self._lock:
             table = self._table(query.kind)
-            rows = _ordered(self._matching(query.filled()), query.order, table.mapper)
+            rows = _ordered(self._matching(query.filled(given)), query.order, table.mapper)
             if query.after is not None:
                 rows = [row for row in rows if _behind(row, query, table.mapper)]
             end = None if query.limit is None else query.offset + query.limit
@@ -90,7 +90,7 @@ class MemoryStore:
 
     async def count(self, query: Query[T]) -> int:
         with self._lock:
-            return len(self._matching(query.filled()))
+            return len(self._matching(query))
 
     async def commit(self, unit: Unit) -> None:
         with self._lock:

@@ -73,8 +73,8 @@ class PostgresStore:
         rows = await self._rows(plan.text, values)
         return plan.entity_of(rows[0]) if rows else None
 
-    async def find(self, query: Query[T]) -> Sequence[T]:
-        plan, values = self._queries.find(query)
+    async def find(self, query: Query[T], *given: Any) -> Sequence[T]:
+        plan, values = self._queries.find(query, given)
         return [plan.entity_of(row) for row in await self._rows(plan.text, values)]
 
     async def count(self, query: Query[T]) -> int:

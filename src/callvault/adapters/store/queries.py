@@ -36,7 +36,9 @@ RANGES: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-BY_KEY = {entity: tuple(Term(name, "=", GIVEN) for name in kind.key) for entity, kind in BY_ENTITY.items()}
+BY_KEY = {
+    entity: Query(entity, tuple(Term(name, "=", GIVEN) for name in kind.key)) for entity, kind in BY_ENTITY.items()
+}
 EXCLUDES_NULL = ("=", "<", "<=", ">", ">=", "in", "is not null")
 
 
@@ -58,19 +60,18 @@ class Queries:
         self._plans: dict[Any, Plan] = {}
 
     def get(self, kind: type[Any], key: Row) -> tuple[Plan, Row]:
-        return self.find(Query(kind, BY_KEY[kind], given=key))
+        return self.find(BY_KEY[kind], key)
 
-    def find(self, query: Query[Any]) -> tuple[Plan, Row]:
-        if query.given is None:
+    def find(self, query: Query[Any], given: Row = ()) -> tuple[Plan, Row]:
+        if not given:
             return self._planned("find", query)
-        shape = query[:-1]
-        plan = self._plans.get(shape)
+        plan = self._plans.get(query)
         if plan is None:
-            plan = self._plans[shape] = self._standing(query)
-        return plan, plan.bind(query.given)
+            plan = self._plans[query] = self._standing(query)
+        return plan, plan.bind(given)
 
     def count(self, query: Query[Any]) -> tuple[Plan, Row]:
-        return self._planned("count", query.filled()._replace(order=(), after=None, limit=None, offset=0))
+        return self._planned("count", query._replace(order=(), after=None, limit=None, offset=0))
 
     def _planned(self, verb: str, query: Query[Any]) -> tuple[Plan, Row]:
         merged = _merged(query) if verb == "find" else None
@@ -82,7 +83,7 @@ class Queries:
         return plan, plan.bind(_values(plan, query, merged))
 
     def _standing(self, query: Query[Any]) -> Plan:
-        """The plan for no other values than those that the query is given."""
+        """The plan for no other values than those that are given."""
         sql, packs = self._sql("find", query, None), self._packs(query)
         given = [place for place, term in enumerate(query.terms) if term.value is GIVEN]
         bind = _packing([(given.index(place), packs[place]) for place in sql.places])

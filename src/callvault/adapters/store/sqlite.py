@@ -58,8 +58,8 @@ class SqliteStore:
         rows = await self._rows(plan.text, values)
         return plan.entity_of(rows[0]) if rows else None
 
-    async def find(self, query: Query[T]) -> Sequence[T]:
-        plan, values = self._queries.find(query)
+    async def find(self, query: Query[T], *given: Any) -> Sequence[T]:
+        plan, values = self._queries.find(query, given)
         rows = self._reader.at_once(plan.text, values)  # asked all the time, so without one more coroutine
         if rows is None:
             rows = await self._reader.in_time(plan.text, values)
