@@ -43,7 +43,7 @@ class Access:
         self._changes = 0
 
     async def authenticate(
-        self, presented: str | None, *, address: str | None = None, request_id: str | None = None
+        self, presented: str | None, address: str | None = None, request_id: str | None = None
     ) -> Principal:
         """Whom the key lets its bearer be; `NotAuthenticated` for no key, a wrong, expired or revoked one.
 

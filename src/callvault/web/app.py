@@ -159,9 +159,7 @@ class Front:
             return
         presented = visit.part.credential.presented(visit.asked)
         try:
-            principal = await self.services.access.authenticate(
-                presented, address=caller.address, request_id=caller.request_id
-            )
+            principal = await self.services.access.authenticate(presented, caller.address, caller.request_id)
         except NotAuthenticated:
             visit.headers = self._by_address.take(caller.address or "")
             raise

@@ -98,16 +98,23 @@ class Links:
         left_ms = await self._desk.check(recording, wanted)
         left = seconds if left_ms is None else left_ms // 1000
         most = max(min(seconds, workspace.link_seconds_max, left), 1)
-        originals = Action.LISTEN_ORIGINAL in may
-        claims = self._claims(
-            recording, wanted, most, originals=originals, attachment=attachment, filename=filename[:FILENAME_MAX]
-        )
+        originals, filename = Action.LISTEN_ORIGINAL in may, filename[:FILENAME_MAX]
+        claims = self._claims(recording, wanted, most, originals=originals, attachment=attachment, filename=filename)
         token, link_id = sign(claims, self._key_id, self._secret)
         url = await self._bucket_url(wanted, claims) if workspace.delivery == BUCKET else None
-        door = "bucket" if url else "vault"
-        told: dict[str, Json] = {"link": link_id, "what": wanted.name, "expires_s": claims.expires_s, "door": door}
-        self._audit.later(self._audit.entry(caller, Action.MINT_LINK, workspace.id, thing, "done", **told))
-        return Link(url or self._vault_url(token, base_url), claims.expires_s * 1000, most)
+        expires_s, door = claims.expires_s, "bucket" if url else "vault"
+        entry = self._audit.entry(
+            caller,
+            Action.MINT_LINK,
+            workspace.id,
+            thing,
+            link=link_id,
+            what=wanted.name,
+            expires_s=expires_s,
+            door=door,
+        )
+        self._audit.later(entry)
+        return Link(url or self._vault_url(token, base_url), expires_s * 1000, most)
 
     async def secure_urls(
         self,
@@ -207,18 +214,18 @@ class Links:
         attachment: bool,
         filename: str = "",
     ) -> LinkClaims:
-        return LinkClaims(
-            recording_id=recording.id,
-            what=wanted.artifact or wanted.view,
-            nonce=self._ids.nonce(),
-            format="" if wanted.artifact else wanted.format,
-            rate=wanted.rate,
-            live=wanted.live,
-            originals=originals,
-            attachment=attachment,
-            filename=filename,
-            expires_s=self._clock.now_ms() // 1000 + seconds,
-            link_epoch=recording.link_epoch,
+        return LinkClaims(  # in their order: to give each by its name takes twice as long
+            recording.id,
+            wanted.artifact or wanted.view,
+            self._ids.nonce(),
+            self._clock.now_ms() // 1000 + seconds,
+            "" if wanted.artifact else wanted.format,
+            wanted.rate,
+            attachment,
+            wanted.live,
+            originals,
+            filename,
+            recording.link_epoch,
         )
 
     def _vault_url(self, token: str, base_url: str) -> str:
