@@ -23,7 +23,7 @@ def run() -> list[Line]:
 
 def _links() -> Line:
     claims = LinkClaims(UUID, "stereo", bytes(8), 2**33, "wav", filename="call.wav")
-    token, secrets = linktoken.sign(claims, "k1", SECRET).text, {"k1": SECRET}
+    token, secrets = linktoken.sign(claims, "k1", SECRET)[0], {"k1": SECRET}
     signed = token.encode()
     return _line(
         "links verified",
