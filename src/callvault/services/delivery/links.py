@@ -102,19 +102,12 @@ class Links:
         claims = self._claims(recording, wanted, most, originals=originals, attachment=attachment, filename=filename)
         token, link_id = sign(claims, self._key_id, self._secret)
         url = await self._bucket_url(wanted, claims) if workspace.delivery == BUCKET else None
-        expires_s, door = claims.expires_s, "bucket" if url else "vault"
+        ends, door = claims.expires_s, "bucket" if url else "vault"
         entry = self._audit.entry(
-            caller,
-            Action.MINT_LINK,
-            workspace.id,
-            thing,
-            link=link_id,
-            what=wanted.name,
-            expires_s=expires_s,
-            door=door,
+            caller, Action.MINT_LINK, workspace.id, thing, link=link_id, what=wanted.name, expires_s=ends, door=door
         )
         self._audit.later(entry)
-        return Link(url or self._vault_url(token, base_url), expires_s * 1000, most)
+        return Link(url or self._vault_url(token, base_url), ends * 1000, most)
 
     async def secure_urls(
         self,
