@@ -221,6 +221,16 @@ async def test_a_look_at_the_database_holds_it_for_no_longer_than_a_turn(sqlite_
     await store.close()
 
 
+async def test_a_look_ends_with_the_turn_after_a_read_that_took_too_long_as_well(store: SqliteStore) -> None:
+    """To end it takes steps of SQLite's machine too, which are counted over all times that it was ended."""
+    reader = store._reader
+    for _ in range(2_000):
+        await store.get(Call, "a")
+        reader._strides_left = -1
+        await asyncio.sleep(0)
+        assert not reader._quick.in_transaction
+
+
 async def test_stores_may_be_used_from_several_event_loops(store: SqliteStore) -> None:
     def elsewhere(n: int) -> None:
         asyncio.run(store.commit(unit_of(call(f"{n}"))))

@@ -2,9 +2,10 @@
 
 import secrets
 import time
-from itertools import count
 
 from callvault.domain.ids import uuid7
+
+DRAWN = 512
 
 
 class SystemClock:
@@ -17,7 +18,7 @@ class SystemClock:
 
 class SystemIds:
     def __init__(self) -> None:
-        self._nonces = count(secrets.randbits(63))
+        self._nonces: list[bytes] = []
 
     def uuid(self) -> str:
         return uuid7(time.time_ns() // 1_000_000, secrets.token_bytes(10))
@@ -26,5 +27,8 @@ class SystemIds:
         return secrets.token_bytes(nbytes)
 
     def nonce(self) -> bytes:
-        """Counted on from a number that no other process has begun with: to ask the system takes many times as long."""
-        return next(self._nonces).to_bytes(8, "big")
+        """Drawn many at once: to ask the system for each takes many times as long."""
+        if not self._nonces:
+            drawn = secrets.token_bytes(8 * DRAWN)
+            self._nonces = [drawn[at : at + 8] for at in range(0, len(drawn), 8)]
+        return self._nonces.pop()

@@ -27,5 +27,5 @@ class Ids(Protocol):
         ...
 
     def nonce(self) -> bytes:
-        """Eight bytes that are given but once; they may be guessed."""
+        """Eight random bytes, which nobody else is given and which tell nothing of how many were."""
         ...

@@ -21,12 +21,11 @@ USE_COUNTS_SECONDS = 60
 
 
 def key_digest(presented: str) -> str:
-    return hashlib.sha256(presented.encode()).hexdigest()
+    return hashlib.sha256(presented.encode(errors="replace")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    key: ApiKey
     principal: Principal
     until: float
     """When it must be looked up again: soon, or when it expires."""
@@ -133,7 +132,7 @@ class Access:
         if now - (key.last_used_ms or 0) > USE_COUNTS_SECONDS * 1000:
             self._used[key.id] = now
         left = REMEMBER_SECONDS if key.expires_ms is None else min(REMEMBER_SECONDS, (key.expires_ms - now) / 1000)
-        known = _Known(key, _principal(key), self._clock.monotonic() + left)
+        known = _Known(_principal(key), self._clock.monotonic() + left)
         if changes == self._changes:
             self._remember(digest, known)
         return known

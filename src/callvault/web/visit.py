@@ -47,6 +47,7 @@ class Visit:
 
     def _listening(self) -> str:
         name, port = self.scope.get("server") or ("localhost", None)
+        name = f"[{name}]" if ":" in name else name
         return _address(self.scope["scheme"], (f"{name}:{port}" if port else name).encode())
 
 

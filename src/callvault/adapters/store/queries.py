@@ -86,7 +86,7 @@ class Queries:
         """The plan for no other values than those that are given."""
         sql, packs = self._sql("find", query, None), self._packs(query)
         given = [place for place, term in enumerate(query.terms) if term.value is GIVEN]
-        bind = _packing([(given.index(place), packs[place]) for place in sql.places])
+        bind = _packing(len(given), [(given.index(place), packs[place]) for place in sql.places])
         return Plan(sql.text, bind, (), mapper(query.kind).entity_of)
 
     def _sql(self, verb: str, query: Query[Any], merged: Term | None) -> Sql:
@@ -277,12 +277,15 @@ def _shape(query: Query[Any], merged: Term | None) -> tuple[Any, ...]:
     )
 
 
-def _packing(parts: Sequence[tuple[int, Convert]]) -> Callable[[Sequence[Any]], Row]:
-    """What makes parameters of given values: for each, which value it is, and how that is packed."""
-    if len(parts) == 1:
-        [(place, pack)] = parts
-        return lambda given: (pack(given[place]),)
-    return lambda given: tuple([pack(given[place]) for place, pack in parts])
+def _packing(count: int, parts: Sequence[tuple[int, Convert]]) -> Callable[[Sequence[Any]], Row]:
+    """What makes parameters of so many given values: for each, which value it is, and how that is packed."""
+
+    def bind(given: Sequence[Any]) -> Row:
+        if len(given) != count:
+            raise ValueError(f"{len(given)} values are given for {count}")
+        return tuple([pack(given[place]) for place, pack in parts])
+
+    return bind
 
 
 def _whole(query: Query[Any]) -> Mapper:

@@ -37,7 +37,7 @@ class Mapper:
         self.columns = tuple(_column(field.name, hints[field.name]) for field in fields(entity))
         self.names = tuple(column.name for column in self.columns)
         self.place = {name: n for n, name in enumerate(self.names)}
-        self.packers = {column.name: _to_compare(column) for column in self.columns}
+        self.packers = {column.name: _to_compare(column.pack) for column in self.columns}
         """What makes of a value to compare a field with what the row holds of it."""
         self._read = attrgetter(*self.names)
         self._packers = [(n, column.pack) for n, column in enumerate(self.columns) if column.pack]
@@ -82,11 +82,9 @@ def _filler(entity: type[Any], columns: Sequence[Column]) -> Callable[[Row], Any
     return filled
 
 
-def _to_compare(column: Column) -> Convert:
-    pack = column.pack
-    if pack and column.nullable:
-        return lambda value: None if value is None else pack(value)
-    return pack or (lambda value: value)
+def _to_compare(pack: Convert | None) -> Convert:
+    """None is nowhere to be found, and no fault."""
+    return (lambda value: None if value is None else pack(value)) if pack else lambda value: value
 
 
 _MAPPERS: dict[type[Any], Mapper] = {}

@@ -71,7 +71,9 @@ class SqliteReader:
 
     def _look_away(self) -> None:
         with self._lock, suppress(sqlite3.ProgrammingError):  # it may be closed by then
-            self._cursor.execute("COMMIT")  # `commit()` prepares the statement anew
+            if self._quick.in_transaction:
+                self._strides_left = STRIDES  # the steps of a statement that is prepared once are counted on
+                self._cursor.execute("COMMIT")
 
     def _told(self, error: OverflowError | sqlite3.Error) -> Fault:
         if isinstance(error, OverflowError):
