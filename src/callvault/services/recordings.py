@@ -201,8 +201,8 @@ class Recordings:
         found: defaultdict[str, list[Recording]] = defaultdict(list)
         for recording in await versions_of_each(self._store, Recording, [call.id for call in calls]):
             found[recording.call_id].append(recording)
-        heard = {name: of_one for name, of_one in found.items() if any(r.operation is None for r in of_one)}
-        return {name: newest_first(of_one) for name, of_one in heard.items()}
+        sounding = {name: of_one for name, of_one in found.items() if any(r.operation is None for r in of_one)}
+        return {name: newest_first(of_one) for name, of_one in sounding.items()}
 
     async def _redactions(
         self, caller: Caller | None, by_call: Mapping[str, Sequence[Recording]]

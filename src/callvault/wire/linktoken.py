@@ -2,8 +2,7 @@
 
 import hmac
 import struct
-from base64 import urlsafe_b64decode
-from binascii import b2a_base64
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -18,7 +17,6 @@ _ATTACHMENT: Final = 1
 _LIVE: Final = 2
 _ORIGINALS: Final = 4
 _LONGEST: Final = 4096
-_IN_A_URL: Final = bytes.maketrans(b"+/", b"-_")
 
 
 class LinkClaims(NamedTuple):
@@ -28,7 +26,7 @@ class LinkClaims(NamedTuple):
     what: str
     """Which view, or which artifact: `stereo`, `lane:agent`, `pcap` ..."""
     nonce: bytes
-    """Eight bytes by which two who ask for the same get links of their own."""
+    """Eight random bytes, by which two who ask for the same get links of their own."""
     expires_s: int
     """The Unix second at which it is valid no more."""
     format: str = ""
@@ -48,8 +46,7 @@ class LinkClaims(NamedTuple):
 def sign(claims: LinkClaims, key_id: str, secret: bytes) -> tuple[str, str]:
     """The token, `<key id>.<claims>.<mac>`, safe in a URL's path where the key id is of letters, digits, `-` and `_`.
     And the link's id, by which it is told of: it comes with the mac, and is no help to whoever wants to make one up."""
-    payload = b2a_base64(_serialize(claims), newline=False).translate(_IN_A_URL, b"=").decode()
-    signed = f"{key_id}.{payload}"
+    signed = f"{key_id}.{urlsafe_b64encode(_serialize(claims)).rstrip(b'=').decode()}"
     if len(signed) + 1 + _MAC > _LONGEST:
         raise ValueError("the claims are too long for a link")
     mac, link_id = _mac(secret, signed)
@@ -83,6 +80,7 @@ def _mac(secret: bytes, signed: str) -> tuple[str, str]:
 
 @lru_cache(16)
 def _keyed(secret: bytes) -> hmac.HMAC:
+    """To take in a key costs as much as to take in a link."""
     return hmac.new(secret, _PURPOSE, "sha256")
 
 

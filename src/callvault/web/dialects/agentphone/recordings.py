@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from callvault.domain.access import Action, Caller
 from callvault.domain.errors import Missing, Refused
-from callvault.services.delivery.desk import Wanted
+from callvault.services.delivery.desk import WHOLE
 from callvault.services.workspaces import WorkspaceSettings
 from callvault.web.auth import Asking, House, needs, public
 from callvault.web.dialects.agentphone import schemas
@@ -43,7 +43,7 @@ async def get_recording(request: Request) -> Answer:
     except (Missing, Refused):
         # Nobody without a key is told whether it is the call, the permission or the sound that is not there.
         raise Missing(what="recording") from None
-    return await sound_answer(request, recording, Wanted(), filename=f"recording-{call_id}.wav")
+    return await sound_answer(request, recording, WHOLE, filename=f"recording-{call_id}.wav")
 
 
 async def _set(caller: Caller, services: House, on: bool) -> RecordingSetting:
