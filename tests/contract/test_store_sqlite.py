@@ -9,13 +9,15 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from callvault.adapters.store.migration import migrate
+from callvault.adapters.store.rows import Row
 from callvault.adapters.store.sqlite import SqliteStore
 from callvault.domain.call import Call
-from callvault.domain.errors import DiskFull, Misconfigured, StoreDamaged, StoreTooNew, StoreUnavailable
+from callvault.domain.errors import DiskFull, Malformed, Misconfigured, StoreDamaged, StoreTooNew, StoreUnavailable
 from callvault.domain.event import Event
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
@@ -177,14 +179,17 @@ async def test_a_long_read_leaves_the_event_loop_to_others(store: SqliteStore) -
         await asyncio.sleep(0)
         beats += 1
     assert reading.result() == 1111
-    assert beats > 1  # after one turn a read that held up the loop would be done
+    assert beats > 10  # after three turns a read that held up the loop would be done
 
 
-async def test_a_short_read_does_not_even_yield(store: SqliteStore) -> None:
+async def test_a_short_read_is_answered_in_the_next_turn_without_a_thread(store: SqliteStore) -> None:
     await store.commit(unit_of(call("a")))
-    with pytest.raises(StopIteration) as returned:
-        store.get(Call, "a").send(None)
-    assert returned.value.value.id == "a"
+    reading = asyncio.create_task(store.get(Call, "a"))
+    for _ in ("asked", "answered", "heard"):
+        assert not reading.done()
+        await asyncio.sleep(0)
+    assert reading.done()
+    assert (await reading or call("none")).id == "a"
 
 
 async def test_what_is_read_is_as_new_as_what_this_process_has_committed(store: SqliteStore) -> None:
@@ -210,25 +215,55 @@ async def test_another_process_s_commit_is_seen_in_the_next_turn(store: SqliteSt
     await other.close()
 
 
-async def test_a_look_at_the_database_holds_it_for_no_longer_than_a_turn(sqlite_database: Path) -> None:
+async def test_a_look_at_the_database_holds_it_for_no_longer_than_the_read(sqlite_database: Path) -> None:
     store = SqliteStore(sqlite_database)
     await store.commit(unit_of(call("a")))
     await store.get(Call, "a")
-    await asyncio.sleep(0)
     with closing(sqlite3.connect(sqlite_database, timeout=0)) as other:
         (busy, in_wal, moved) = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     assert (busy, in_wal, moved) == (0, 0, 0)
     await store.close()
 
 
-async def test_a_look_ends_with_the_turn_after_a_read_that_took_too_long_as_well(store: SqliteStore) -> None:
+async def test_a_look_ends_after_a_read_that_took_too_long_as_well(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """To end it takes steps of SQLite's machine too, which are counted over all times that it was ended."""
     reader = store._reader
+    read = reader._read
+
+    def read_for_long(text: str, values: Row) -> list[Any] | None:
+        rows = read(text, values)
+        reader._strides_left = -1
+        return rows
+
+    monkeypatch.setattr(reader, "_read", read_for_long)
     for _ in range(2_000):
         await store.get(Call, "a")
-        reader._strides_left = -1
-        await asyncio.sleep(0)
         assert not reader._quick.in_transaction
+
+
+async def test_what_is_asked_in_one_turn_is_answered_at_one_look(store: SqliteStore) -> None:
+    looks = []
+    store._reader._quick.set_trace_callback(lambda told: looks.append(told) if told in ("BEGIN", "COMMIT") else None)
+    await store.commit(unit_of(call("a"), call("b")))
+    asked = await asyncio.gather(store.get(Call, "a"), store.get(Call, "b"), store.count(Query(Call)))
+    assert [asked[0] and asked[0].id, asked[1] and asked[1].id, asked[2]] == ["a", "b", 2]
+    assert looks == ["BEGIN", "COMMIT"]
+
+
+async def test_a_read_that_is_wrong_or_given_up_hurts_none_that_was_asked_beside_it(store: SqliteStore) -> None:
+    await store.commit(unit_of(call("a")))
+    given_up = asyncio.create_task(store.get(Call, "a"))
+    too_large = asyncio.create_task(store.find(Query(Call).where("created_ms", "=", 2**64)))
+    right = asyncio.create_task(store.get(Call, "a"))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    with pytest.raises(Malformed):
+        await too_large
+    assert await right
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
 
 
 async def test_stores_may_be_used_from_several_event_loops(store: SqliteStore) -> None:

@@ -1,4 +1,4 @@
-"""The store in one SQLite file: readers on the callers' threads, one writer that commits waiting units together."""
+"""The store in one SQLite file: readers on the event loop's thread, one writer that commits waiting units together."""
 
 import asyncio
 import sqlite3
@@ -51,7 +51,7 @@ class SqliteStore:
             self._reader = SqliteReader(self._connect_to_read, self._fault_of)
         except sqlite3.Error as error:
             raise self._fault_of(error) from error
-        self._writer = SqliteWriter(self._connect, self._fault_of, self._reader.committed)
+        self._writer = SqliteWriter(self._connect, self._fault_of)
 
     async def get(self, kind: type[T], *key: Any) -> T | None:
         plan, values = self._queries.get(kind, key)
@@ -60,7 +60,7 @@ class SqliteStore:
 
     async def find(self, query: Query[T], *given: Any) -> Sequence[T]:
         plan, values = self._queries.find(query, given)
-        rows = self._reader.at_once(plan.text, values)  # asked all the time, so without one more coroutine
+        rows = await self._reader.soon(plan.text, values)  # asked all the time, so without one more coroutine
         if rows is None:
             rows = await self._reader.in_time(plan.text, values)
         return [plan.entity_of(row) for row in rows]
@@ -86,7 +86,7 @@ class SqliteStore:
             self._reader.close()
 
     async def _rows(self, text: str, values: Row) -> list[Any]:
-        rows = self._reader.at_once(text, values)
+        rows = await self._reader.soon(text, values)
         return await self._reader.in_time(text, values) if rows is None else rows
 
     def _fault_of(self, error: sqlite3.Error) -> Fault:

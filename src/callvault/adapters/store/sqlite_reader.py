@@ -1,7 +1,7 @@
-"""Reads of SQLite: at once where they are short, beside the event loop where they are not.
+"""Reads of SQLite: the short ones of one turn of the event loop together, the long ones beside it.
 
-To begin and to end a look at the database costs as much as a short read. So the short reads of one turn of the event
-loop look at one moment of it, unless somebody in this process has committed meanwhile.
+What is asked in one turn is answered in the next one, read after read, at one look at the database: to begin and to end
+a look costs as much as a short read, and reads in a row take half as long as reads with something else in between.
 """
 
 import asyncio
@@ -17,7 +17,10 @@ from callvault.domain.errors import Fault, Malformed
 
 STRIDE = 5_000
 STRIDES = 10
-"""A read on the caller's own thread may take so many steps of SQLite's machine, some milliseconds."""
+"""A read on the event loop's thread may take so many steps of SQLite's machine, some milliseconds."""
+
+Rows = list[Any]
+Asked = tuple[asyncio.Future[Rows | None], str, Row]
 
 
 class SqliteReader:
@@ -28,49 +31,58 @@ class SqliteReader:
         self._cursor = self._quick.cursor()
         self._lock = threading.Lock()
         self._strides_left = 0
-        self._newer = True
+        self._asked: dict[asyncio.AbstractEventLoop, list[Asked]] = {}
         self._slow = threading.local()
         self._slow_connections: list[sqlite3.Connection] = []
         self._threads = ThreadPoolExecutor(2, "callvault-reads")
 
-    def at_once(self, text: str, values: Row) -> list[Any] | None:
-        """The rows, or None when it would take longer than the event loop can wait."""
-        with self._lock:
-            self._strides_left = STRIDES
-            try:
-                if self._newer or not self._quick.in_transaction:
-                    self._look_anew()
-                return self._cursor.execute(text, values).fetchall()
-            except (OverflowError, sqlite3.Error) as error:
-                if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
-                    return None
-                raise self._told(error) from error
+    def soon(self, text: str, values: Row) -> asyncio.Future[Rows | None]:
+        """The rows, of no older a moment than this, or None when it would take longer than the event loop can wait."""
+        loop = asyncio.get_running_loop()
+        asked = self._asked.get(loop)
+        if asked is None:
+            asked = self._asked[loop] = []
+            loop.call_soon(self._answer, loop)
+        future: asyncio.Future[Rows | None] = loop.create_future()
+        asked.append((future, text, values))
+        return future
 
-    async def in_time(self, text: str, values: Row) -> list[Any]:
+    async def in_time(self, text: str, values: Row) -> Rows:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._rows_in_time, text, values)
         except sqlite3.Error as error:
             raise self._told(error) from error
-
-    def committed(self) -> None:
-        """What is read from now on is no older than this."""
-        self._newer = True
 
     def close(self) -> None:
         self._threads.shutdown()
         for connection in (self._quick, *self._slow_connections):
             connection.close()
 
-    def _look_anew(self) -> None:
-        if self._quick.in_transaction:
-            self._cursor.execute("COMMIT")
-        else:
-            asyncio.get_running_loop().call_soon(self._look_away)
-        self._newer = False
-        self._cursor.execute("BEGIN")
+    def _answer(self, loop: asyncio.AbstractEventLoop) -> None:
+        asked = self._asked.pop(loop)
+        with self._lock:
+            for future, text, values in asked:
+                if future.done():
+                    continue  # whoever asked has gone
+                try:
+                    future.set_result(self._read(text, values))
+                except (OverflowError, sqlite3.Error) as error:
+                    future.set_exception(self._told(error))
+            self._look_away()
+
+    def _read(self, text: str, values: Row) -> Rows | None:
+        self._strides_left = STRIDES
+        try:
+            if not self._quick.in_transaction:
+                self._cursor.execute("BEGIN")
+            return self._cursor.execute(text, values).fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                return None
+            raise
 
     def _look_away(self) -> None:
-        with self._lock, suppress(sqlite3.ProgrammingError):  # it may be closed by then
+        with suppress(sqlite3.ProgrammingError):  # it may be closed by then
             if self._quick.in_transaction:
                 self._strides_left = STRIDES  # the steps of a statement that is prepared once are counted on
                 self._cursor.execute("COMMIT")
@@ -78,15 +90,17 @@ class SqliteReader:
     def _told(self, error: OverflowError | sqlite3.Error) -> Fault:
         if isinstance(error, OverflowError):
             return Malformed(what="number", why="it has more than 64 bits")
-        return self._fault_of(error)
+        fault = self._fault_of(error)
+        fault.__cause__ = error
+        return fault
 
     def _tick(self) -> bool:
         self._strides_left -= 1
         return self._strides_left < 0
 
-    def _rows_in_time(self, text: str, values: Row) -> list[Any]:
+    def _rows_in_time(self, text: str, values: Row) -> Rows:
         if not hasattr(self._slow, "connection"):
             self._slow.connection = self._connect()
             self._slow_connections.append(self._slow.connection)
-        found: list[Any] = self._slow.connection.execute(text, values).fetchall()
+        found: Rows = self._slow.connection.execute(text, values).fetchall()
         return found

@@ -26,14 +26,8 @@ class Waiting:
 
 
 class SqliteWriter:
-    def __init__(
-        self,
-        connect: Callable[[], sqlite3.Connection],
-        fault_of: Callable[[sqlite3.Error], Fault],
-        committed: Callable[[], None],
-    ) -> None:
-        """`committed` is called on the writer's thread, before anybody else hears of it."""
-        self._connect, self._fault_of, self._committed = connect, fault_of, committed
+    def __init__(self, connect: Callable[[], sqlite3.Connection], fault_of: Callable[[sqlite3.Error], Fault]) -> None:
+        self._connect, self._fault_of = connect, fault_of
         self._connection: sqlite3.Connection | None = None
         self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="callvault-writer", daemon=True)
@@ -94,7 +88,6 @@ class SqliteWriter:
                 self._connection.execute("ROLLBACK TO unit")
             self._connection.execute("RELEASE unit")
         self._connection.execute("COMMIT")
-        self._committed()
 
     def _run(self, connection: sqlite3.Connection, steps: Steps) -> Exception | None:
         """What is wrong with the unit, if anything; raises what is wrong with the database."""
