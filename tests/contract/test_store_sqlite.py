@@ -256,11 +256,17 @@ async def test_a_read_that_is_wrong_or_given_up_hurts_none_that_was_asked_beside
     await store.commit(unit_of(call("a")))
     given_up = asyncio.create_task(store.get(Call, "a"))
     too_large = asyncio.create_task(store.find(Query(Call).where("created_ms", "=", 2**64)))
+    no_text = store._reader.soon("SELECT ?", ("\ud800",))
+    strange = store._reader.soon("SELECT CAST(x'7b78ff7d' AS TEXT)", ())
     right = asyncio.create_task(store.get(Call, "a"))
     await asyncio.sleep(0)
     given_up.cancel()
     with pytest.raises(Malformed):
         await too_large
+    with pytest.raises(UnicodeEncodeError):
+        await no_text
+    with pytest.raises(StoreDamaged, match="holds a text that is none"):
+        await strange
     assert await right
     with pytest.raises(asyncio.CancelledError):
         await given_up

@@ -22,8 +22,10 @@ PRIMARY = 0xFF
 
 def fault_of(error: sqlite3.Error, path: Path) -> Fault:
     code = getattr(error, "sqlite_errorcode", 0) & PRIMARY
+    if not code and isinstance(error, sqlite3.OperationalError):  # which tells the bytes that it could not decode
+        return StoreDamaged(why=f"{path} holds a text that is none")
     if code == sqlite3.SQLITE_FULL:
         return DiskFull(path=path.parent)
     if code in DAMAGED:
         return StoreDamaged(why=DAMAGED[code].format(path=path))
-    return StoreUnavailable(why=WHY.get(code, str(error)).format(path=path))
+    return StoreUnavailable(why=WHY[code].format(path=path) if code in WHY else str(error))

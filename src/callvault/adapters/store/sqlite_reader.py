@@ -18,6 +18,8 @@ from callvault.domain.errors import Fault, Malformed
 STRIDE = 5_000
 STRIDES = 10
 """A read on the event loop's thread may take so many steps of SQLite's machine, some milliseconds."""
+OF_THE_READ = (ArithmeticError, MemoryError, TypeError, ValueError, sqlite3.Error)
+"""What may be wrong with a read, and is told to who asked for it and to no other."""
 
 Rows = list[Any]
 Asked = tuple[asyncio.Future[Rows | None], str, Row]
@@ -66,7 +68,7 @@ class SqliteReader:
                     continue  # whoever asked has gone
                 try:
                     future.set_result(self._read(text, values))
-                except (OverflowError, sqlite3.Error) as error:
+                except OF_THE_READ as error:
                     future.set_exception(self._told(error))
             self._look_away()
 
@@ -77,7 +79,7 @@ class SqliteReader:
                 self._cursor.execute("BEGIN")
             return self._cursor.execute(text, values).fetchall()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
                 return None
             raise
 
@@ -87,9 +89,11 @@ class SqliteReader:
                 self._strides_left = STRIDES  # the steps of a statement that is prepared once are counted on
                 self._cursor.execute("COMMIT")
 
-    def _told(self, error: OverflowError | sqlite3.Error) -> Fault:
+    def _told(self, error: Exception) -> Exception:
         if isinstance(error, OverflowError):
             return Malformed(what="number", why="it has more than 64 bits")
+        if not isinstance(error, sqlite3.Error):
+            return error
         fault = self._fault_of(error)
         fault.__cause__ = error
         return fault
