@@ -157,6 +157,16 @@ async def test_text_that_no_database_holds_is_malformed(store: Store, name: str)
         await store.find(Query(Workspace).where("name", "contains", name))
 
 
+@pytest.mark.parametrize("name", ["a\0b", "half a pair: \ud83d"])
+async def test_text_within_json_is_held_to_the_same(store: Store, name: str) -> None:
+    for facts in ({"metadata": {"x": [name]}}, {"metadata": {name: 1}}, {"readers": (name,)}):
+        with pytest.raises(Malformed):
+            await store.commit(unit_of(call(1, **facts)))
+    told = call(1, metadata={"x": "no NUL: \\u0000"}, readers=("\\u0000",))
+    await store.commit(unit_of(told))
+    assert (await store.get(Call, told.id) or told).metadata == told.metadata
+
+
 async def test_numbers_that_are_none_are_malformed(store: Store) -> None:
     with pytest.raises(Malformed):
         await store.commit(unit_of(call(1, metadata={"x": float("nan")})))

@@ -170,6 +170,25 @@ async def test_a_private_call_is_for_its_participants_and_no_id_opens_it(house: 
     assert (await ok(house.client.get("/v1/calls", headers=other)))["total"] == 0
 
 
+async def test_the_sound_of_a_call_ends_with_it(house: WebHouse) -> None:
+    live = await begun(house)
+    await opened(house)
+    told = await ok(house.client.post(f"/v1/calls/{live.public_id}/end"))
+    assert told["recordingAvailable"] and (await keyless(house, told["recordingUrl"])).status_code == 200
+    assert (await ok(house.client.get(f"/api/v1/recordings/{live.id}")))["endedBy"] == "completed"
+    again = await ok(house.client.post(f"/v1/calls/{live.public_id}/end"))
+    assert again["endedAt"] == told["endedAt"]
+
+
+async def test_what_has_expired_is_not_available(house: WebHouse) -> None:
+    recorded = await ended(house)
+    await opened(house)
+    over = {"expiresAt": house.services.clock.now_ms() / 1000}
+    await ok(house.client.patch(f"/api/v1/recordings/{recorded.id}", json=over))
+    told = await ok(house.client.get(f"/v1/calls/{recorded.public_id}"))
+    assert (told["recordingAvailable"], told["recordingUrl"]) == (False, None)
+
+
 async def test_a_workspace_that_becomes_hipaa_opens_nothing_any_more(house: WebHouse) -> None:
     recorded = await ended(house)
     await opened(house)

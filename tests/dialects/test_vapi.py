@@ -14,9 +14,10 @@ from callvault.domain.query import Query
 from callvault.domain.webhook import BODY_LIMIT, Delivery
 from callvault.web.dialects.vapi.messages import fitting
 from callvault.web.options import Options
+from callvault.wire import isotime
 from tests.audits import audited
 from tests.dialects import goldens
-from tests.dialects.soundcalls import SPOKEN, same_logs
+from tests.dialects.soundcalls import SPOKEN, TURNS, same_logs
 from tests.dialects.soundhouse import begun, ended, ok, redacted, with_artifacts, working
 from tests.receiver import Receiver, receiving
 from tests.webhouse import WebHouse, webhouse
@@ -300,3 +301,58 @@ async def looks(house: WebHouse, path: str) -> int:
     finally:
         inner.find, inner.get = find, get
     return counted
+
+
+OFF = {"recordingEnabled": False}
+IN_MP3 = {"recordingFormat": "mp3"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "plan"),
+    [
+        ({"assistant": {"name": "Ada", "artifactPlan": OFF}}, OFF),
+        ({"assistantOverrides": {"artifactPlan": OFF}}, OFF),
+        ({"assistant": {"artifactPlan": OFF}, "assistantOverrides": {"artifactPlan": {"recordingEnabled": True}}}, {}),
+        ({"assistant": {"artifactPlan": {**OFF, **IN_MP3}}, "artifactPlan": {"recordingEnabled": True}}, IN_MP3),
+        ({"assistant": {"artifactPlan": {"transcriptPlan": {"assistantName": "Bot"}}}}, {}),
+    ],
+)
+async def test_a_plan_is_heeded_wherever_vapi_s_clients_tell_it(house: WebHouse, asked: Any, plan: Any) -> None:
+    told = await ok(house.client.post("/call", json={**asked, "phoneCallProvider": "twilio"}))
+    assert told["phoneCallProvider"] == "twilio"
+    whole = {"recordingEnabled": True, "recordingFormat": "wav;l16"} | plan
+    assert {name: told["artifactPlan"][name] for name in whole} == whole
+    names = told["artifactPlan"]["transcriptPlan"]
+    assert (names["enabled"], names["userName"]) == (True, "User")
+    begun = await house.client.post("/api/v1/recordings", json={"call": {"id": told["id"]}})
+    assert begun.status_code == (201 if whole["recordingEnabled"] else 403)
+    if begun.status_code == 201:
+        assert begun.json()["format"] == ("mp3" if plan == IN_MP3 else "wav")
+
+
+async def test_a_transcript_that_was_not_wanted_is_not_told(house: WebHouse) -> None:
+    plan = {"transcriptPlan": {"enabled": False}}
+    call = await ok(house.client.post("/call", json={"assistantOverrides": {"artifactPlan": plan}}))
+    made = await ok(house.client.post("/api/v1/recordings", json={"call": {"id": call["id"]}}))
+    await ok(house.client.put(f"/api/v1/recordings/{made['id']}/transcript", json={"turns": TURNS}))
+    told = (await ok(house.client.get(f"/call/{call['id']}")))["artifact"]
+    assert told["messages"] and "transcript" not in told
+
+
+async def test_presigned_urls_are_told_to_end_with_what_they_open(house: WebHouse) -> None:
+    made = await ended(house, await begun(house))
+    expires = house.services.clock.now_ms() / 1000 + 60
+    await ok(house.client.patch(f"/api/v1/recordings/{made.recording_id}", json={"expiresAt": expires}))
+    told = (await ok(house.client.get(f"/call/{made.id}")))["artifact"]
+    assert isotime.parse(told["presignedUrlsExpiresAt"]) == round(expires * 1000)
+
+
+async def test_of_ids_nothing_is_told_to_who_may_not_delete_them(house: WebHouse) -> None:
+    mine, other = await house.bearer(member_id="me"), await house.bearer(member_id="other")
+    private = await begun(house, headers=mine, sound=False, turns=False, kind="direct", participants=[{"id": "me"}])
+    open_to_all = await begun(house, sound=False, turns=False)
+    answer = await house.client.request("DELETE", f"/call/{NO_CALL}", json={"ids": [private.id]}, headers=other)
+    assert answer.status_code == 403
+    both = {"ids": [private.id, open_to_all.id]}
+    answer = await house.client.request("DELETE", f"/call/{NO_CALL}", json=both, headers=other)
+    assert (answer.status_code, answer.json()["id"]) == (200, open_to_all.id)

@@ -72,7 +72,7 @@ async def test_a_wav_of_another_form_is_there_at_once(house: ActionHouse) -> Non
     )
     file = await house.ok("GET", path_of(told))
     assert len(file) == told["fileSize"] == 44 + 2 * 64_000
-    assert file == await house.ok("GET", f"/recordings/{original['id']}/audio.wav?rate=16000")
+    assert file == await house.ok("GET", f"/recordings/{original['id']}/audio.wav?view=mono&rate=16000")
     assert await house.events(told) == ["created", "completed"]
 
 

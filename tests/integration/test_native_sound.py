@@ -48,14 +48,15 @@ async def recorded(house: WebHouse, complete: bool = True) -> str:
 
 async def test_a_view_is_a_whole_wav_file(house: WebHouse) -> None:
     where, (_, sound) = await recorded(house), stereo()
-    answer = await house.client.get(f"{where}/audio.wav?view=stereo")
+    answer = await house.client.get(f"{where}/audio.wav")
     assert answer.status_code == 200 and answer.headers["content-type"] == "audio/wav"
     assert answer.headers["accept-ranges"] == "bytes"
     assert int(answer.headers["content-length"]) == len(answer.content)
     with wave.open(io.BytesIO(answer.content)) as wav:
         assert (wav.getnchannels(), wav.getframerate(), wav.getnframes()) == (2, 8000, FRAMES)
         assert np.array_equal(np.frombuffer(wav.readframes(FRAMES), np.int16).reshape(-1, 2), sound)
-    mono = (await house.client.get(f"{where}/audio.wav")).content
+    assert len(answer.content) == (await house.client.get(where)).json()["fileSize"]
+    mono = (await house.client.get(f"{where}/audio.wav?view=mono")).content
     assert np.array_equal(np.frombuffer(mono[44:], np.int16), sound.sum(axis=1).clip(-32768, 32767))
 
 
@@ -79,7 +80,7 @@ async def test_any_range_of_it_is_the_same_bytes(house: WebHouse) -> None:
 async def test_conditions_are_heeded(house: WebHouse) -> None:
     where = f"{await recorded(house)}/audio.wav"
     head = await house.client.head(where)
-    assert (head.status_code, head.content) == (200, b"") and int(head.headers["content-length"]) == 44 + 2 * FRAMES
+    assert (head.status_code, head.content) == (200, b"") and int(head.headers["content-length"]) == 44 + 4 * FRAMES
     etag = head.headers["etag"]
     assert (await house.client.get(where, headers={"if-none-match": etag})).status_code == 304
     assert (await house.client.get(where, headers={"if-match": '"other"'})).status_code == 412
@@ -91,7 +92,7 @@ async def test_a_name_is_given_to_who_downloads(house: WebHouse) -> None:
     name = where.rsplit("/", 1)[1]
     shown = await house.client.get(f"{where}/audio.wav?view=lane:customer")
     assert shown.headers["content-disposition"] == f'inline; filename="recording-{name}-lane-customer.wav"'
-    saved = await house.client.get(f"{where}/audio.wav?download=1")
+    saved = await house.client.get(f"{where}/audio.wav?view=mono&download=1")
     assert saved.headers["content-disposition"] == f'attachment; filename="recording-{name}.wav"'
 
 
@@ -253,7 +254,7 @@ async def test_a_recording_tells_a_link_that_is_fresh_for_each_answer(house: Web
     first = (await house.client.get(where)).json()["secureUrl"]
     second = (await house.client.get(where)).json()["secureUrl"]
     assert first != second
-    assert len((await house.client.get(first)).content) == 44 + 2 * FRAMES
+    assert len((await house.client.get(first)).content) == 44 + 4 * FRAMES
 
 
 async def test_downloads_are_counted_told_and_audited(house: WebHouse) -> None:

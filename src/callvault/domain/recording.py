@@ -111,9 +111,8 @@ COPYING = ("convert", "compress")
 
 def own_file(recording: Recording) -> tuple[str, int]:
     """The view, and its rate, that a recording's facts tell of and its URL leads to; 0 is the best rate there is."""
-    if recording.operation in COPYING:
-        return "stereo" if recording.channels == 2 else "mono", recording.sample_rate
-    return "mono", 0
+    view = "stereo" if recording.channels == 2 else "mono"
+    return view, recording.sample_rate if recording.operation in COPYING else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,16 +45,21 @@ class Erasures:
         return await self._calls.delete(caller, call_id)
 
     async def later(self, caller: Caller, call_ids: Sequence[str]) -> Call:
-        """The first of the calls that there is, as it is still; of each one `call.deleted` or `call.deleteFailed` is
-        told in its time. `Missing` when there is none of them at all."""
+        """The first of the calls that the caller may delete, as it is still; of each one `call.deleted` or
+        `call.deleteFailed` is told in its time. `Missing` when there is none of them at all, `Refused` when all are
+        others'."""
         principal = self._access.permit(caller, Action.DELETE_CALL)
         wanted = tuple(dict.fromkeys(call_id.lower() for call_id in call_ids))
         if len(wanted) > MOST:
             raise TooLarge(what="ids", limit=f"{MOST} calls")
         query = Query(Call).where("id", "in", wanted).where("workspace_id", "=", principal.workspace_id).by("id")
-        calls = {call.id: call for call in await self._store.find(query)}
-        if not calls:
+        found = {call.id: call for call in await self._store.find(query)}
+        if not found:
             raise Missing(what="call")
+        calls = {name: call for name, call in found.items() if self._access.may(caller, Action.DELETE_CALL, call)}
+        if not calls:
+            refused = next(iter(found.values()))
+            self._access.require(caller, Action.DELETE_CALL, refused, f"call:{refused.id}")
         unit = Unit()
         for call_id in wanted:
             call = calls.get(call_id)

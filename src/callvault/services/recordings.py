@@ -183,7 +183,7 @@ class Recordings:
         [call_id] = {version.call_id for version in versions}
         return Family(await family_of(self._store, kind, versions, {call_id})).of_call(versions)
 
-    async def heard_of_each(self, caller: Caller, calls: Sequence[Call]) -> dict[str, Recording | None]:
+    async def heard_of_each(self, caller: Caller | None, calls: Sequence[Call]) -> dict[str, Recording | None]:
         """The same of many at once, by the calls' ids: None where the caller may hear nothing of what there is."""
         by_call = await self._of_each(calls)
         redacted = await self._redactions(caller, by_call)
@@ -223,15 +223,6 @@ class Recordings:
         """All living versions of a call's sound, the newest first."""
         call = await self._calls.by_id(caller, call_id, action)
         return await versions_of(self._store, Recording, call.id)
-
-    async def complete_for(self, call_ids: Sequence[str]) -> set[str]:
-        """Of which of the calls the sound is there to the end: that of their newest originals."""
-        if not call_ids:
-            return set()
-        query = Query(Recording).where("call_id", "in", tuple(call_ids)).where("operation", "=", None)
-        originals = await self._store.find(query.where("deleted_ms", "is null").by("created_ms", "id"))
-        newest = {recording.call_id: recording for recording in originals}
-        return {call_id for call_id, recording in newest.items() if recording.status == "completed"}
 
     async def with_calls(self, recordings: Sequence[Recording]) -> list[CallRecording]:
         """Each with its call, without asking about access again."""

@@ -271,17 +271,3 @@ async def test_a_call_that_was_announced_as_unrecorded_gets_no_recording(house: 
         with pytest.raises(CallUnrecorded):
             await house.recordings.create(ME, about)
     assert await house.all(Recording) == []
-
-
-async def test_the_sound_of_a_call_is_complete_when_its_newest_original_is(house: CallHouse) -> None:
-    first = await house.recordings.create(ME, {})
-    other = await house.recordings.create(ME, {})
-    await derived(house, other, "redact", redacted=True)
-    unit = Unit()
-    unit.change(replace(first.recording, status="completed", version=2))
-    await house.store.commit(unit)
-    both = [first.call.id, other.call.id]
-    assert await house.recordings.complete_for(both) == {first.call.id}
-    house.clock.advance(1)
-    await house.recordings.create(ME, first.call.id)
-    assert await house.recordings.complete_for(both) == await house.recordings.complete_for([]) == set()

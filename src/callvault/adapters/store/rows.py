@@ -1,6 +1,7 @@
 """Entities to rows and back: plain fields as they are, everything else as JSON text."""
 
 import json
+import re
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -99,8 +100,12 @@ def mapper(entity: type[Any]) -> Mapper:
 def text(value: str) -> str:
     """The text, if every database can hold it."""
     if "\0" in value or not (value.isascii() or _encodable(value)):
-        raise Malformed(what="text", why="it holds a NUL character or half a surrogate pair")
+        raise _no_text()
     return value
+
+
+def _no_text() -> Malformed:
+    return Malformed(what="text", why="it holds a NUL character or half a surrogate pair")
 
 
 def _encodable(value: str) -> bool:
@@ -143,11 +148,18 @@ def _without_none(hint: Any) -> tuple[Any, bool]:
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+"""As JSON writes it, and no backslash that only stands before such letters."""
+
+
 def _dump(value: Any) -> str:
     try:
-        return text(_encode(value))
+        told = text(_encode(value))
     except ValueError:
         raise Malformed(what="JSON", why="it holds a number that is none") from None
+    if "\\u0000" in told and _NUL.search(told):
+        raise _no_text()
+    return told
 
 
 EMPTY: dict[str, type[Any]] = {"{}": dict, "[]": list}

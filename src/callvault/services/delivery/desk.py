@@ -104,8 +104,11 @@ class Desk:
             check_lanes(wanted.view, await self._lanes(_originals(recording)))
         return left_ms
 
-    async def there(self, asked: Iterable[tuple[Recording, Sequence[Wanted]]]) -> list[tuple[Recording, list[Wanted]]]:
-        """What there is of all that is wanted of each recording, at the price of two looks for originals."""
+    async def there(
+        self, asked: Iterable[tuple[Recording, Sequence[Wanted]]]
+    ) -> list[tuple[Recording, list[Wanted], int | None]]:
+        """What there is of all that is wanted of each recording, and for how many milliseconds more; None for ever. At
+        the price of two looks for originals."""
         asked = [(recording, wanted) for recording, wanted in asked if recording.deleted_ms is None]
         unexpired = await self._expiry.unexpired(recording for recording, _ in asked)
         asked = [(recording, wanted) for recording, wanted in asked if recording.id in unexpired]
@@ -113,7 +116,10 @@ class Desk:
         for lane in await self._lanes({name for recording, _ in asked for name in _originals(recording)}):
             lanes[lane.recording_id].append(lane)
         kept = {(a.recording_id, a.kind) for a in await self._artifacts.of_each([recording for recording, _ in asked])}
-        return [(recording, [w for w in wanted if _is_there(recording, w, lanes, kept)]) for recording, wanted in asked]
+        return [
+            (recording, [one for one in wanted if _is_there(recording, one, lanes, kept)], unexpired[recording.id])
+            for recording, wanted in asked
+        ]
 
     async def _lanes(self, recording_ids: Iterable[str]) -> Sequence[Lane]:
         query = Query(Lane).where("recording_id", "in", tuple(recording_ids)).by("recording_id", "name")

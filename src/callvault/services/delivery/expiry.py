@@ -28,9 +28,9 @@ class Expiry:
             raise RecordingExpired
         return left
 
-    async def unexpired(self, recordings: Iterable[Version]) -> set[str]:
-        """The ids of those whose sound is still to be had."""
+    async def unexpired(self, recordings: Iterable[Version]) -> dict[str, int | None]:
+        """How long the sound of those is still to be had whose is, by their ids; None for ever."""
         recordings = list(recordings)
         kin, now = await sources_of(self._store, recordings), self._clock.now_ms()
         ends = {recording.id: end_of(recording, kin) for recording in recordings}
-        return {name for name, end in ends.items() if end is None or now < end}
+        return {name: None if end is None else end - now for name, end in ends.items() if end is None or now < end}

@@ -10,6 +10,7 @@ from callvault.domain.ids import Json
 from callvault.domain.recording import Recording, Version
 from callvault.domain.unit import Unit
 from callvault.domain.versions import heard
+from callvault.domain.workspace import Workspace
 from callvault.ports.blobs import Presigning
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
@@ -96,8 +97,7 @@ class Links:
         if workspace is None:
             raise Missing(what="workspace")
         left_ms = await self._desk.check(recording, wanted)
-        left = seconds if left_ms is None else left_ms // 1000
-        most = max(min(seconds, workspace.link_seconds_max, left), 1)
+        most = _seconds(seconds, workspace, left_ms)
         originals, filename = Action.LISTEN_ORIGINAL in may, filename[:FILENAME_MAX]
         claims = self._claims(recording, wanted, most, originals=originals, attachment=attachment, filename=filename)
         token, link_id = sign(claims, self._key_id, self._secret)
@@ -125,9 +125,9 @@ class Links:
         workspace = await self._workspaces.get(allowed[0][0].workspace_id) if allowed else None
         if workspace is None:
             return {}
-        most = min(seconds, workspace.link_seconds_max)
         minted: dict[str, dict[Wanted, Link]] = {}
-        for recording, there in await self._desk.there(allowed):
+        for recording, there, left_ms in await self._desk.there(allowed):
+            most = _seconds(seconds, workspace, left_ms)
             originals = self._access.may(caller, Action.LISTEN_ORIGINAL, recording)
             claims = {
                 wanted: self._claims(recording, wanted, most, originals=originals, attachment=attachment)
@@ -240,6 +240,12 @@ class Links:
             disposition=disposition.serialize(filename, attachment=claims.attachment),
             now_ms=self._clock.now_ms(),
         )
+
+
+def _seconds(asked: int, workspace: Workspace, left_ms: int | None) -> int:
+    """How long a link may live to what is there for so many milliseconds more."""
+    left = asked if left_ms is None else left_ms // 1000
+    return max(min(asked, workspace.link_seconds_max, left), 1)
 
 
 def _wanted(claims: LinkClaims) -> Wanted:

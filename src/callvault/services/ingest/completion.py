@@ -70,6 +70,13 @@ class Completion:
         known = await self._admission.allowed(caller, recording_id, max_age=0)
         return await self.end(caller, known, "completed")
 
+    async def complete_call(self, caller: Caller, call_id: str) -> None:
+        """Ends all sound of a call that is over."""
+        query = Query(Recording).where("call_id", "=", call_id).where("deleted_ms", "is null").by("created_ms", "id")
+        for recording in await self._store.find(query):
+            if recording.in_progress:
+                await self.complete(caller, recording.id)
+
     async def end(self, caller: Caller, known: OpenRecording, ended_by: str) -> Recording:
         await self._stop(caller, known, ended_by)
         await self._open.refresh(known)

@@ -78,7 +78,7 @@ async def test_no_version_outlives_anything_that_it_was_made_of(house: House) ->
             await house.desk.open(version, MONO)
     await house.desk.open(first, MONO)
     there = await house.desk.there([(version, [MONO]) for version in (first, second, merged, again)])
-    assert [recording.id for recording, _ in there] == [first.id]
+    assert [(recording.id, left_ms) for recording, _, left_ms in there] == [(first.id, 30_000)]
 
 
 async def test_a_version_may_expire_before_what_it_was_made_of(house: House) -> None:
@@ -130,4 +130,4 @@ async def test_an_original_costs_no_look_at_what_it_was_made_of(house: House) ->
 
     house.store.find = none  # type: ignore[method-assign, assignment]
     assert await house.expiry.left_ms(recording) == 60_000
-    assert await house.expiry.unexpired([recording]) == {recording.id}
+    assert await house.expiry.unexpired([recording]) == {recording.id: 60_000}

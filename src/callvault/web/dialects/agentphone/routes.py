@@ -103,10 +103,12 @@ async def get_call(
 @router.post("/v1/calls/{call_id}/end")
 @needs(Action.CHANGE_CALL)
 async def end_call(call_id: str, visit: Visiting) -> CallDetail:
-    """Ending it again changes nothing."""
+    """Its sound ends with it. Ending it again changes nothing."""
     calls = visit.services.calls
     call = await calls.by_public_id(visit.caller, call_id, Action.CHANGE_CALL)
-    return await writing.detail(visit, await calls.end(visit.caller, call.id))
+    ended = await calls.end(visit.caller, call.id)
+    await visit.services.intake.completion.complete_call(visit.caller, call.id)
+    return await writing.detail(visit, ended)
 
 
 async def _page(visit: Visit, wanted: CallFilter, limit: int, offset: int) -> CallPage:

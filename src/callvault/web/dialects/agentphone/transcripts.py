@@ -38,13 +38,12 @@ async def stream_transcript(request: Request) -> Answer:
 async def _events(visit: Visit, call: Call) -> AsyncGenerator[bytes, None]:
     services = visit.services
     yield _event("connected", schemas.connected_of(call))
-    silent_since = services.clock.monotonic()
+    last_beat = services.clock.monotonic()
     async for turn in services.transcripts.follow(visit.caller, call.id):
         if turn is not None:
-            silent_since = services.clock.monotonic()
             yield _event("turn", schemas.turn_of(call, turn))
-        elif services.clock.monotonic() - silent_since >= sse.HEARTBEAT_SECONDS:
-            silent_since = services.clock.monotonic()
+        if services.clock.monotonic() - last_beat >= sse.HEARTBEAT_SECONDS:
+            last_beat = services.clock.monotonic()
             yield sse.HEARTBEAT
     ended = await services.calls.by_id(visit.caller, call.id)
     yield _event("ended", schemas.ended_of(ended))
@@ -62,7 +61,7 @@ STREAM: Final = Hot(
     docs={
         "summary": "Stream call transcript",
         "description": "Server-sent events: `connected`, then a `turn` for each that was said and is being said, and "
-        "`ended` with the call. A comment every 15 seconds without any keeps proxies awake.",
+        "`ended` with the call. A comment every 15 seconds keeps proxies awake.",
         "responses": {
             "200": {"description": "Events", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
             **schemas.HOT_FAILURES,

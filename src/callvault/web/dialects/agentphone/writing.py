@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from callvault.domain.call import Call
+from callvault.services.delivery.desk import WHOLE
 from callvault.web.dialects.agentphone import schemas
 from callvault.web.dialects.agentphone.schemas import CallDetail, CallSummary, Told
 from callvault.web.visit import Visit
@@ -19,8 +20,11 @@ async def detail(visit: Visit, call: Call) -> CallDetail:
 
 
 async def _told(visit: Visit, calls: Sequence[Call]) -> dict[str, Told]:
+    """A recording is available when whoever hears no original hears it to the end."""
     services = visit.services
-    complete = await services.recordings.complete_for([call.id for call in calls])
+    heard = await services.recordings.heard_of_each(None, calls)
+    there = await services.delivery.desk.there([(one, [WHOLE]) for one in heard.values() if one])
+    complete = {recording.call_id for recording, found, _ in there if found}
     is_open = await services.calls.capabilities_open(visit.caller)
     said = await services.transcripts.last(visit.caller, calls)
     return {

@@ -95,7 +95,7 @@ class Message:
         if recording is None or recording.operation is not None:
             return None
         asked = {wanted(name, recording.format): kind for name, kind in UPLOADS.items()}
-        [(_, found)] = await self._services.delivery.desk.there([(recording, [*asked])]) or [(recording, [])]
+        [(_, found, _)] = await self._services.delivery.desk.there([(recording, [*asked])]) or [(recording, [], None)]
         there = {asked[one] for one in found}
         kinds = [kind for kind in UPLOADS.values() if kind in there or (kind in SOUND and not there)]
         told: list[Json] = [{"type": kind, "success": kind in there} for kind in kinds]

@@ -41,11 +41,11 @@ _PLAN: dict[str, Json] = {
     "videoRecordingEnabled": False,
     "pcapEnabled": True,
     "loggingEnabled": True,
-    "transcriptPlan": {"enabled": True, "assistantName": "AI", "userName": "User"},
 }
+_TRANSCRIPT_PLAN: dict[str, Json] = {"enabled": True, "assistantName": "AI", "userName": "User"}
 _OPAQUE = (
     "type",
-    "artifactPlan",
+    "phoneCallProvider",
     "assistantOverrides",
     "customer",
     "customerId",
@@ -106,7 +106,7 @@ def artifact_json(parts: CallParts) -> dict[str, Json]:
     body: dict[str, Json] = {
         "messages": [_message(parts.call, turn) for turn in parts.turns],
         "messagesOpenAIFormatted": [_openai_message(turn) for turn in parts.turns],
-        "transcript": transcript_text(parts.call, parts.turns),
+        "transcript": transcript_text(parts.call, parts.turns) if _tells_transcript(parts.call) else None,
         "recording": _recording(plain),
         "recordingUrl": plain.get("mono-recording"),
         "stereoRecordingUrl": plain.get("stereo-recording"),
@@ -121,10 +121,13 @@ def artifact_json(parts: CallParts) -> dict[str, Json]:
 
 def transcript_text(call: Call, turns: Sequence[Turn]) -> str:
     """`AI: …` and `User: …`, a line a turn, under the names that the call's plan gives them."""
-    plan = _plan(_kept(call)).get("transcriptPlan")
-    names = plan if isinstance(plan, dict) else {}
-    speakers = {"customer": names.get("userName", "User"), "assistant": names.get("assistantName", "AI")}
+    plan = _transcript_plan(_kept(call).get("artifactPlan"))
+    speakers = {"customer": plan["userName"], "assistant": plan["assistantName"]}
     return "".join(f"{speakers.get(turn.role, turn.role)}: {turn.content}\n" for turn in turns)
+
+
+def _tells_transcript(call: Call) -> bool:
+    return _transcript_plan(_kept(call).get("artifactPlan"))["enabled"] is not False
 
 
 def direction_of(type_name: str | None) -> str:
@@ -132,12 +135,12 @@ def direction_of(type_name: str | None) -> str:
 
 
 def wants_recording(request: Mapping[str, Json]) -> bool:
-    return _plan(request).get("recordingEnabled") is not False
+    return _plan(kept_of(request))["recordingEnabled"] is not False
 
 
 def wants_mp3(request: Mapping[str, Json]) -> bool:
     """Instead of `wav;l16`."""
-    return _plan(request).get("recordingFormat") == MP3
+    return _plan(kept_of(request))["recordingFormat"] == MP3
 
 
 def kept_of(request: Mapping[str, Json]) -> dict[str, Json]:
@@ -145,6 +148,8 @@ def kept_of(request: Mapping[str, Json]) -> dict[str, Json]:
     kept = {name: request[name] for name in _OPAQUE if request.get(name) is not None}
     if kept.get("type") not in _DIRECTIONS:
         kept.pop("type", None)
+    if plan := _asked_plan(request):
+        kept["artifactPlan"] = plan
     return kept
 
 
@@ -153,9 +158,26 @@ def _kept(call: Call) -> dict[str, Json]:
     return kept_of(kept) if isinstance(kept, dict) else {}
 
 
+def _asked_plan(request: Mapping[str, Json]) -> dict[str, Json]:
+    """What is told of the call itself goes before what is told of its assistant for this call, and that before what is
+    told of the assistant."""
+    asked: dict[str, Json] = {}
+    for told in (request.get("assistant"), request.get("assistantOverrides"), request):
+        plan = told.get("artifactPlan") if isinstance(told, Mapping) else None
+        if isinstance(plan, Mapping):
+            asked.update((name, value) for name, value in plan.items() if value is not None)
+    return asked
+
+
 def _plan(kept: Mapping[str, Json]) -> dict[str, Json]:
     asked = kept.get("artifactPlan")
-    return {**_PLAN, **asked} if isinstance(asked, dict) else dict(_PLAN)
+    told = asked if isinstance(asked, dict) else {}
+    return {**_PLAN, **told, "transcriptPlan": _transcript_plan(told)}
+
+
+def _transcript_plan(plan: Json) -> dict[str, Json]:
+    asked = plan.get("transcriptPlan") if isinstance(plan, dict) else None
+    return {**_TRANSCRIPT_PLAN, **asked} if isinstance(asked, dict) else _TRANSCRIPT_PLAN
 
 
 def _customer(call: Call, kept: Mapping[str, Json]) -> Json:

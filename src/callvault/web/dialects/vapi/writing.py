@@ -43,7 +43,7 @@ async def parts_of(services: Services, caller: Caller, calls: Sequence[Call], ba
         presigned = {name: minted[what] for name, what in asked.items() if what in minted}
         plain = {name: f"{base_url}/call/{call.id}/{name}" for name in presigned}
         urls = {name: link.url for name, link in presigned.items()}
-        until = next((link.expires_ms for link in presigned.values()), None)
+        until = min((link.expires_ms for link in presigned.values()), default=None)
         parts.append(CallParts(call, said.get(call.id, ()), plain, urls, until))
     return parts
 
