@@ -177,3 +177,10 @@ async def test_a_recording_whose_time_was_over_is_told_as_a_deleted_one(house: W
     )
     rendering = await messages.render(event, endpoint)
     assert rendering and json.loads(rendering.body)["type"] == "recording.deleted"
+
+
+@pytest.mark.parametrize("chat_id", ["-1", "0", "9999999999999999999", "9" * 60])
+@pytest.mark.parametrize("what", ["recordings/chat/{}/audio.wav", "recordings/chat/{}/download-url", "chats/{}"])
+async def test_no_chat_has_any_other_number(house: WebHouse, chat_id: str, what: str) -> None:
+    place = f"/api/v2/w/{(await house.workspace()).id}/{what.format(chat_id)}"
+    assert (await house.client.get(place)).status_code == 404

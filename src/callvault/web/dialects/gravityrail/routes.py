@@ -27,7 +27,7 @@ V = TypeVar("V")
 
 CHATS: Final = "/api/v2/w/{workspace_uuid}/chats"
 RECORDING: Final = "/api/v2/w/{workspace_uuid}/recordings/chat/{chat_id}"
-CHAT_ID: Final = re.compile("[0-9]{1,18}")
+CHAT_ID: Final = re.compile("-?[0-9]{1,200}")
 SECONDS: Final = re.compile("0*[1-9][0-9]{0,100}")
 
 router = APIRouter(responses={401: {"model": Detail}, 403: {"model": Detail}, 404: {"model": Detail}})
