@@ -340,6 +340,15 @@ async def test_an_owner_who_may_read_no_call_is_told_no_word_and_no_number(house
     assert (data["status"], data["durationSeconds"]) == ("completed", 2)
 
 
+async def test_the_webhook_is_of_who_has_last_said_where_it_is(house: WebHouse) -> None:
+    bob, eve = [await house.bearer("webhooks:manage", member_id=name) for name in ("bob", "eve")]
+    hook = await ok(house.client.post("/v1/webhooks", json={"url": "http://bobs.example/"}, headers=bob))
+    moved = await ok(house.client.post("/v1/webhooks", json={"url": "http://eves.example/"}, headers=eve))
+    endpoint = await house.services.store.get(WebhookEndpoint, hook["id"])
+    assert endpoint is not None
+    assert (moved["id"], endpoint.url, endpoint.member_id) == (hook["id"], "http://eves.example/", "eve")
+
+
 async def test_a_message_says_nothing_that_was_redacted(house: WebHouse) -> None:
     recorded = await ended(house, TURNS)
     await redacted(house, recorded, Mask(start_us=1_300_000, end_us=1_800_000))

@@ -36,7 +36,7 @@ class WebhookEndpoint:
     id: str
     workspace_id: str
     member_id: str
-    """Who made it: it is told of private calls if this member takes part in them."""
+    """Who made it, or has last chosen its URL: it is told of private calls if this member takes part in them."""
     url: str
     created_ms: int
     updated_ms: int
@@ -63,9 +63,11 @@ class WebhookEndpoint:
 
     def hears(self, event: Event) -> bool:
         """Whether it may be told of it, and asked to be; if need be of what happened before it was there."""
-        if event.readers is not None and self.member_id not in event.readers:
-            return False
-        return not self.event_types or any(fnmatchcase(event.type, wanted) for wanted in self.event_types)
+        wanted = not self.event_types or any(fnmatchcase(event.type, wanted) for wanted in self.event_types)
+        return wanted and self.may_know(event)
+
+    def may_know(self, event: Event) -> bool:
+        return event.readers is None or self.member_id in event.readers
 
     def valid_secrets(self, now_ms: int) -> tuple[EndpointSecret, ...]:
         return tuple(s for s in self.secrets if s.expires_ms is None or now_ms < s.expires_ms)

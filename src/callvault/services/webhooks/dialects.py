@@ -58,7 +58,7 @@ class MessageForms:
 
 
 async def owner_of(access: Access, endpoint: WebhookEndpoint) -> Caller:
-    """Who is told: one who may what the member who made the endpoint may by any of his keys now."""
+    """Who is told: one who may what the endpoint's member may by any of his keys now."""
     name = f"webhook-{endpoint.id}"
     return Caller(await access.of_member(endpoint.workspace_id, endpoint.member_id, name))
 

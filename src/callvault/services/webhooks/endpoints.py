@@ -121,12 +121,13 @@ class Endpoints:
 
     @again_when_stale
     async def update(self, caller: Caller, endpoint_id: str, changes: Mapping[str, object]) -> WebhookEndpoint:
-        """Of `url`, `event_types`, `description` and `enabled`. One that is enabled again is told of what happens from
-        then on; of what happened meanwhile by a replay."""
+        """Of `url`, `event_types`, `description` and `enabled`. With another URL it is the caller's, who chose where
+        its messages go. One that is enabled again is told of what happens from then on; of what happened meanwhile by
+        a replay."""
         endpoint = await self.get(caller, endpoint_id)
         checked = self._checked(changes)
         if checked.get("url", endpoint.url) != endpoint.url:
-            checked["verified_ms"] = None
+            checked |= {"member_id": self._member(caller), "verified_ms": None}
         if checked.get("enabled") and endpoint.disabled_reason == "unverified":
             raise Refused(why="the webhook endpoint must be verified first")
         if "enabled" in checked:
@@ -203,6 +204,9 @@ class Endpoints:
         if endpoint.disabled_reason == "unverified":
             facts |= {"enabled": True, "disabled_reason": None}
         return await self._change(caller, "webhooks.verify", endpoint, Unit(), **facts)
+
+    def _member(self, caller: Caller) -> str:
+        return self._access.permit(caller, Action.MANAGE_WEBHOOKS).member_id
 
     async def _change(
         self, caller: Caller, action: str, endpoint: WebhookEndpoint, unit: Unit, **facts: Any

@@ -131,8 +131,11 @@ class Sending:
         return lambda unit, delivery, endpoint: self._conclude(unit, delivery.after(attempt), endpoint, answer)
 
     async def _rendered(self, delivery: Delivery, endpoint: WebhookEndpoint) -> Rendering | None:
+        """None also when the endpoint has become somebody else's since it was planned, who may not know of it."""
         event = await self._store.get(Event, delivery.event_id)
-        return await self._forms.of(endpoint.dialect).render(event, endpoint) if event else None
+        if event is None or not endpoint.may_know(event):
+            return None
+        return await self._forms.of(endpoint.dialect).render(event, endpoint)
 
     async def _write(
         self, job: Job, progress: Progress, delivery: Delivery, endpoint: WebhookEndpoint, conclude: Conclude

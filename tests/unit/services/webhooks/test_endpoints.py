@@ -135,6 +135,34 @@ async def test_the_challenge_may_be_answered_as_json_and_a_new_url_must_be_verif
     assert changed.enabled
 
 
+async def test_who_changes_the_url_has_it_told_what_he_may_know_himself() -> None:
+    house = HookHouse()
+    async with receiving(reply=lambda received: Reply(500)) as bobs, receiving() as eves, house.working():
+        endpoint = (await house.endpoints.create(caller(member="bob"), bobs.url())).endpoint
+        await house.tell("call.ended", readers=("bob",))
+        await house.settled()
+        house.clock.advance(1)
+        moved = await house.endpoints.update(caller(member="eve"), endpoint.id, {"url": eves.url()})
+        await house.tell("call.created", readers=("bob",))
+        await house.tell("call.started", readers=("eve",))
+        house.clock.advance(10)
+        await house.settled()
+        (failed, _) = log = await house.log(endpoint)
+        await house.deliveries.replay(caller(member="eve"), failed.id)
+        await house.settled()
+    assert moved.member_id == "eve"
+    assert (failed.state, failed.failure) == ("failed", "there is nothing to tell any more")
+    assert [delivery.event_type for delivery in log] == ["call.ended", "call.started"]
+    assert (len(bobs.received), [received.json["type"] for received in eves.received]) == (1, ["call.started"])
+
+
+async def test_who_changes_anything_else_leaves_an_endpoint_to_its_member() -> None:
+    house = HookHouse()
+    endpoint = (await house.endpoints.create(caller(member="bob"), URL)).endpoint
+    changes = {"url": URL, "description": "bob's", "enabled": False}
+    assert (await house.endpoints.update(caller(member="eve"), endpoint.id, changes)).member_id == "bob"
+
+
 async def test_why_a_challenge_failed_is_told() -> None:
     house = HookHouse()
     async with receiving(reply=lambda received: Reply(404)) as receiver:
