@@ -172,8 +172,7 @@ class Endpoints:
     async def send(self, caller: Caller, endpoint_id: str, body: bytes) -> Answer:
         """Sends one message outside of all schedules, signed like the others, and says how it was answered."""
         endpoint = await self.get(caller, endpoint_id)
-        message_id = f"msg_{token(self._ids.secret(16))}"
-        answer = await self._sender.send(endpoint.url, await self.headers(endpoint, message_id, body), body)
+        answer = await self._send(endpoint, body)
         unit = Unit()
         await self._commit(unit, caller, "webhooks.try", endpoint, status=answer.status)
         return answer
@@ -181,10 +180,7 @@ class Endpoints:
     async def verify(self, caller: Caller, endpoint_id: str) -> Verified:
         """Sends a challenge; who answers it with its text, as such or as `{"challenge": …}`, has verified."""
         endpoint = await self.get(caller, endpoint_id)
-        challenge, now = token(self._ids.secret(24)), self._clock.now_ms()
-        body = message(CHALLENGE, now, {"endpointId": endpoint.id, "challenge": challenge})
-        answer = await self._sender.send(endpoint.url, await self.headers(endpoint, endpoint.id, body), body)
-        if why := _flaw(answer, challenge):
+        if why := await self._challenge(endpoint):
             return Verified(endpoint, False, why)
         return Verified(await self._set_verified(caller, endpoint.id, endpoint.url), True)
 
@@ -194,6 +190,17 @@ class Endpoints:
         secrets = [await self._secrets.open(endpoint.workspace_id, kept) for kept in endpoint.valid_secrets(now)]
         signature = self._signers[endpoint.scheme].headers(secrets, message_id, now, body)
         return {"content-type": "application/json", **signature}
+
+    async def _challenge(self, endpoint: WebhookEndpoint) -> str:
+        """Why it was not answered; nothing when it was."""
+        challenge, now = token(self._ids.secret(24)), self._clock.now_ms()
+        body = message(CHALLENGE, now, {"endpointId": endpoint.id, "challenge": challenge})
+        return _flaw(await self._send(endpoint, body), challenge)
+
+    async def _send(self, endpoint: WebhookEndpoint, body: bytes) -> Answer:
+        """Under an id of its own: no other message is like it."""
+        message_id = f"msg_{token(self._ids.secret(16))}"
+        return await self._sender.send(endpoint.url, await self.headers(endpoint, message_id, body), body)
 
     @again_when_stale
     async def _set_verified(self, caller: Caller, endpoint_id: str, url: str) -> WebhookEndpoint:

@@ -135,6 +135,16 @@ async def test_the_challenge_may_be_answered_as_json_and_a_new_url_must_be_verif
     assert changed.enabled
 
 
+async def test_each_challenge_has_an_id_of_its_own() -> None:
+    house = HookHouse()
+    async with receiving() as receiver:
+        endpoint = (await house.endpoints.create(caller(), receiver.url(), verify=True)).endpoint
+        await house.endpoints.verify(caller(), endpoint.id)
+    first, second = [received.headers["webhook-id"] for received in receiver.received]
+    assert first != second
+    assert first.startswith("msg_")
+
+
 async def test_who_changes_the_url_has_it_told_what_he_may_know_himself() -> None:
     house = HookHouse()
     async with receiving(reply=lambda received: Reply(500)) as bobs, receiving() as eves, house.working():
