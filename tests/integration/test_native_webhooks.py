@@ -63,6 +63,17 @@ async def test_an_endpoint_that_answers_the_challenge_is_verified(house: WebHous
     assert verified["verifiedAt"] is not None
 
 
+async def test_another_url_must_answer_the_challenge_as_the_first_did(house: WebHouse, receiver: Receiver) -> None:
+    receiver.reply = lambda received: Reply(200, received.json["data"]["challenge"].encode())
+    told = await made(house, receiver, verify=True)
+    where = f"{ENDPOINTS}/{told['id']}"
+    async with receiving() as silent:
+        moved = (await house.client.patch(where, json={"url": silent.url()})).json()
+        refused = await house.client.patch(where, json={"enabled": True})
+    assert (told["enabled"], moved["enabled"], moved["disabledReason"]) == (True, False, "unverified")
+    assert (moved["verifiedAt"], refused.status_code) == (None, 403)
+
+
 async def test_what_was_told_is_logged_and_told_again(house: WebHouse, receiver: Receiver) -> None:
     endpoint = await made(house, receiver, eventTypes=["call.created"])
     await house.client.post("/api/v1/calls", json={})

@@ -15,6 +15,7 @@ JITTER = 0.1
 DISABLED_AFTER_MS = 5 * 86_400_000
 """An endpoint that has answered nothing well for so long is not asked any more."""
 GONE = 410
+UNVERIFIED = "unverified"
 LOG_LENGTH = 20
 BODY_LIMIT = 20_000
 
@@ -57,6 +58,11 @@ class WebhookEndpoint:
     failing_since_ms: int | None = None
     verified_ms: int | None = None
     version: int = 1
+
+    @property
+    def must_verify(self) -> bool:
+        """Whether it has answered a challenge, or is told of nothing before it has: at another URL it must anew."""
+        return self.verified_ms is not None or self.disabled_reason == UNVERIFIED
 
     def wants(self, event: Event) -> bool:
         return event.position > self.from_position and self.hears(event)

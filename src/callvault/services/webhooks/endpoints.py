@@ -13,7 +13,7 @@ from callvault.domain.event import Event
 from callvault.domain.ids import Json, token
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
-from callvault.domain.webhook import WebhookEndpoint
+from callvault.domain.webhook import UNVERIFIED, WebhookEndpoint
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.ports.webhooks import Answer, Secret, Sender, Signer
@@ -92,7 +92,7 @@ class Endpoints:
             scheme=scheme,
             from_position=await self._latest_position(principal.workspace_id),
             enabled=not verify,
-            disabled_reason="unverified" if verify else None,
+            disabled_reason=UNVERIFIED if verify else None,
             **self._checked({"url": url, "event_types": tuple(event_types), "description": description}),
         )
         unit = Unit()
@@ -122,15 +122,18 @@ class Endpoints:
     @again_when_stale
     async def update(self, caller: Caller, endpoint_id: str, changes: Mapping[str, object]) -> WebhookEndpoint:
         """Of `url`, `event_types`, `description` and `enabled`. With another URL it is the caller's, who chose where
-        its messages go. One that is enabled again is told of what happens from then on; of what happened meanwhile by
-        a replay."""
+        its messages go; if it must verify, it is asked there first. One that is enabled again is told of what happens
+        from then on; of what happened meanwhile by a replay."""
         endpoint = await self.get(caller, endpoint_id)
         checked = self._checked(changes)
-        if checked.get("url", endpoint.url) != endpoint.url:
+        moved = checked.get("url", endpoint.url) != endpoint.url
+        if moved:
             checked |= {"member_id": self._member(caller), "verified_ms": None}
-        if checked.get("enabled") and endpoint.disabled_reason == "unverified":
+        if moved and endpoint.must_verify:
+            checked |= await self._asked_anew(replace(endpoint, url=checked["url"]), checked.get("enabled"))
+        elif checked.get("enabled") and endpoint.disabled_reason == UNVERIFIED:
             raise Refused(why="the webhook endpoint must be verified first")
-        if "enabled" in checked:
+        elif "enabled" in checked:
             reason = None if checked["enabled"] else endpoint.disabled_reason or "manual"
             checked |= {"disabled_reason": reason, "failing_since_ms": None}
         return await self._change(caller, "webhooks.update", endpoint, Unit(), **checked)
@@ -191,6 +194,17 @@ class Endpoints:
         signature = self._signers[endpoint.scheme].headers(secrets, message_id, now, body)
         return {"content-type": "application/json", **signature}
 
+    async def _asked_anew(self, endpoint: WebhookEndpoint, enabled: bool | None) -> dict[str, Any]:
+        """What becomes of it at its new URL, where nobody is asked before it is to be enabled."""
+        wanted = endpoint.enabled or endpoint.disabled_reason == UNVERIFIED if enabled is None else enabled
+        answered = wanted and not await self._challenge(endpoint)
+        return {
+            "verified_ms": self._clock.now_ms() if answered else None,
+            "enabled": answered,
+            "disabled_reason": None if answered else UNVERIFIED,
+            "failing_since_ms": None,
+        }
+
     async def _challenge(self, endpoint: WebhookEndpoint) -> str:
         """Why it was not answered; nothing when it was."""
         challenge, now = token(self._ids.secret(24)), self._clock.now_ms()
@@ -208,7 +222,7 @@ class Endpoints:
         if endpoint.url != url:
             return endpoint
         facts: dict[str, Any] = {"verified_ms": self._clock.now_ms()}
-        if endpoint.disabled_reason == "unverified":
+        if endpoint.disabled_reason == UNVERIFIED:
             facts |= {"enabled": True, "disabled_reason": None}
         return await self._change(caller, "webhooks.verify", endpoint, Unit(), **facts)
 

@@ -23,6 +23,10 @@ from callvault.services.webhooks.endpoints import MOST_ENDPOINTS
 URL = "https://example.com/hook"
 
 
+def echo(received: Received) -> Reply:
+    return Reply(body=json.dumps({"challenge": received.json["data"]["challenge"]}).encode())
+
+
 def valid(secret: str, received: Received) -> bool:
     at = datetime.fromtimestamp(int(received.headers["webhook-timestamp"]), UTC)
     signature = Webhook(secret).sign(received.headers["webhook-id"], at, received.body.decode())
@@ -125,14 +129,53 @@ async def test_an_endpoint_that_must_verify_is_told_of_nothing_before_it_has() -
 
 async def test_the_challenge_may_be_answered_as_json_and_a_new_url_must_be_verified_anew() -> None:
     house = HookHouse()
-    echo = lambda received: Reply(body=json.dumps({"challenge": received.json["data"]["challenge"]}).encode())  # noqa: E731
     async with receiving(reply=echo) as receiver:
         made = await house.endpoints.create(caller(), receiver.url(), verify=True)
         assert (made.endpoint.enabled, made.endpoint.verified_ms) == (True, house.clock.now_ms())
         assert valid(made.secret, receiver.received[0])
+        house.clock.advance(1)
         changed = await house.endpoints.update(caller(), made.endpoint.id, {"url": receiver.url("/new")})
-    assert changed.verified_ms is None
-    assert changed.enabled
+    assert [received.path for received in receiver.received] == ["/hook", "/new"]
+    assert (changed.enabled, changed.verified_ms) == (True, house.clock.now_ms())
+    assert await house.stored(changed) == changed
+
+
+@pytest.mark.parametrize("before", [{}, {"enabled": False}])
+async def test_a_new_url_that_does_not_answer_the_challenge_is_told_of_nothing(before: dict) -> None:
+    house = HookHouse()
+    async with receiving(reply=echo) as receiver, receiving() as silent, house.working():
+        made = await house.endpoints.create(caller(), receiver.url(), verify=True)
+        await house.endpoints.update(caller(), made.endpoint.id, before)
+        changes = {"url": silent.url(), "enabled": True}
+        changed = await house.endpoints.update(caller(), made.endpoint.id, changes)
+        await house.endpoints.update(caller(), made.endpoint.id, {"enabled": False})
+        with pytest.raises(Refused):
+            await house.endpoints.update(caller(), made.endpoint.id, {"enabled": True})
+        await house.tell("recording.created")
+        await house.settled()
+        silent.reply = echo
+        verified = (await house.endpoints.verify(caller(), made.endpoint.id)).endpoint
+    assert (changed.enabled, changed.disabled_reason, changed.verified_ms) == (False, "unverified", None)
+    assert [received.json["type"] for received in silent.received] == ["webhook_endpoint.verification"] * 2
+    assert (verified.enabled, verified.url) == (True, silent.url())
+
+
+@pytest.mark.parametrize(("before", "more"), [({"enabled": False}, {}), ({}, {"enabled": False})])
+async def test_at_a_new_url_that_is_not_to_be_told_nobody_is_asked(before: dict, more: dict) -> None:
+    house = HookHouse()
+    async with receiving(reply=echo) as receiver, receiving(reply=echo) as other:
+        made = await house.endpoints.create(caller(), receiver.url(), verify=True)
+        await house.endpoints.update(caller(), made.endpoint.id, before)
+        changed = await house.endpoints.update(caller(), made.endpoint.id, {"url": other.url(), **more})
+    assert (changed.enabled, changed.disabled_reason, other.received) == (False, "unverified", [])
+
+
+async def test_one_that_never_had_to_verify_is_not_asked_at_a_new_url() -> None:
+    house = HookHouse()
+    async with receiving() as receiver:
+        endpoint = (await house.endpoints.create(caller(), URL)).endpoint
+        changed = await house.endpoints.update(caller(), endpoint.id, {"url": receiver.url()})
+    assert (changed.enabled, changed.verified_ms, receiver.received) == (True, None, [])
 
 
 async def test_each_challenge_has_an_id_of_its_own() -> None:
