@@ -51,6 +51,19 @@ async def test_a_secret_is_exchanged_and_told_once(house: WebHouse, receiver: Re
     assert "secret" not in (await house.client.get(f"{ENDPOINTS}/{told['id']}")).json()
 
 
+async def test_a_public_key_can_be_read_at_any_time_and_a_secret_cannot(house: WebHouse, receiver: Receiver) -> None:
+    shared, signed = await made(house, receiver), await made(house, receiver, signature="v1a")
+    where = f"{ENDPOINTS}/{signed['id']}"
+    read, changed = await house.client.get(where), await house.client.patch(where, json={"description": "ours"})
+    listed = {one["id"]: one["publicKey"] for one in (await house.client.get(ENDPOINTS)).json()["data"]}
+    assert signed["secret"].startswith("whpk_")
+    assert read.json()["publicKey"] == changed.json()["publicKey"] == signed["publicKey"] == signed["secret"]
+    assert "whsk_" not in read.text + changed.text
+    assert listed == {shared["id"]: None, signed["id"]: signed["secret"]}
+    newer = (await house.client.post(f"{where}/rotate-secret")).json()["secret"]
+    assert newer != signed["secret"] and (await house.client.get(where)).json()["publicKey"] == newer
+
+
 async def test_an_endpoint_that_answers_the_challenge_is_verified(house: WebHouse, receiver: Receiver) -> None:
     def answer(received: Received) -> Reply:
         return Reply(200, json.dumps({"challenge": received.json["data"]["challenge"]}).encode())

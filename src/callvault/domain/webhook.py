@@ -60,6 +60,11 @@ class WebhookEndpoint:
     version: int = 1
 
     @property
+    def public_key(self) -> str | None:
+        """The newest, for signatures that have one."""
+        return self.secrets[0].public if self.secrets else None
+
+    @property
     def must_verify(self) -> bool:
         """Whether it has answered a challenge, or is told of nothing before it has: at another URL it must anew."""
         return self.verified_ms is not None or self.disabled_reason == UNVERIFIED

@@ -60,6 +60,7 @@ class EndpointOut(Told):
     description: str
     dialect: str
     signature: str
+    public_key: Annotated[str | None, Field(description="With ed25519, what the messages are verified with.")]
     enabled: bool
     disabled_reason: str | None
     failing_since: float | None
@@ -215,6 +216,7 @@ def _facts(endpoint: WebhookEndpoint) -> dict[str, Any]:
         "description": endpoint.description,
         "dialect": endpoint.dialect,
         "signature": endpoint.scheme,
+        "public_key": endpoint.public_key,
         "enabled": endpoint.enabled,
         "disabled_reason": endpoint.disabled_reason,
         "failing_since": seconds(endpoint.failing_since_ms),
