@@ -1,6 +1,6 @@
 """One live stream: frames are taken in without a wait, and handed to the spool when it is their turn."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -100,16 +100,17 @@ class LiveCall:
 
     def save(self, spool: Spool) -> bool:
         """Hands to the spool what came in since the last time, and again what it could not take. Whether there was
-        anything new."""
+        anything new, be it what may not be heard."""
         self._settle()
-        pieces = self._gathered()
+        sounding = [track for track in self.tracks.values() if track.frames and self._has_home(track)]
+        pieces = self._gathered(sounding)
         if pieces:
             self._unsaved.append(_Unsaved(pieces))
         recording = self.known.recording
         for waiting in self._unsaved:
             if waiting.durable is None:
                 waiting.durable = spool.append(recording.id, recording.workspace_id, waiting.pieces)
-        return bool(pieces)
+        return bool(sounding)
 
     def waiting(self) -> "list[Future[None]]":
         """What the disk was given and has not confirmed."""
@@ -121,10 +122,9 @@ class LiveCall:
         self._settle()
         return not (self._unsaved or self.homeless)
 
-    def _gathered(self) -> list[Piece]:
+    def _gathered(self, sounding: Iterable[LiveTrack]) -> list[Piece]:
         pauses = self.known.pauses
         heard = (lambda frame: not paused_at(pauses, frame.arrived_us)) if pauses else None
-        sounding = [track for track in self.tracks.values() if track.frames and self._has_home(track)]
         return [piece for track in sounding for piece in track.pieces(heard)]
 
     def _has_home(self, track: LiveTrack) -> bool:

@@ -21,12 +21,15 @@ from callvault.ports.store import Store
 from callvault.ports.system import Clock
 from callvault.services.ingest.drifting import LaneDrift
 from callvault.services.ingest.known import KnownTakes
+from callvault.services.stale import again_when_stale
 from callvault.services.timelines import Unlock
 from callvault.services.witness import Witness
 from callvault.wire.runs import TakeMark
 
 FACTS_SECONDS = 1.0
 """How old what is known of a recording may be: so soon a pause that was asked for on another node is heeded here."""
+HEARD_EVERY_MS = 30_000
+"""So seldom it is written down that a stream without sound goes on."""
 REMEMBER_MOST = 4_000
 LANES_MOST = 64
 RATES = range(8_000, 48_001)
@@ -159,6 +162,7 @@ class OpenRecordings:
         """Nothing of it is on this node any more, if that is so; False when something is or is on its way, or while it
         must be remembered that this node went down and nobody has gone on."""
         async with known.changing:
+            await self._tell_heard(known)
             if known.users or ((known.live or known.cut) and known.recording.in_progress):
                 return False
             if any(held.recording_id == known.id for held in self._spool.holdings()):
@@ -170,6 +174,20 @@ class OpenRecordings:
             await self._store.commit(unit)
             self.holding.discard(known.id)
             return True
+
+    @again_when_stale
+    async def _tell_heard(self, known: OpenRecording) -> None:
+        """Writes down when the last word of it came in, for other nodes and for this one after a crash. Sound says so
+        when it moves, but of what comes in during a pause none does."""
+        untold_ms = known.heard_ms - known.recording.last_heard_ms
+        if not known.recording.in_progress or untold_ms <= (HEARD_EVERY_MS if known.live else 0):
+            return
+        recording = await self._store.get(Recording, known.id)
+        if recording and recording.in_progress and recording.last_heard_ms < known.heard_ms:
+            unit = Unit()
+            unit.change(replace(recording, last_heard_ms=known.heard_ms, version=recording.version + 1))
+            await self._store.commit(unit)
+        await self.refresh(known)
 
     async def lane(self, known: OpenRecording, name: str, rate: int, caller: Caller) -> OpenLane:
         """The lane, which comes into being with its first sound. Its rate is that of its first sound for ever."""

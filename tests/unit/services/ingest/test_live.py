@@ -197,6 +197,71 @@ async def test_what_comes_in_during_a_pause_is_not_stored_to_the_frame(house: In
     assert np.array_equal(sound[50 * 160 :], said(25, first=50))
 
 
+@pytest.mark.parametrize("mode", ["silence", "skip"])
+async def test_a_stream_that_is_paused_for_longer_than_the_idle_time_goes_on(house: IntakeHouse, mode: str) -> None:
+    recording = await house.recording()
+    await house.workspace("w", idle_complete_seconds=10)
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    await say(house, call, 50)
+    await house.intake.pauses.pause(CALLER, recording, mode=mode)
+    for first in range(50, 1550, 50):
+        await say(house, call, 50, first=first)
+        await house.intake.completion.complete_idle()
+    await house.intake.pauses.resume(CALLER, recording)
+    await say(house, call, 50, first=1550)
+    assert (await house.found(recording)).in_progress
+    done = await house.intake.live.end(CALLER, call)
+    assert (done.ended_by, call.durable) == ("completed", 100 * 2 * 160)
+
+
+async def test_a_stream_that_stalls_while_it_is_paused_is_idle(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    await house.intake.pauses.pause(CALLER, recording)
+    await say(house, call, 50)
+    house.clock.advance(301)
+    await house.intake.live.tick()
+    await house.intake.completion.complete_idle()
+    assert (await house.found(recording)).ended_by == "idle"
+
+
+async def test_a_stream_that_is_lost_in_a_pause_was_heard_till_then_by_other_nodes_too(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.workspace("w", idle_complete_seconds=10)
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    await house.intake.pauses.pause(CALLER, recording)
+    await say(house, call, 1000)
+    await house.intake.live.end(CALLER, call, complete=False)
+    await house.intake.rounds.last()
+    house.spool = MemorySpool()
+    house.begin()
+    house.clock.advance(9)
+    await house.intake.completion.complete_idle()
+    assert (await house.found(recording)).in_progress
+    house.clock.advance(2)
+    await house.intake.completion.complete_idle()
+    assert (await house.found(recording)).ended_by == "idle"
+
+
+async def test_a_crash_in_a_long_pause_leaves_the_sender_the_time_to_come_again(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.workspace("w", idle_complete_seconds=60)
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    await say(house, call, 50)
+    await house.intake.pauses.pause(CALLER, recording)
+    for first in range(50, 10_050, 50):
+        await say(house, call, 50, first=first)
+        await house.intake.rounds.round()
+    house.begin()
+    await house.intake.recovery.recover()
+    house.clock.advance(25)
+    await house.intake.completion.complete_idle()
+    assert (await house.found(recording)).in_progress
+    house.clock.advance(40)
+    await house.intake.completion.complete_idle()
+    assert (await house.found(recording)).ended_by == "interrupted"
+
+
 async def test_a_flood_ends_the_stream_and_what_was_taken_stays(house: IntakeHouse) -> None:
     recording = await house.recording()
     call = await house.intake.live.begin(CALLER, recording, PCMU)
