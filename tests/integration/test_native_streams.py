@@ -1,6 +1,7 @@
 """Live streams over a websocket: Twilio's, Telnyx's and jambonz', and what goes wrong with them."""
 
 import asyncio
+import random
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Any
@@ -221,6 +222,29 @@ async def test_what_came_before_garbage_is_kept(house: WebHouse) -> None:
     assert (await socket.ended())["reason"] == "malformed"
     [recording] = await recordings(house)
     assert recording.in_progress and len(await heard(house, recording, "customer")) == 3 * FRAME
+
+
+TELNYX_FORM = {"encoding": "PCMU", "sample_rate": 8000, "channels": 1}
+TELNYX_STARTED = {
+    "event": "start",
+    "start": {"call_control_id": "v3:abc", "media_format": TELNYX_FORM},
+    "stream_id": "s",
+}
+
+
+@pytest.mark.parametrize("start", [started(), TELNYX_STARTED])
+async def test_binary_is_jambonz_alone_and_what_came_before_it_is_kept(house: WebHouse, start: dict[str, Any]) -> None:
+    socket = AsgiSocket(house.app, "/streams", {"authorization": f"Bearer {await house.key()}"})
+    socket.say(start)
+    for n in range(3):
+        socket.say(media(n))
+    socket.say_bytes(random.Random(1).randbytes(4000))
+    socket.say(media(3))
+    assert await socket.ended() == {"type": "websocket.close", "code": 1008, "reason": "malformed"}
+    [recording] = await recordings(house)
+    assert recording.in_progress
+    expected = decode_ulaw(b"".join(frame(n) for n in range(3)))
+    assert np.array_equal(await heard(house, recording, "customer"), expected)
 
 
 async def test_a_sender_that_falls_silent_is_given_up_and_what_it_sent_is_kept() -> None:

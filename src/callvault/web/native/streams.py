@@ -93,7 +93,7 @@ class Session:
     async def _listened(self, live: LiveCall, start: Start) -> bool:
         """Whether the sender said that it was done; else its connection was lost, and more may come."""
         receive, push = self._socket.receive, live.push
-        interleaved = Interleaved(len(start.tracks))
+        interleaved = Interleaved(len(start.tracks)) if start.dialect == "jambonz" else None
         watching = asyncio.create_task(self._watched())
         try:
             while True:
@@ -106,6 +106,8 @@ class Session:
                     elif type(said) is Stop:
                         return True
                 elif (data := message.get("bytes")) is not None:
+                    if interleaved is None:
+                        raise Malformed(what="the message", why="it is binary, as jambonz' sound alone is")
                     for track, payload in zip(start.tracks, interleaved.feed(data), strict=True):
                         push(track, 0, None, payload)
                 else:
