@@ -247,6 +247,15 @@ async def test_binary_is_jambonz_alone_and_what_came_before_it_is_kept(house: We
     assert np.array_equal(await heard(house, recording, "customer"), expected)
 
 
+async def test_a_start_with_two_channels_in_one_track_begins_nothing(house: WebHouse) -> None:
+    socket = AsgiSocket(house.app, "/streams", {"authorization": f"Bearer {await house.key()}"})
+    start = started()
+    start["start"]["mediaFormat"]["channels"] = 2
+    socket.say(start)
+    assert await socket.ended() == {"type": "websocket.close", "code": 1008, "reason": "malformed"}
+    assert await recordings(house) == []
+
+
 async def test_a_sender_that_falls_silent_is_given_up_and_what_it_sent_is_kept() -> None:
     async with webhouse(Options(stall_seconds=0.1)) as house:
         mute = AsgiSocket(house.app, "/streams", await house.bearer())

@@ -151,7 +151,10 @@ def _media(body: dict[str, Any]) -> Media:
 def _start(body: dict[str, Any]) -> Start:
     start = _inner(body, "start")
     telnyx = "media_format" in start or "stream_id" in body
-    form = _inner(start, "media_format" if telnyx else "mediaFormat")
+    form_name = "media_format" if telnyx else "mediaFormat"
+    form = _inner(start, form_name)
+    if _count(form.get("channels", 1)) != 1:
+        raise _malformed(f"{form_name}.channels is not 1: each track comes in messages of its own")
     parameters = start.get("custom_parameters" if telnyx else "customParameters")
     return Start(
         dialect="telnyx" if telnyx else "twilio",

@@ -131,6 +131,19 @@ def test_telnyx_speaks_in_several_codecs(encoding: str, rate: object, expected: 
     assert parse(json.dumps(body)).media == expected
 
 
+@pytest.mark.parametrize(("start", "form"), [(TWILIO_START, "mediaFormat"), (TELNYX_START, "media_format")])
+@pytest.mark.parametrize("channels", [0, 2, "2"])
+def test_a_track_has_one_channel(start: dict[str, object], form: str, channels: object) -> None:
+    body = json.loads(json.dumps(start))
+    body["start"][form]["channels"] = channels
+    with pytest.raises(Malformed, match=f"{form}.channels is not 1"):
+        parse(json.dumps(body))
+    body["start"][form]["channels"] = "1"
+    assert parse(json.dumps(body)).media == MediaType("pcmu", 8000, 1)
+    del body["start"][form]["channels"]
+    assert parse(json.dumps(body)).media == MediaType("pcmu", 8000, 1)
+
+
 def test_jambonz_begins_with_one_message_without_an_event() -> None:
     start = parse(json.dumps(JAMBONZ_START))
     assert start == Start(
