@@ -247,6 +247,19 @@ async def test_binary_is_jambonz_alone_and_what_came_before_it_is_kept(house: We
     assert np.array_equal(await heard(house, recording, "customer"), expected)
 
 
+async def test_a_frame_from_the_far_future_is_refused_and_what_came_before_it_is_kept(house: WebHouse) -> None:
+    socket = AsgiSocket(house.app, "/streams", {"authorization": f"Bearer {await house.key()}"})
+    socket.say(started())
+    for n in range(3):
+        socket.say(media(n))
+    far = media(3)
+    far["media"]["timestamp"] = str(40 * 3600 * 1000)
+    socket.say(far)
+    assert await socket.ended() == {"type": "websocket.close", "code": 1008, "reason": "malformed"}
+    [recording] = await recordings(house)
+    assert recording.in_progress and len(await heard(house, recording, "customer")) == 3 * FRAME
+
+
 async def test_a_start_with_two_channels_in_one_track_begins_nothing(house: WebHouse) -> None:
     socket = AsgiSocket(house.app, "/streams", {"authorization": f"Bearer {await house.key()}"})
     start = started()

@@ -23,7 +23,10 @@ FRAME_COST = 16
 """Bytes that a frame counts for besides its sound."""
 UNSAVED_BYTES = 4 << 20
 """When so much waits for the disk, no more is taken in."""
+AHEAD_HOURS = 12
+"""So far before its time a frame may lie: no sender is, but one may stamp from an earlier start than the stream's."""
 SECOND_US = 1_000_000
+AHEAD_US = AHEAD_HOURS * 3600 * SECOND_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +73,22 @@ class LiveCall:
         """Takes in a frame and does nothing else. `chunk` is 0 when the sender does not count its frames, the time None
         when it does not stamp them.
 
-        `TooManyRequests` for a flood, `RecordingEnded` when the recording was ended, and whatever else keeps its sound
-        from being stored: then the stream is over.
+        `Malformed` when its time cannot be, `TooManyRequests` for a flood, `RecordingEnded` when the recording was
+        ended, and whatever else keeps its sound from being stored: then the stream is over.
         """
         if self.ended is not None:
             raise self.ended
         now = self._now()
+        passed_us = int((now - self.place.began) * SECOND_US)
+        if timestamp_ms is not None and 1000 * timestamp_ms - passed_us > AHEAD_US:
+            raise Malformed(what="the message", why=f"its timestamp is more than {AHEAD_HOURS} hours ahead")
         self._room -= len(payload) + FRAME_COST
         if self._room < 0:
             self._make_room(now)
         known = self.tracks.get(track) or self._new_track(track)
         if self._decoded:
             payload = self._decoded[track](payload)
-        arrived_us = self.place.offset_us + int((now - self.place.began) * SECOND_US)
-        known.frames.append(Frame(chunk, timestamp_ms, payload, arrived_us))
+        known.frames.append(Frame(chunk, timestamp_ms, payload, self.place.offset_us + passed_us))
 
     @property
     def elapsed_us(self) -> int:

@@ -301,6 +301,33 @@ async def test_garbage_for_a_track_is_refused_and_hurts_nobody(house: IntakeHous
     assert np.array_equal(await house.heard(recording), said(10))
 
 
+@pytest.mark.parametrize("ms", [315_360_000_000, 40 * 3600 * 1000])
+async def test_a_time_that_cannot_be_is_refused_and_hurts_nothing(house: IntakeHouse, ms: int) -> None:
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    await say(house, call, 145)
+    for track in ("inbound", "never-heard"):
+        with pytest.raises(Malformed, match="timestamp"):
+            call.push(track, 146, ms, speech(160))
+    await say(house, call, 5, first=145)
+    done = await house.intake.live.end(CALLER, call)
+    assert (done.duration_us, done.channels) == (3_000_000, 2)
+    assert np.array_equal(await house.heard(recording), said(150))
+
+
+async def test_a_long_gap_and_frames_that_come_late_are_taken(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    await say(house, call, 10)
+    ahead_ms = 11 * 3600 * 1000
+    call.push("inbound", 12, ahead_ms, speech(160, 22))
+    await house.intake.live.tick()
+    call.push("inbound", 11, 200, speech(160, 20))
+    done = await house.intake.live.end(CALLER, call)
+    assert done.duration_us == 1000 * (ahead_ms + 20)
+    assert call.figures["inbound"].late == 1
+
+
 class UnsureSpool(MemorySpool):
     """A disk that is full for a while."""
 
