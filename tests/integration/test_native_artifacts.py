@@ -146,3 +146,24 @@ async def test_a_capture_is_kept_and_its_calls_are_rebuilt(house: WebHouse, wher
     assert (await house.client.get(f"{where}/artifacts/pcap")).content == file
     assert (await house.client.post(f"{where}/complete")).json()["duration"] == 2
     assert (await house.client.get(f"{where}/audio.wav?view=lane:bot")).status_code == 200
+
+
+async def test_a_capture_that_was_only_kept_is_rebuilt_later(house: WebHouse, where: str) -> None:
+    one, two = Sender(CUSTOMER, ASSISTANT, ssrc=1), Sender(ASSISTANT, CUSTOMER, ssrc=2)
+    for n in range(100):
+        one.say(bytes([n % 100 + 10]) * 160)
+        two.say(bytes([n % 90 + 20]) * 160)
+    file = scene(one, two)
+    kept = await house.client.put(f"{where}/artifacts/pcap", content=file)
+    assert (kept.status_code, kept.json()["lanes"]) == (201, {})
+    rebuilt = await house.client.put(f"{where}/artifacts/pcap?rebuild=true", content=file)
+    assert (rebuilt.status_code, rebuilt.json()["created"]) == (200, False)
+    assert {name: lane["packets"] for name, lane in rebuilt.json()["lanes"].items()} == {
+        "customer": 100,
+        "assistant": 100,
+    }
+    again = await house.client.put(f"{where}/artifacts/pcap?rebuild=true", content=file)
+    assert (again.status_code, again.json()["lanes"]) == (200, {})
+    [listed] = (await house.client.get(f"{where}/artifacts")).json()["data"]
+    assert set(listed["metadata"]["lanes"]) == {"customer", "assistant"}
+    assert (await house.client.post(f"{where}/complete")).json()["duration"] == 2

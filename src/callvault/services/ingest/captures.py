@@ -9,6 +9,7 @@ from callvault.domain.access import Caller
 from callvault.domain.call import Call
 from callvault.domain.errors import Malformed, Refused
 from callvault.domain.lane import Lane
+from callvault.domain.stored import Artifact
 from callvault.ports.codecs import Codecs
 from callvault.ports.spool import Piece
 from callvault.ports.store import Store
@@ -23,6 +24,8 @@ from callvault.wire import pcap, rtp
 from callvault.wire.rtp import RtpCodec
 
 PCAP = "pcap"
+LANES = "lanes"
+"""Of a kept capture, what was made of it: a fact that one that was only kept does not have."""
 SEGMENT_SECONDS = 30
 LATEST_START_MS = 24 * 3_600_000
 
@@ -32,7 +35,7 @@ class Captured:
     lanes: Mapping[str, Figures] = field(default_factory=dict)
     """What was rebuilt."""
     created: bool = True
-    """False when the very same capture was there already."""
+    """False when the very same capture was there already, whether or not it was rebuilt now."""
 
 
 class Captures:
@@ -54,24 +57,30 @@ class Captures:
         types: Mapping[int, RtpCodec] | None = None,
     ) -> Captured:
         """All of it or nothing. `sides` names lanes for addresses (`10.0.0.5`, `10.0.0.5:4000`), `types` tells what
-        dynamic payload types stand for; without them see `capturemap`. The same capture again is no change;
-        `AlreadyThere` for another, or when a lane that it would make is there. Of a recording that was paused the
-        lanes alone are kept, and a capture that shall not be rebuilt is `Refused`."""
+        dynamic payload types stand for; without them see `capturemap`. The same capture again is no change, but that
+        one that was only kept can be rebuilt later; `AlreadyThere` for another, or when a lane that it would make is
+        there. Of a recording that was paused the lanes alone are kept, and a capture that shall not be rebuilt is
+        `Refused`."""
         async with self._admission.receiving(caller, recording_id) as known:
-            if await self._filing.is_there(known, Source(PCAP, source, media_type)):
+            given = Source(PCAP, source, media_type)
+            kept = await self._filing.kept(known, given)
+            if kept and (LANES in kept.metadata or not rebuild):
                 return Captured(created=False)
             call = await self._store.get(Call, known.recording.call_id)
             surveyor = Surveyor(
                 sides or {}, types or {}, caller_is_customer=call is None or call.direction != "outbound"
             )
-            return await self._file(caller, known, Source(PCAP, source, media_type), surveyor if rebuild else None)
+            return await self._file(caller, known, given, kept, surveyor if rebuild else None)
 
-    async def _file(self, caller: Caller, known: OpenRecording, source: Source, surveyor: Surveyor | None) -> Captured:
+    async def _file(
+        self, caller: Caller, known: OpenRecording, source: Source, kept: Artifact | None, surveyor: Surveyor | None
+    ) -> Captured:
         rebuilding = None
         if surveyor:
             drawn = await asyncio.to_thread(surveyor.survey, pcap.datagrams(chunks_of(source.bytes)))
             lanes = await fresh_lanes(self._open, known, list(_rates(drawn).items()))
             rebuilding = _Rebuilding(drawn, lanes, self._codecs, known)
+            source = replace(source, facts={LANES: [lane.name for lane in lanes]})
         elif known.pauses:
             raise Refused(why="the recording was paused, and what was said then is in the capture: it is not stored")
         else:
@@ -83,10 +92,14 @@ class Captures:
                 for lane, pieces in rebuilding.pieces(source.bytes):
                     self._filing.put(known, lane, pieces, filed)
                 filed.lanes.extend(rebuilding.fitted())
-            self._filing.keep(known, source, filed)
+            if kept:
+                filed.artifact = replace(kept, metadata={**kept.metadata, **source.facts})
+            else:
+                self._filing.keep(known, source, filed)
 
         await self._filing.make_known(caller, known, fill)
-        return Captured({name: lane.figures for name, lane in rebuilding.lanes.items()} if rebuilding else {})
+        lanes_made = rebuilding.lanes if rebuilding else {}
+        return Captured({name: lane.figures for name, lane in lanes_made.items()}, created=kept is None)
 
 
 class _Rebuilding:

@@ -54,7 +54,7 @@ class Files:
         async with self._admission.receiving(caller, recording_id) as known:
             found = await asyncio.to_thread(self._codecs.probe, source)
             names = _named(channels, found.channels)
-            if await self._filing.is_there(known, Source(SOURCE, source, media_type, {"channels": [*names]})):
+            if await self._filing.kept(known, Source(SOURCE, source, media_type, {"channels": [*names]})):
                 return FiledSound(tuple(names), found.rate, 0, created=False)
             lanes = await fresh_lanes(self._open, known, [(name, found.rate) for name in names])
             return await self._file(caller, known, source, lanes, found, media_type=media_type, damaged_too=damaged_too)

@@ -95,15 +95,15 @@ class Filing:
             metadata=dict(source.facts),
         )
 
-    async def is_there(self, known: OpenRecording, source: Source) -> bool:
-        """Whether this very source was kept already; `AlreadyThere` when another one was."""
+    async def kept(self, known: OpenRecording, source: Source) -> Artifact | None:
+        """This very source, if it was kept already; `AlreadyThere` when another one was."""
         artifact = await self._store.get(Artifact, known.id, source.kind)
         stored = await self._store.get(StoredObject, artifact.object_key) if artifact else None
         if artifact is None or stored is None:
-            return False
+            return None
         same_lanes = artifact.metadata.get("channels") == source.facts.get("channels")
         if same_lanes and await asyncio.to_thread(_digest, source.bytes) == stored.sha256:
-            return True
+            return artifact
         raise AlreadyThere(what=f"{source.kind} of this recording")
 
     async def make_known(self, caller: Caller, known: OpenRecording, fill: Callable[[Filed], None]) -> Filed:

@@ -342,6 +342,50 @@ async def test_a_capture_can_be_kept_without_being_rebuilt(house: IntakeHouse) -
     assert await house.store.get(Artifact, recording, "pcap")
 
 
+async def test_a_capture_that_was_only_kept_is_rebuilt_when_it_comes_again_for_it(house: IntakeHouse) -> None:
+    one, two = both()
+    customer, assistant = talk(one, 50, 1, quiet=10), talk(two, 50, 2)
+    data, recording = scene(one, two), await house.recording()
+    await house.intake.captures.put(CALLER, recording, io.BytesIO(data))
+    rebuilt = await house.intake.captures.put(CALLER, recording, io.BytesIO(data), rebuild=True)
+    assert (rebuilt.created, set(rebuilt.lanes)) == (False, {"customer", "assistant"})
+    assert np.array_equal(await house.heard(recording), customer)
+    assert np.array_equal(await house.heard(recording, "lane:assistant"), assistant)
+    before, objects = await house.found(recording), dict(house.blobs.objects)
+    for more in ({"rebuild": True}, {"rebuild": True, "sides": {CUSTOMER[0]: "supervisor"}}, {}):
+        again = await house.intake.captures.put(CALLER, recording, io.BytesIO(data), **more)
+        assert (again.created, again.lanes) == (False, {})
+    assert (await house.found(recording), house.blobs.objects) == (before, objects)
+    artifact = await house.store.get(Artifact, recording, "pcap")
+    assert house.blobs.read(await house.store.get(StoredObject, artifact.object_key)) == data
+
+
+async def test_a_kept_capture_is_not_rebuilt_onto_lanes_that_are_there(house: IntakeHouse) -> None:
+    one, two = both()
+    talk(one, 50, 1), talk(two, 50, 2)
+    data, recording = scene(one, two), await house.recording()
+    await house.intake.captures.put(CALLER, recording, io.BytesIO(data))
+    await house.put(recording, 1, speech(160))
+    with pytest.raises(AlreadyThere, match="lane customer"):
+        await house.intake.captures.put(CALLER, recording, io.BytesIO(data), rebuild=True)
+    sides = {CUSTOMER[0]: "supervisor", ASSISTANT[0]: "assistant"}
+    named = await house.intake.captures.put(CALLER, recording, io.BytesIO(data), rebuild=True, sides=sides)
+    assert set(named.lanes) == {"supervisor", "assistant"}
+
+
+async def test_a_kept_capture_is_rebuilt_without_what_was_said_during_a_later_pause(house: IntakeHouse) -> None:
+    one, two = both()
+    talk(one, 150, 1), talk(two, 150, 2)
+    data, recording = scene(one, two), await house.recording()
+    await house.intake.captures.put(CALLER, recording, io.BytesIO(data))
+    await house.intake.pauses.pause(CALLER, recording, at_us=1_000_000)
+    await house.intake.pauses.resume(CALLER, recording, at_us=2_000_000)
+    await house.intake.captures.put(CALLER, recording, io.BytesIO(data), rebuild=True)
+    heard = await house.heard(recording)
+    assert heard[:8000].any() and heard[16_000:].any()
+    assert not heard[8000:16_000].any()
+
+
 @pytest.mark.parametrize(
     "data",
     [b"", b"garbage" * 100, scene(), scene(others=[(n, udp(CUSTOMER, ASSISTANT, b"hello")) for n in range(100)])],
