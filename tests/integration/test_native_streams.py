@@ -303,6 +303,21 @@ async def test_a_workspace_without_recording_takes_no_stream(house: WebHouse) ->
     assert (await socket.ended())["reason"] == "recording_disabled"
 
 
+async def test_a_workspace_that_turns_recording_off_ends_its_streams(house: WebHouse) -> None:
+    socket = AsgiSocket(house.app, "/streams", await house.bearer())
+    socket.say(started())
+    socket.say(media(0))
+    await socket.read_all()
+    await house.client.patch("/api/v1/workspace", json={"recordingEnabled": False})
+
+    async def over_however_much_is_said() -> bool:
+        socket.say(media(1))
+        return socket.running.done()
+
+    await until(over_however_much_is_said)
+    assert (await socket.ended())["reason"] == "recording_disabled"
+
+
 async def test_a_recording_that_is_completed_ends_its_stream(house: WebHouse) -> None:
     socket = AsgiSocket(house.app, "/streams", {"authorization": f"Bearer {await house.key()}"})
     socket.say(started())

@@ -64,9 +64,11 @@ def assemble(adapters: Adapters, settings: Settings) -> Services:
     removal = Removal(store, clock, ids, floor.witness)
     calls, recordings = _calls(floor, removal)
     views = Views(timelines, floor.blobs, CodedTakes(adapters.codecs))
-    intake = _intake(floor, adapters, timelines, views)
+    workspaces = RecentWorkspaces(store, clock)
+    adapters.store.listen(workspaces.committed)
+    intake = _intake(floor, adapters, timelines, views, workspaces)
     uploads = _uploads(floor, recordings)
-    delivery = _delivery(floor, adapters, views, settings)
+    delivery = _delivery(floor, adapters, views, workspaces, settings)
     return Services(
         **_told(_offices(floor, adapters, settings)),
         calls=calls,
@@ -159,7 +161,9 @@ def _transcripts(floor: Floor, calls: Calls, recordings: Recordings, timelines: 
     )
 
 
-def _intake(floor: Floor, adapters: Adapters, timelines: Timelines, views: Views) -> Intake:
+def _intake(
+    floor: Floor, adapters: Adapters, timelines: Timelines, views: Views, workspaces: RecentWorkspaces
+) -> Intake:
     return Intake(
         floor.store,
         adapters.blobs,
@@ -172,6 +176,7 @@ def _intake(floor: Floor, adapters: Adapters, timelines: Timelines, views: Views
         timelines=timelines,
         views=views,
         unlock=floor.sealing.ensure,
+        workspaces=workspaces,
     )
 
 
@@ -200,9 +205,9 @@ def _uploads(floor: Floor, recordings: Recordings) -> Uploads:
     )
 
 
-def _delivery(floor: Floor, adapters: Adapters, views: Views, settings: Settings) -> Delivery:
-    workspaces = RecentWorkspaces(floor.store, floor.clock)
-    adapters.store.listen(workspaces.committed)
+def _delivery(
+    floor: Floor, adapters: Adapters, views: Views, workspaces: RecentWorkspaces, settings: Settings
+) -> Delivery:
     return Delivery(
         floor.store,
         floor.blobs,

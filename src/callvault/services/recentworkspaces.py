@@ -7,7 +7,7 @@ from callvault.domain.workspace import Workspace
 from callvault.ports.store import Store
 from callvault.ports.system import Clock
 
-SECONDS = 2.0
+SECONDS = 1.0
 """How long another process may go by settings that were changed here; this one knows at once."""
 MOST = 10_000
 

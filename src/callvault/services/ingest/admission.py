@@ -23,7 +23,7 @@ class Admission:
     async def admitted(self, caller: Caller, recording_id: str) -> OpenRecording:
         """And when it takes in sound."""
         known = await self.allowed(caller, recording_id)
-        if not known.enabled:
+        if not await self._open.enabled(known):
             raise RecordingDisabled
         if not known.recording.in_progress:
             raise RecordingEnded

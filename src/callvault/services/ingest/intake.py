@@ -28,6 +28,7 @@ from callvault.services.ingest.rounds import Rounds
 from callvault.services.ingest.segments import Segments
 from callvault.services.ingest.sound import decoder
 from callvault.services.ingest.takes import Takes
+from callvault.services.recentworkspaces import RecentWorkspaces
 from callvault.services.timelines import Timelines, Unlock
 from callvault.services.witness import Witness
 
@@ -51,9 +52,10 @@ class Intake:
         timelines: Timelines,
         views: Views,
         unlock: Unlock,
+        workspaces: RecentWorkspaces,
     ) -> None:
         segments, decode = Segments(blobs, clock, ids), decoder(codecs)
-        self.open = OpenRecordings(store, spool, clock=clock, witness=witness, unlock=unlock)
+        self.open = OpenRecordings(store, spool, clock=clock, witness=witness, unlock=unlock, workspaces=workspaces)
         self.admission = Admission(self.open, access)
         self.takes = Takes(spool, self.open, codecs, admission=self.admission, decode=decode, clock=clock)
         filing = Filing(store, segments, self.open, decode=decode, clock=clock, witness=witness)

@@ -163,6 +163,7 @@ class LiveCalls:
         """Whether it may go on; while the database does not tell, nobody can have ended it."""
         try:
             known = await self._open.get(call.known.id)
+            enabled = await self._open.enabled(known)
         except Missing as fault:
             call.ended = fault
             return
@@ -170,7 +171,7 @@ class LiveCalls:
             return
         if not known.recording.in_progress:
             call.ended = call.ended or RecordingEnded()
-        elif not known.enabled:
+        elif not enabled:
             call.ended = call.ended or RecordingDisabled()
 
     @again_when_stale

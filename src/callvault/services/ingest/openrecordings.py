@@ -15,12 +15,12 @@ from callvault.domain.lane import ROLES, Lane, OpenSpool, Segment, Span
 from callvault.domain.query import Query
 from callvault.domain.recording import Recording
 from callvault.domain.unit import Unit
-from callvault.domain.workspace import Workspace
 from callvault.ports.spool import Spool
 from callvault.ports.store import Store
 from callvault.ports.system import Clock
 from callvault.services.ingest.drifting import LaneDrift
 from callvault.services.ingest.known import KnownTakes
+from callvault.services.recentworkspaces import RecentWorkspaces
 from callvault.services.stale import again_when_stale
 from callvault.services.timelines import Unlock
 from callvault.services.witness import Witness
@@ -56,8 +56,6 @@ class OpenLane:
 @dataclass(slots=True)
 class OpenRecording:
     recording: Recording
-    enabled: bool
-    """Whether the workspace has recording turned on."""
     checked: float
     pauses: tuple[Span, ...] = ()
     lanes: dict[str, OpenLane] = field(default_factory=dict)
@@ -89,10 +87,11 @@ class OpenRecordings:
         clock: Clock,
         witness: Witness,
         unlock: Unlock,
+        workspaces: RecentWorkspaces,
         remember_most: int = REMEMBER_MOST,
     ) -> None:
         self._store, self._spool, self._clock, self._witness, self._unlock = store, spool, clock, witness, unlock
-        self._remember_most = remember_most
+        self._workspaces, self._remember_most = workspaces, remember_most
         self._open: OrderedDict[str, OpenRecording] = OrderedDict()
         self.holding: set[str] = set()
         """The recordings of which it is written down that this node may have sound."""
@@ -108,6 +107,11 @@ class OpenRecordings:
         if self._clock.monotonic() - known.checked >= max_age:
             await self.refresh(known)
         return known
+
+    async def enabled(self, known: OpenRecording) -> bool:
+        """Whether its workspace has recording turned on; what was changed in this process is known at once."""
+        workspace = await self._workspaces.get(known.recording.workspace_id)
+        return workspace is not None and workspace.recording_enabled
 
     def peek(self, recording_id: str) -> OpenRecording | None:
         """What is known of it, however old."""
@@ -125,13 +129,12 @@ class OpenRecordings:
     async def refresh(self, known: OpenRecording) -> None:
         """What others may have changed in the database."""
         checked = self._clock.monotonic()
-        recording, enabled = await self._facts(known.id)
+        recording = await self._recording(known.id)
         await self._unlock(recording.workspace_id, ())
         pauses = known.pauses if recording.version == known.recording.version else await self._pauses(known.id)
         # Who asked later may have been answered sooner: what is newer stays.
         if recording.version >= known.recording.version:
-            known.recording, known.pauses = recording, pauses
-            known.enabled, known.checked = enabled, checked
+            known.recording, known.pauses, known.checked = recording, pauses, checked
 
     async def hold(self, known: OpenRecording) -> None:
         """Before the first sound is taken: writes down that this node may have some.
@@ -256,9 +259,9 @@ class OpenRecordings:
 
     async def _load(self, recording_id: str) -> OpenRecording:
         checked = self._clock.monotonic()
-        recording, enabled = await self._facts(recording_id)
+        recording = await self._recording(recording_id)
         await self._unlock(recording.workspace_id, ())
-        known = OpenRecording(recording, enabled, checked, await self._pauses(recording_id))
+        known = OpenRecording(recording, checked, await self._pauses(recording_id))
         known.heard_ms = recording.last_heard_ms
         row = await self._store.get(OpenSpool, recording_id, self._spool.id)
         if row:
@@ -269,13 +272,12 @@ class OpenRecordings:
         self._open[recording_id] = known
         return known
 
-    async def _facts(self, recording_id: str) -> tuple[Recording, bool]:
+    async def _recording(self, recording_id: str) -> Recording:
         recording = await self._store.get(Recording, recording_id)
         if recording is None or recording.deleted_ms is not None:
             self._open.pop(recording_id, None)
             raise Missing(what="recording")
-        workspace = await self._store.get(Workspace, recording.workspace_id)
-        return recording, workspace is not None and workspace.recording_enabled
+        return recording
 
     async def _pauses(self, recording_id: str) -> tuple[Span, ...]:
         query = Query(Span).where("recording_id", "=", recording_id).by("start_us", "id")

@@ -23,6 +23,7 @@ from callvault.services.delivery.takes import CodedTakes
 from callvault.services.delivery.views import Views
 from callvault.services.ingest.intake import Intake
 from callvault.services.ingest.takes import Start, Taken
+from callvault.services.recentworkspaces import RecentWorkspaces
 from callvault.services.timelines import Timelines
 from callvault.wire.mediatypes import MediaType, parse
 from callvault.wire.runs import TakeMark, parse_takes
@@ -81,6 +82,7 @@ class IntakeHouse(CallHouse):
             timelines=self.timelines,
             views=self.views,
             unlock=self.unlock,
+            workspaces=RecentWorkspaces(store or self.store, self.clock),
         )
 
     async def unlock(self, workspace_id: str, objects: object) -> None:

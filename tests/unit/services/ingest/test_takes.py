@@ -335,6 +335,15 @@ async def test_where_recording_is_turned_off_nothing_is_taken(house: IntakeHouse
         await house.put(recording, 1, speech(160), ms=0)
 
 
+async def test_recording_that_another_process_turned_off_is_heeded_a_moment_later(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.put(recording, 1, speech(160), ms=0)
+    await house.workspace("w", recording_enabled=False)
+    house.clock.advance(1.1)
+    with pytest.raises(RecordingDisabled):
+        await house.put(recording, 2, speech(160), ms=20)
+
+
 async def test_a_recording_that_has_ended_takes_nothing_more(house: IntakeHouse) -> None:
     recording = await house.recording()
     await house.put(recording, 1, speech(160), ms=0)
