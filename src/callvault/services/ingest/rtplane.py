@@ -131,7 +131,9 @@ class _Stream:
     """Where on the lane the timestamp `_origin_timestamp` lies."""
     _origin_timestamp: int = 0
     _sounded: _Part | None = None
-    """The last sound, while no packet was lost since."""
+    """The last sound, while it is known how much was lost since."""
+    _missing: int = 0
+    """So many packets were lost since."""
     _decoders: dict[str, Transcoder] = field(default_factory=dict)
 
     def feed(self, at_us: int, packet: RtpPacket, codec: RtpCodec | None) -> Iterator[_Part]:
@@ -170,7 +172,7 @@ class _Stream:
         arrived = heappop(self._waiting)
         if self._expected is not None and arrived.number > self._expected:
             self.of.figures.lost += arrived.number - self._expected
-            self._sounded = None
+            self._missing += arrived.number - self._expected
         self._expected = arrived.number + 1
         # What is no sound tells no time: a key's packets all have the timestamp of when it was pressed.
         if arrived.codec is None:
@@ -209,16 +211,21 @@ class _Stream:
         end = start + samples * self.of.rate // codec.rate
         part = _Part(start, end, name, codec.rate, payload, self.take, arrived.at_us)
         if self._sounded and self._sounded.end < start:
-            yield from self._silence(self._sounded, part)
-        self._sounded = part
+            yield from self._silence(self._sounded, part, begins=arrived.packet.marker)
+        self._sounded, self._missing = part, 0
         yield part
 
-    def _silence(self, before: _Part, part: _Part) -> Iterator[_Part]:
-        """Between two packets of which none is missing nobody spoke."""
-        gap = part.start - before.end
-        if gap <= SILENCE_MOST_SECONDS * self.of.rate:
-            samples = gap * part.rate // self.of.rate
-            yield part._replace(start=before.end, end=part.start, payload=_ZERO[part.codec] * samples)
+    def _silence(self, before: _Part, part: _Part, *, begins: bool) -> Iterator[_Part]:
+        """Between two packets nobody spoke, but for as long as those are that are missing. They are what was said last
+        when a mark says that something begins (RFC 3551, 4.1), else it is the beginning that is missing."""
+        longest = max(before.end - before.start, part.end - part.start)
+        lost = self._missing * longest
+        start, end = (before.end + lost, part.start) if begins else (before.end, part.start - lost)
+        # Less than a packet beside what was lost is how its length was guessed.
+        if (longest if lost else 1) <= end - start <= SILENCE_MOST_SECONDS * self.of.rate:
+            samples = (end - start) * part.rate // self.of.rate
+            at_us = before.at_us + (start - before.start) * SECOND_US // self.of.rate
+            yield part._replace(start=start, end=end, payload=_ZERO[part.codec] * samples, at_us=at_us)
 
     def _decoded(self, payload: bytes, codec: RtpCodec) -> tuple[str, bytes]:
         if codec.name in DECODERS and codec.channels == 1:

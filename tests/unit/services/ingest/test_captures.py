@@ -119,6 +119,34 @@ async def test_what_was_lost_is_loss_and_where_nobody_spoke_is_silence(house: In
     assert timeline.lane("customer").layout.sound().tolist() == [[0, 200 * 160], [203 * 160, 253 * 160]]
 
 
+@pytest.mark.parametrize(
+    ("before", "marker", "loss"),
+    [(2, True, (50, 52)), (0, False, (148, 150)), (2, False, (148, 150))],
+    ids=["the last of a word", "the first of a word", "without a mark nobody knows"],
+)
+async def test_beside_a_silence_only_as_much_as_packets_are_missing_was_lost(
+    house: IntakeHouse, before: int, marker: bool, loss: tuple[int, int]
+) -> None:
+    one, two = both()
+    spoken = [talk(one, 50, 1)]
+    for n in range(3):
+        if n == before:
+            one.pause(98)
+        if n < 2:
+            one.say(speech(160), lost=True)
+    one.say(speech(160, 5), marker=marker)
+    spoken.append(ulaw(speech(160, 5)))
+    spoken.append(talk(one, 49, 2))
+    talk(two, 200, 4)
+    recording, captured = await rebuild(house, scene(one, two), sides={CUSTOMER[0]: "customer"})
+    timeline = await house.timelines.timeline(await house.found(recording), live=True)
+    first, end = (160 * packets for packets in loss)
+    assert timeline.lane("customer").layout.sound().tolist() == [[0, first], [end, 200 * 160]]
+    heard = await house.heard(recording)
+    assert np.array_equal(heard, np.concatenate((spoken[0], np.zeros(100 * 160, np.int16), *spoken[1:])))
+    assert captured.lanes["customer"].lost == 2
+
+
 async def test_comfort_noise_and_keys_are_silence_and_keys_are_not_told(house: IntakeHouse) -> None:
     one, two = both()
     before = talk(one, 20, 1)
