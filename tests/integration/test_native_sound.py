@@ -222,6 +222,16 @@ async def test_a_link_opens_what_it_is_for_without_a_key(house: WebHouse) -> Non
     assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", direct.headers["etag"])
 
 
+async def test_a_name_that_no_file_can_have_is_refused_at_every_door(house: WebHouse) -> None:
+    where = await recorded(house)
+    refused = await house.client.post(f"{where}/secure-url", json={"filename": "\0"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "malformed")
+    for operation in ("generateSecureUrl", "download"):
+        parameters = {"id": where.rsplit("/", 1)[1], "filename": "\0"}
+        refused = await house.client.post("/CallRecording", json={"operation": operation, "parameters": parameters})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "malformed")
+
+
 async def test_a_link_expires_to_the_second_and_never_lives_longer_than_the_workspace_allows(house: WebHouse) -> None:
     where = await recorded(house)
     link = await minted(house, where, expiresIn=10**8)

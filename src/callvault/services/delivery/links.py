@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from callvault.domain.access import Action, Caller
-from callvault.domain.errors import LinkInvalid, Missing
+from callvault.domain.errors import LinkInvalid, Malformed, Missing
 from callvault.domain.ids import Json
 from callvault.domain.recording import Recording, Version
 from callvault.domain.unit import Unit
@@ -98,7 +98,7 @@ class Links:
             raise Missing(what="workspace")
         left_ms = await self._desk.check(recording, wanted)
         most = _seconds(seconds, workspace, left_ms)
-        originals, filename = Action.LISTEN_ORIGINAL in may, filename[:FILENAME_MAX]
+        originals, filename = Action.LISTEN_ORIGINAL in may, _filename(filename)
         claims = self._claims(recording, wanted, most, originals=originals, attachment=attachment, filename=filename)
         token, link_id = sign(claims, self._key_id, self._secret)
         url = await self._bucket_url(wanted, claims) if workspace.delivery == BUCKET else None
@@ -246,6 +246,12 @@ def _seconds(asked: int, workspace: Workspace, left_ms: int | None) -> int:
     """How long a link may live to what is there for so many milliseconds more."""
     left = asked if left_ms is None else left_ms // 1000
     return max(min(asked, workspace.link_seconds_max, left), 1)
+
+
+def _filename(asked: str) -> str:
+    if "\0" in asked:
+        raise Malformed(what="filename", why="a NUL is in it")
+    return asked[:FILENAME_MAX]
 
 
 def _wanted(claims: LinkClaims) -> Wanted:

@@ -92,6 +92,11 @@ async def test_a_link_to_an_artifact_opens_it_as_it_was_put_in(house: House) -> 
         await house.links.secure_url(ME, recording, Wanted(artifact="pcap"), base_url=BASE)
 
 
+async def test_no_link_is_made_for_a_name_that_it_cannot_carry(house: House) -> None:
+    with pytest.raises(Malformed):
+        await house.links.secure_url(ME, await house.spoken(), Wanted(), filename="call\0.wav", base_url=BASE)
+
+
 async def test_a_link_lives_as_long_as_was_asked_and_no_longer_than_the_workspace_allows(house: House) -> None:
     recording, now = await house.spoken(), house.clock.now_ms()
     for asked, given in ((60, 60), (10**9, 7200), (-5, 1)):
