@@ -125,6 +125,10 @@ async def test_a_recording_is_had_in_ranges_and_its_head_alone(house: WebHouse) 
     assert (again.status_code, again.content) == (304, b"")
     beyond = await keyless(house, path, range="bytes=99999999-")
     assert beyond.status_code == 416
+    other = await keyless(house, path, **{"if-match": '"other"'})
+    assert other.status_code == 412
+    await house.services.delivery.downloads.flush()
+    assert (await ok(house.client.get(f"/api/v1/recordings/{recorded.id}")))["downloadCount"] == 0
 
 
 async def test_who_heard_it_without_a_key_is_in_the_audit_as_public(house: WebHouse) -> None:

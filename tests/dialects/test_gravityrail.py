@@ -88,6 +88,17 @@ async def test_a_recording_is_one_wav_with_all_that_was_said_at_once(
     assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(whole.content)))
 
 
+@pytest.mark.parametrize(
+    ("asked", "status"), [({"if-none-match": "*"}, 304), ({"if-match": '"other"'}, 412), ({"range": "bytes=-0"}, 416)]
+)
+async def test_what_is_not_sent_is_no_download(
+    house: WebHouse, recorded: Sounded, of_chat: str, asked: dict[str, str], status: int
+) -> None:
+    assert (await house.client.get(f"{of_chat}/audio.wav", headers=asked)).status_code == status
+    await house.services.delivery.downloads.flush()
+    assert (await ok(house.client.get(f"/api/v1/recordings/{recorded.recording_id}")))["downloadCount"] == 0
+
+
 async def test_a_download_url_needs_no_key_and_ends_when_it_says(
     house: WebHouse, recorded: Sounded, of_chat: str
 ) -> None:

@@ -286,3 +286,53 @@ async def test_downloads_are_counted_told_and_audited(house: WebHouse) -> None:
         ("key", None),
     ]
     assert "link/" not in json.dumps([entry.detail for entry in entries])
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "downloads"),
+    [
+        ({}, 200, 1),
+        ({"range": "bytes=0-"}, 206, 1),
+        ({"range": "bytes=-WHOLE"}, 206, 1),
+        ({"range": "Bytes=0-9"}, 206, 1),
+        ({"range": "bytes=100-199,0-9"}, 206, 1),
+        ({"range": "lines=5-9"}, 200, 1),
+        ({"range": "bytes=5-9", "if-range": '"other"'}, 200, 1),
+        ({"range": "bytes=5-9"}, 206, 0),
+        ({"range": "bytes=-9"}, 206, 0),
+        ({"range": "bytes=0-9", "if-none-match": "*"}, 304, 0),
+        ({"if-match": '"other"'}, 412, 0),
+        ({"range": "bytes=0-,5-", "if-match": '"other"'}, 412, 0),
+        ({"range": "bytes=-0"}, 416, 0),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("door", ["key", "link"])
+async def test_a_download_is_what_was_sent_the_first_byte(
+    house: WebHouse, door: str, asked: dict[str, str], status: int, downloads: int
+) -> None:
+    where = await recorded(house)
+    path = f"{where}/audio.wav" if door == "key" else (await minted(house, where))["url"]
+    whole = (await house.client.head(path)).headers["content-length"]
+    headers = {name: value.replace("WHOLE", whole) for name, value in asked.items()}
+    assert (await house.client.get(path, headers=headers)).status_code == status
+    assert await downloads_of(house, where) == downloads
+    await house.services.audit.flush()
+    [entry] = [e for e in await audited(house.services.store) if e.action == "recordings.listen"]
+    assert (entry.actor.split(":")[0], entry.detail["range"]) == (door, headers.get("range"))
+
+
+async def test_what_is_sent_while_it_is_made_is_a_download(house: WebHouse) -> None:
+    where = await recorded(house)
+    await house.client.head(f"{where}/audio.mp3")
+    await house.client.get(f"{where}/audio.mp3", headers={"range": "bytes=5-9"})
+    assert await downloads_of(house, where) == 1
+
+
+async def downloads_of(house: WebHouse, where: str) -> int:
+    """As they are counted, and as they are told."""
+    await house.services.delivery.downloads.flush()
+    told = [e for e in await house.services.store.find(Query(Event)) if e.type == "recording.downloaded"]
+    counted = (await house.client.get(where)).json()["downloadCount"]
+    assert len(told) == counted
+    return int(counted)

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from starlette.requests import Request
 
@@ -29,6 +29,14 @@ class Content(Protocol):
         ...
 
 
+class Judged(NamedTuple):
+    """What the headers of a request come to."""
+
+    status: int
+    leaving: tuple[ByteRange, ...] = ()
+    """What of the content the answer sends."""
+
+
 def ranged(
     request: Request, content: Content, media_type: str, headers: Headers | None = None, *, head: bool = False
 ) -> Answer:
@@ -36,22 +44,31 @@ def ranged(
 
     HEAD has no ranges (RFC 9110, 14.2): it tells of the whole.
     """
-    asked, length = request.headers, content.length
+    length, (status, leaving) = content.length, judged(request, content, head=head)
     own = [*(headers or []), (b"etag", content.etag.encode()), (b"accept-ranges", b"bytes")]
+    if status == 200:
+        return _answer(200, media_type, length, own, content.stream())
+    if status == 416:
+        own.append((b"content-range", byterange.unsatisfied_range(length).encode()))
+    if not leaving:
+        return empty(status, own)
+    if len(leaving) > 1:
+        parts = Multipart(leaving, length, media_type, secrets.token_hex(16))
+        return _answer(206, parts.content_type, parts.content_length, own, _several(parts, content))
+    own.append((b"content-range", byterange.content_range(leaving[0], length).encode()))
+    return _answer(206, media_type, leaving[0].length, own, _one(content, leaving[0]))
+
+
+def judged(request: Request, content: Content, *, head: bool = False) -> Judged:
+    asked, length = request.headers, content.length
     if not _named(asked.get("if-match"), content.etag, absent=True):
-        return empty(412, own)
+        return Judged(412)
     if _named(asked.get("if-none-match"), content.etag, absent=False):
-        return empty(304, own)
+        return Judged(304)
     wanted = None if head else byterange.parse(asked.get("range"), length)
     if wanted is None or not byterange.if_range_holds(asked.get("if-range"), content.etag):
-        return _answer(200, media_type, length, own, content.stream())
-    if not wanted:
-        return empty(416, [*own, (b"content-range", byterange.unsatisfied_range(length).encode())])
-    if len(wanted) > 1:
-        parts = Multipart(wanted, length, media_type, secrets.token_hex(16))
-        return _answer(206, parts.content_type, parts.content_length, own, _several(parts, content))
-    own.append((b"content-range", byterange.content_range(wanted[0], length).encode()))
-    return _answer(206, media_type, wanted[0].length, own, _one(content, wanted[0]))
+        return Judged(200, () if head else (ByteRange(0, length),))
+    return Judged(206, wanted) if wanted else Judged(416)
 
 
 def _answer(

@@ -4,11 +4,11 @@ from typing import Final
 
 from starlette.requests import Request
 
-from callvault.domain.access import Action
+from callvault.domain.access import Action, Caller
 from callvault.domain.recording import Recording
 from callvault.services.delivery.desk import Content, Wanted
 from callvault.services.delivery.growing import Growing, Passing
-from callvault.web.ranges import ranged
+from callvault.web.ranges import judged, ranged
 from callvault.web.responses import Answer, Headers, begun
 from callvault.web.visit import visit_of
 from callvault.wire.disposition import serialize
@@ -29,11 +29,29 @@ async def sound_answer(
     """What was found for the caller is handed out, written down and counted."""
     visit = visit_of(request)
     content = await visit.services.delivery.desk.open(recording, wanted)
-    if not visit.head:
-        asked = request.headers.get("range")
-        visit.services.delivery.downloads.began(visit.caller, recording, wanted.name, byte_range=asked, action=action)
+    write_down(request, visit.caller, recording, wanted, content, action=action)
     filename = filename or wanted.filename(recording.id, content.media_type)
     return await content_answer(request, content, filename, attachment)
+
+
+def write_down(
+    request: Request,
+    caller: Caller,
+    recording: Recording,
+    wanted: Wanted,
+    content: Content,
+    *,
+    action: Action = Action.LISTEN,
+) -> None:
+    """Whoever asks for bytes is in the audit, whatever is answered; a download is what is sent the first of them: a
+    player asks for many ranges."""
+    visit = visit_of(request)
+    if visit.head:
+        return
+    first = isinstance(content, Growing | Passing) or any(not part.start for part in judged(request, content).leaving)
+    visit.services.delivery.downloads.began(
+        caller, recording, wanted.name, byte_range=request.headers.get("range"), counted=first, action=action
+    )
 
 
 async def content_answer(request: Request, content: Content, filename: str, attachment: bool) -> Answer:

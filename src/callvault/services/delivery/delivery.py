@@ -52,7 +52,6 @@ class Delivery:
         self.links = Links(
             store,
             self.desk,
-            self.downloads,
             clock=clock,
             ids=ids,
             access=access,

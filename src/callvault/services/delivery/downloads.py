@@ -31,8 +31,8 @@ class _Download:
 
 
 class Downloads:
-    """Every request for bytes is in the audit, with its range; one that begins at the beginning is a download: it
-    counts on the recording and is told as `recording.downloaded`, within a second."""
+    """Every request for bytes is in the audit, with its range; one that is sent the first byte is a download: it counts
+    on the recording and is told as `recording.downloaded`, within a second."""
 
     def __init__(self, store: Store, clock: Clock, ids: Ids, audit: Audit) -> None:
         self._store, self._clock, self._ids, self._audit = store, clock, ids, audit
@@ -46,12 +46,14 @@ class Downloads:
         what: str,
         *,
         byte_range: str | None = None,
+        counted: bool = True,
         action: Action = Action.LISTEN,
     ) -> None:
-        """Bytes of `what` (`mono.wav`, `pcap` ...) are about to leave; `byte_range` as in the request's header."""
+        """Bytes of `what` (`mono.wav`, `pcap` ...) were asked for, `byte_range` as in the request's header; `counted`
+        says that the first of them is about to leave."""
         workspace_id, thing = recording.workspace_id, f"recording:{recording.id}"
         self._audit.later(self._audit.entry(caller, action, workspace_id, thing, what=what, range=byte_range))
-        if _from_the_beginning(byte_range):
+        if counted:
             self._waiting = self._waiting[-MOST_WAITING:]
             self._waiting.append(_Download(recording, self._clock.now_ms(), {"what": what, "by": caller.actor}))
             self._writing = self._writing or asyncio.create_task(self._write())
@@ -108,8 +110,3 @@ class Downloads:
             readers=download.recording.readers,
             data=download.detail,
         )
-
-
-def _from_the_beginning(byte_range: str | None) -> bool:
-    """A player asks for many ranges; what makes a download of them is the one with the first byte."""
-    return byte_range is None or byte_range.replace(" ", "").startswith("bytes=0-")

@@ -17,7 +17,6 @@ from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
 from callvault.services.audit import Audit
 from callvault.services.delivery.desk import Content, Desk, Wanted
-from callvault.services.delivery.downloads import Downloads
 from callvault.services.lineage import family_of
 from callvault.services.recentworkspaces import RecentWorkspaces
 from callvault.services.stale import again_when_stale
@@ -40,10 +39,12 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """What is behind a link, and how it wants to be handed out."""
+    """What is behind a link, and how it wants to be handed out; who does so writes it down (`Downloads.began`)."""
 
+    caller: Caller
     content: Content
     recording: Recording
+    wanted: Wanted
     filename: str
     attachment: bool
 
@@ -53,7 +54,6 @@ class Links:
         self,
         store: Store,
         desk: Desk,
-        downloads: Downloads,
         *,
         clock: Clock,
         ids: Ids,
@@ -66,7 +66,7 @@ class Links:
         public_url: str = "",
     ) -> None:
         """Of the secrets, by their ids, the first signs and all are believed."""
-        self._store, self._desk, self._downloads = store, desk, downloads
+        self._store, self._desk = store, desk
         self._clock, self._ids, self._access = clock, ids, access
         self._audit, self._witness = audit, witness
         self._secrets, self._presigner, self._public_url = secrets, presigner, public_url
@@ -146,18 +146,10 @@ class Links:
                 self._audit.later(self._audit.entry(caller, Action.MINT_LINK, workspace.id, thing, "done", **told))
         return minted
 
-    async def follow(
-        self,
-        token: str,
-        *,
-        address: str | None = None,
-        request_id: str | None = None,
-        byte_range: str | None = None,
-        counted: bool = True,
-    ) -> Followed:
+    async def follow(self, token: str, *, address: str | None = None, request_id: str | None = None) -> Followed:
         """What a token opens: `LinkInvalid`, `LinkExpired`, or what is wrong with the thing itself.
 
-        A bad token is refused before anything is read. `counted` says that bytes will be sent.
+        A bad token is refused before anything is read.
         """
         claims, link_id = verify(token, self._secrets, self._clock.now_ms())
         recording = await self._store.get(Recording, claims.recording_id)
@@ -172,10 +164,8 @@ class Links:
             raise LinkInvalid
         recording = await self._heard(claims, recording)
         content = await self._desk.open(recording, wanted)
-        if counted:
-            self._downloads.began(caller, recording, wanted.name, byte_range=byte_range)
         filename = claims.filename or wanted.filename(recording.id, content.media_type)
-        return Followed(content, recording, filename, claims.attachment)
+        return Followed(caller, content, recording, wanted, filename, claims.attachment)
 
     @again_when_stale
     async def revoke(self, caller: Caller, recording_id: str) -> Recording:

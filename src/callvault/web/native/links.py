@@ -18,7 +18,7 @@ from callvault.web.native.recordingschemas import CallRecording
 from callvault.web.native.spelling import Asked, Told, seconds
 from callvault.web.parts import Hot
 from callvault.web.responses import Answer
-from callvault.web.sound import content_answer
+from callvault.web.sound import content_answer, write_down
 from callvault.web.visit import Visit, visit_of
 from callvault.wire.mediatypes import OF_FORMAT
 
@@ -84,12 +84,9 @@ async def revoke_links(id: str, visit: Visiting) -> CallRecording:
 async def follow_link(request: Request) -> Answer:
     visit = visit_of(request)
     followed = await visit.services.delivery.links.follow(
-        request.path_params["token"],
-        address=visit.caller.address,
-        request_id=visit.caller.request_id,
-        byte_range=request.headers.get("range"),
-        counted=not visit.head,
+        request.path_params["token"], address=visit.caller.address, request_id=visit.caller.request_id
     )
+    write_down(request, followed.caller, followed.recording, followed.wanted, followed.content)
     return await content_answer(request, followed.content, followed.filename, followed.attachment)
 
 

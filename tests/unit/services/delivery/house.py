@@ -110,7 +110,7 @@ class House(CallHouse):
         tools = {"clock": self.clock, "ids": self.ids, "access": self.access, "audit": self.audit}
         recent = RecentWorkspaces(self.store, self.clock)
         facts = {"secrets": self.secrets, "witness": self.witness, "workspaces": recent} | tools | settings
-        return Links(self.store, self.desk, self.downloads, **facts)
+        return Links(self.store, self.desk, **facts)
 
     async def view(self, recording: Recording, view: str = "mono", rate: int = 0, live: bool = False) -> View:
         return await self.views.open(recording, view, rate, live=live)

@@ -27,6 +27,21 @@ async def test_downloads_are_counted_by_themselves_soon_after() -> None:
     await until(lambda: counted(4, 2))
 
 
+async def test_every_request_for_bytes_is_audited_and_counted_where_the_first_of_them_leaves() -> None:
+    house = House()
+    recording = await house.spoken()
+    ranges = (None, "bytes=0-", "bytes=5-9", "bytes=-5")
+    for n, asked in enumerate(ranges):
+        house.downloads.began(caller(), recording, "mono.wav", byte_range=asked, counted=n < 2)
+    entries = await house.audited()
+    assert [entry.detail["range"] for entry in entries] == [*ranges]
+    assert {(entry.address, entry.request_id) for entry in entries} == {("198.51.100.7", "r")}
+    await house.downloads.flush()
+    counted = await house.store.get(Recording, recording.id)
+    assert (counted.download_count, counted.last_accessed_ms) == (2, house.clock.now_ms())
+    assert [event.recording_id for event in await house.all(Event, type="recording.downloaded")] == [recording.id] * 2
+
+
 class StoreAtTimes(MemoryStore):
     away = False
 
