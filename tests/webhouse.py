@@ -51,6 +51,11 @@ class WebHouse:
     async def bearer(self, *scopes: str, **more: Any) -> dict[str, str]:
         return {"authorization": f"Bearer {await self.key(*scopes, **more)}"}
 
+    async def documented(self, part: str, path: str, method: str = "get") -> dict[str, Any]:
+        """What the part's document says may be answered, by its status."""
+        told: dict[str, Any] = (await self.client.get(f"/openapi/{part}.json")).json()["paths"][path][method]
+        return dict(told["responses"])
+
 
 def memory_adapters(clock: FakeClock | None = None) -> Adapters:
     master = MasterKeys([KeyBytes(b"m" * 32)])

@@ -127,6 +127,8 @@ async def test_a_recording_is_had_in_ranges_and_its_head_alone(house: WebHouse) 
     assert beyond.status_code == 416
     other = await keyless(house, path, **{"if-match": '"other"'})
     assert other.status_code == 412
+    told = await house.documented("agentphone", "/v1/calls/{call_id}/recording")
+    assert {"200", "206", "304", "412", "416"} <= told.keys()
     await house.services.delivery.downloads.flush()
     assert (await ok(house.client.get(f"/api/v1/recordings/{recorded.id}")))["downloadCount"] == 0
 

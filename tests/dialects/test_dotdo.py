@@ -67,6 +67,15 @@ async def test_a_file_is_downloaded_by_a_link_that_needs_no_key(house: WebHouse)
     assert (await house.client.get(told["data"]["url"])).status_code == 200
 
 
+async def test_what_has_expired_is_gone_as_the_document_says(house: WebHouse) -> None:
+    _, made = await do(house, "create", {"expiresAt": house.clock.now_ms() / 1000 + 60})
+    house.clock.advance(60)
+    for operation in ("download", "generateSecureUrl"):
+        status, told = await do(house, operation, {"id": made["data"]["id"]})
+        assert (status, told["error"]["code"]) == (410, "recording_expired")
+    assert "410" in await house.documented("dotdo", "/CallRecording", "post")
+
+
 SEED = """create retrieve update delete download generateSecureUrl transcribe analyze redactPII compress convert trim
 merge enhanceQuality export share"""
 

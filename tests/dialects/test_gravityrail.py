@@ -16,6 +16,7 @@ from callvault.domain.stored import Rendition
 from callvault.domain.webhook import WebhookEndpoint
 from callvault.services.workspaces import WorkspaceSettings
 from callvault.web.dialects.gravityrail.messages import form
+from callvault.web.dialects.gravityrail.routes import RECORDING
 from tests.audits import audited
 from tests.dialects import goldens
 from tests.dialects.soundcalls import Sounded
@@ -95,6 +96,7 @@ async def test_what_is_not_sent_is_no_download(
     house: WebHouse, recorded: Sounded, of_chat: str, asked: dict[str, str], status: int
 ) -> None:
     assert (await house.client.get(f"{of_chat}/audio.wav", headers=asked)).status_code == status
+    assert {"206", str(status)} <= (await house.documented("gravityrail", f"{RECORDING}/audio.wav")).keys()
     await house.services.delivery.downloads.flush()
     assert (await ok(house.client.get(f"/api/v1/recordings/{recorded.recording_id}")))["downloadCount"] == 0
 

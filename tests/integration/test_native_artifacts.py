@@ -58,6 +58,23 @@ async def test_a_video_is_saved_under_the_ending_of_its_type_by_its_route_and_by
         assert (await house.client.get(url)).headers["content-disposition"].endswith(named)
 
 
+async def test_the_document_names_the_types_under_which_artifacts_are_handed_out(house: WebHouse, where: str) -> None:
+    ours = [
+        await house.documented("native", path) for path in ("/api/v1/recordings/{id}/artifacts/{kind}", "/link/{token}")
+    ]
+    for body, media_type in ((MP4, "video/mp4"), (MP4, "video/quicktime"), (b"\x1a\x45\xdf\xa3", "video/webm")):
+        other = f"/api/v1/recordings/{(await house.client.post('/api/v1/recordings', json={})).json()['id']}"
+        await house.client.put(f"{other}/artifacts/video", content=body, headers={"content-type": media_type})
+        assert (await house.client.get(f"{other}/artifacts/video")).headers["content-type"] == media_type
+        assert all(media_type in told["200"]["content"] for told in ours)
+    await house.client.put(f"{where}/artifacts/call-logs", content=plain(LINES))
+    await house.client.put(f"{where}/artifacts/pcap", content=scene(Sender(CUSTOMER, ASSISTANT, ssrc=1)))
+    for kind in ("call-logs", "pcap"):
+        media_type = (await house.client.get(f"{where}/artifacts/{kind}")).headers["content-type"]
+        assert all(media_type in told["200"]["content"] for told in ours)
+    assert all("*/*" in told["200"]["content"] and {"206", "304", "412", "416"} <= told.keys() for told in ours)
+
+
 @pytest.mark.parametrize(
     ("body", "media_type"), [(b"<Error/>", "video/mp4"), (MP4, "video/webm"), (MP4, "text/html"), (b"", "video/mp4")]
 )

@@ -24,6 +24,7 @@ from callvault.wire import pcap, rtp
 from callvault.wire.rtp import RtpCodec
 
 PCAP = "pcap"
+CAPTURE = "application/vnd.tcpdump.pcap"
 LANES = "lanes"
 """Of a kept capture, what was made of it: a fact that one that was only kept does not have."""
 SEGMENT_SECONDS = 30
@@ -52,7 +53,7 @@ class Captures:
         source: BinaryIO,
         *,
         rebuild: bool = False,
-        media_type: str = "application/vnd.tcpdump.pcap",
+        media_type: str = CAPTURE,
         sides: Mapping[str, str] | None = None,
         types: Mapping[int, RtpCodec] | None = None,
     ) -> Captured:

@@ -11,8 +11,8 @@ from callvault.domain.errors import Malformed, Missing
 from callvault.domain.query import Query
 from callvault.domain.stored import ARTIFACT_KINDS, Artifact
 from callvault.services.delivery.desk import Wanted
-from callvault.services.ingest.captures import PCAP
-from callvault.services.keeping import CALL_LOGS, KINDS, LOGS_MOST
+from callvault.services.ingest.captures import CAPTURE, PCAP
+from callvault.services.keeping import CALL_LOGS, GZIP, KINDS, LOGS_MOST, VIDEOS
 from callvault.web.auth import Visiting, needs
 from callvault.web.native import hotdocs
 from callvault.web.native.cursors import Listed
@@ -33,6 +33,8 @@ CAPTURE_MOST = 8 << 30
 VIDEO_MOST = 64 << 30
 MOST = {CALL_LOGS: LOGS_MOST}
 NAMED_MOST = 64
+MEDIA_TYPES = (*VIDEOS, GZIP, CAPTURE, "application/octet-stream", "*/*")
+"""Under which artifacts are handed out; a source under that with which it came, whatever it was."""
 
 
 class ArtifactOut(Told):
@@ -143,7 +145,7 @@ HOT = (
             "artifacts",
             "Call logs are gzipped JSONL, and never said to be encoded.",
             parameters=[hotdocs.path("kind", {"enum": list(ARTIFACT_KINDS)})],
-            responses={"200": hotdocs.content("The file.", "application/octet-stream"), **RANGED},
+            responses={"200": hotdocs.content("The file.", *MEDIA_TYPES), **RANGED},
         ),
     ),
     Hot(
@@ -161,7 +163,7 @@ HOT = (
                 hotdocs.query("type", _WORDS, "What a payload type of a capture stands for: `111=opus/48000/2`."),
                 hotdocs.header("Content-Digest", "RFC 9530; checked."),
             ],
-            body=("video/mp4", "video/webm", "application/jsonl", "application/gzip", "application/vnd.tcpdump.pcap"),
+            body=("video/mp4", "video/webm", "application/jsonl", GZIP, CAPTURE),
             responses={
                 "201": hotdocs.json(KeptOut, "Kept."),
                 "200": hotdocs.json(KeptOut, "The very same was there."),

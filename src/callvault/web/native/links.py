@@ -12,9 +12,11 @@ from callvault.services.delivery.desk import Wanted
 from callvault.services.delivery.links import FILENAME_MAX, SECONDS
 from callvault.web.auth import Visiting, needs, public
 from callvault.web.native import hotdocs
+from callvault.web.native.artifacts import MEDIA_TYPES
 from callvault.web.native.describing import told
 from callvault.web.native.problems import PROBLEMS
 from callvault.web.native.recordingschemas import CallRecording
+from callvault.web.native.sound import RANGED
 from callvault.web.native.spelling import Asked, Told, seconds
 from callvault.web.parts import Hot
 from callvault.web.responses import Answer
@@ -99,8 +101,8 @@ FOLLOW = Hot(
         "links",
         "With Range, If-Range and ETag, as the sound itself.",
         responses={
-            "200": hotdocs.content("What the link is for.", *OF_FORMAT.values(), "application/octet-stream"),
-            "206": {"description": "The ranges that were asked for."},
+            "200": hotdocs.content("What the link is for.", *OF_FORMAT.values(), *MEDIA_TYPES),
+            **RANGED,
             "403": {"description": "The link is not valid, or not any more."},
         },
     ),

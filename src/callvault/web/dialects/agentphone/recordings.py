@@ -68,6 +68,7 @@ RECORDING: Final = Hot(
             },
             "206": {"description": "The ranges that were asked for"},
             "304": {"description": "It has not changed"},
+            "412": {"description": "It is not what the client thinks"},
             "416": {"description": "There is no such range"},
             **schemas.HOT_FAILURES,
         },

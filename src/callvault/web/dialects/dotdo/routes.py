@@ -55,7 +55,7 @@ COMMAND: Final = Hot(
             "200": {"description": "Done.", **_json(Success)},
             **{
                 str(status): {"description": "Not done.", **_json(Failure)}
-                for status in (400, 401, 403, 404, 409, 413, 422, 501)
+                for status in (400, 401, 403, 404, 409, 410, 413, 422, 501)
             },
         },
     },

@@ -89,6 +89,10 @@ AUDIO: Final = Hot(
         "summary": "Download a completed call recording as a single WAV file",
         "responses": {
             "200": {"description": "The full call", "content": {"audio/wav": {"schema": {"type": "string"}}}},
+            "206": {"description": "The ranges that were asked for"},
+            "304": {"description": "It has not changed"},
+            "412": {"description": "It is not what the client thinks"},
+            "416": {"description": "There is no such range"},
             **schemas.FAILURES,
         },
     },
