@@ -1,9 +1,12 @@
 """The documents, for programs and for people."""
 
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from callvault.web.apidocs import page
 from callvault.web.app import all_parts
@@ -56,6 +59,22 @@ def test_a_document_tells_what_the_front_may_answer_to_any_operation(name: str) 
 @pytest.mark.parametrize("name", ["native", "vapi", "osvi", "dotdo"])
 def test_no_document_tells_of_a_form_that_its_errors_do_not_have(name: str) -> None:
     assert "HTTPValidationError" not in document(DOCUMENTED[name], "1")["components"]["schemas"]
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_what_is_taken_when_nothing_is_said_could_be_said(name: str) -> None:
+    told = document(DOCUMENTED[name], "1")
+    for place, schema in defaulted(told):
+        within = {**schema, "components": told["components"]}
+        assert Draft202012Validator(within).is_valid(schema["default"]), (place, schema)
+
+
+def defaulted(node: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """The schemas that tell a default, and where they stand."""
+    if isinstance(node, dict) and "default" in node and not place.endswith(("/properties", "/responses")):
+        yield place, node
+    for name, each in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        yield from defaulted(each, f"{place}/{name}")
 
 
 async def test_a_page_needs_nothing_but_its_own_style() -> None:

@@ -26,7 +26,8 @@ router = APIRouter(prefix="/api/v1", tags=["workspace"], responses=PROBLEMS)
 class WorkspaceChanges(Asked):
     """What is not there stays as it is."""
 
-    name: Annotated[str, Field(min_length=1, max_length=NAME_MAX)] = ""
+    name: str = Field(default_factory=str, min_length=1, max_length=NAME_MAX)
+    """Without a default to tell: none is a name."""
     recording_enabled: bool = True
     public_recordings: bool = False
     hipaa: bool = False
