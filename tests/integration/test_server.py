@@ -97,7 +97,10 @@ def test_a_websocket_that_is_refused_is_no_error(vault: Path) -> None:
         with pytest.raises(InvalidStatus) as refusal:
             connect(f"{server.url.replace('http', 'ws')}/streams?token=wrong")
         server.stop()
-        assert refusal.value.response.status_code == 401
+        told = refusal.value.response
+        assert (told.status_code, told.headers["x-content-type-options"]) == (401, "nosniff")
+        assert told.headers["content-length"] == str(len(told.body))
+        assert json.loads(told.body)["requestId"] == told.headers["x-request-id"]
         assert '"error"' not in server.log.read_text()
 
 

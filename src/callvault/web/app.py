@@ -50,8 +50,7 @@ from typing import Final, cast
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from callvault.domain.access import Caller
@@ -197,9 +196,23 @@ class Front:
         except WebSocketDisconnect:
             pass
         except Exception as error:  # noqa: BLE001 - whatever it is, the client is told
-            await _hang_up(socket, _fault(error), visit)
+            await self._hang_up(socket, error, visit)
         finally:
             self.metrics.sockets.dec()
+
+    async def _hang_up(self, socket: WebSocket, error: Exception, visit: Visit) -> None:
+        """With the error's answer before the socket was accepted, with a code and the error's name after."""
+        if socket.application_state is WebSocketState.CONNECTING:
+
+            async def refuse(message: Message) -> None:
+                await socket.send({**message, "type": f"websocket.{message['type']}"})
+
+            out = Outgoing(refuse, self._edge.headers(visit), visit, False)
+            await self._fail(error, {**socket.scope, "method": "GET"}, socket.receive, out, visit)
+        elif socket.application_state is WebSocketState.CONNECTED:
+            fault = _fault(error)
+            family = next(kind for kind in SOCKET_CODES if isinstance(fault, kind))
+            await socket.close(SOCKET_CODES[family], fault.code)
 
     def _visit(self, scope: Scope, part: Part) -> Visit:
         client, asked = scope.get("client"), dict(scope["headers"])
@@ -247,16 +260,3 @@ def _fault(error: Exception) -> Fault:
         return HttpProblem(status=error.status_code, why=str(error.detail))
     log.error("%s", type(error).__name__, exc_info=error)
     return Unexpected()
-
-
-async def _hang_up(socket: WebSocket, fault: Fault, visit: Visit) -> None:
-    """With the error's answer before the socket was accepted, with a code and the error's name after."""
-    if socket.application_state is WebSocketState.CONNECTING:
-        answer = visit.part.render(fault, status_of(fault), visit.request_id)
-        text = answer.body if isinstance(answer.body, bytes) else b""
-        headers = {name.decode(): value.decode() for name, value in answer.headers}
-        return await socket.send_denial_response(Response(text, answer.status, headers))
-    if socket.application_state is WebSocketState.CONNECTED:
-        family = next(kind for kind in SOCKET_CODES if isinstance(fault, kind))
-        return await socket.close(SOCKET_CODES[family], fault.code)
-    return None

@@ -40,7 +40,7 @@ class Edge:
 
     def headers(self, visit: Visit) -> Headers:
         own = [(b"x-request-id", visit.request_id.encode()), *ALWAYS]
-        if self._secure or visit.scope["scheme"] == "https":
+        if self._secure or visit.scope["scheme"] in ("https", "wss"):
             own.append(HSTS)
         return own + self._cors(visit) if self._origins else own
 

@@ -360,8 +360,8 @@ class Wire:
     async def send(self, message: dict[str, Any]) -> None:
         self.sent.append(message)
 
-    async def open(self, house: WebHouse, path: str, key: dict[str, str]) -> list[str]:
-        told = scope(path, type="websocket", scheme="ws", subprotocols=[])
+    async def open(self, house: WebHouse, path: str, key: dict[str, str], scheme: str = "ws") -> list[str]:
+        told = scope(path, type="websocket", scheme=scheme, subprotocols=[])
         told["headers"] = [(name.encode(), value.encode()) for name, value in key.items()]
         told["extensions"] = {"websocket.http.response": {}}
         del told["method"]
@@ -384,6 +384,37 @@ async def test_a_websocket_without_a_key_or_a_route_gets_an_answer_instead(house
     wire = Wire()
     await wire.open(house, "/sample/nothing", {})
     assert wire.sent[0]["status"] == 404
+
+
+@pytest.mark.parametrize(("path", "status"), [("/sample/talk", 401), ("/sample/nothing", 404)])
+async def test_a_websocket_that_is_refused_is_told_what_every_answer_tells(
+    house: WebHouse, path: str, status: int
+) -> None:
+    refused = await told_to(house, path, {"x-request-id": "call-7"})
+    answer = await house.client.get("/sample/nothing")
+    always = {name for name in answer.headers if name.startswith(("x-", "referrer", "strict", "content-security"))}
+    assert always <= refused.keys() and "x-frame-options" in always
+    assert (refused["status"], refused["x-request-id"], refused["cache-control"]) == (str(status), "call-7", "no-store")
+    assert int(refused["content-length"]) > 0
+    assert (refused.get("www-authenticate") == "Bearer") == (status == 401)
+
+
+async def test_a_websocket_that_comes_too_often_is_told_when_to_come_again() -> None:
+    async with webhouse(Options(requests_per_minute=1), [sample.PART]) as house:
+        first, second = [await told_to(house, "/sample/talk", {}, scheme) for scheme in ("ws", "wss")]
+    assert (first["status"], first["ratelimit"]) == ("401", '"address";r=0;t=60')
+    assert (second["status"], second["ratelimit"], second["retry-after"]) == ("429", '"address";r=0;t=60', "60")
+    assert ["strict-transport-security" in told for told in (first, second)] == [False, True]
+
+
+async def told_to(house: WebHouse, path: str, headers: dict[str, str], scheme: str = "ws") -> dict[str, str]:
+    """The status and the headers with which a websocket is refused; each header is there once."""
+    wire = Wire()
+    types = await wire.open(house, path, headers, scheme)
+    assert types == ["websocket.http.response.start", "websocket.http.response.body"]
+    told = [(name.decode(), value.decode()) for name, value in wire.sent[0]["headers"]]
+    assert len(dict(told)) == len(told)
+    return {**dict(told), "status": str(wire.sent[0]["status"])}
 
 
 async def test_a_websocket_that_fails_is_closed_with_the_errors_name(house: WebHouse) -> None:
