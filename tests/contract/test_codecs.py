@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -226,6 +227,30 @@ def test_what_is_no_sound_is_malformed(codecs: Codecs, name: str) -> None:
             codecs.probe(file)
         with pytest.raises(Malformed):
             list(codecs.decode(file, LIMITS))
+
+
+def clip(*, cover: bool) -> bytes:
+    """Sound with a picture beside it: one that goes on, or one on its cover."""
+    file = BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        picture = container.add_stream("mjpeg" if cover else "mpeg4", rate=5)
+        picture.width = picture.height = 16
+        picture.pix_fmt = "yuvj420p" if cover else "yuv420p"
+        picture.disposition = Disposition.attached_pic if cover else Disposition.default
+        sound = container.add_stream("aac", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.ones((1, 8000), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 8000
+        for _ in range(1 if cover else 5):
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8))))
+        for stream, last in ((picture, None), (sound, frame), (sound, None)):
+            container.mux(stream.encode(last))
+    return file.getvalue()
+
+
+def test_a_video_is_no_sound_and_a_cover_does_not_matter(codecs: Codecs) -> None:
+    with pytest.raises(Malformed, match="it is a video"):
+        codecs.probe(BytesIO(clip(cover=False)))
+    assert codecs.probe(BytesIO(clip(cover=True))).rate == 8000
 
 
 HOUR = 3600 * 8000

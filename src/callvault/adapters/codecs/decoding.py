@@ -9,6 +9,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.stream import Disposition
 
 from callvault.adapters.codecs.examined import Examined, examined
 from callvault.adapters.codecs.int16 import Raw, joined
@@ -47,6 +48,8 @@ def open_sound(seen: Examined) -> InputContainer:
 def sound_of(container: InputContainer) -> AudioStream:
     if not container.streams.audio:
         raise _malformed("there is no sound in it")
+    if any(not stream.disposition & Disposition.attached_pic for stream in container.streams.video):
+        raise _malformed("it is a video: its place is the artifact `video`, and its sound comes as a file of its own")
     return container.streams.audio[0]
 
 
