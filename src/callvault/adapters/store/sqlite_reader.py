@@ -34,6 +34,7 @@ class SqliteReader:
         self._lock = threading.Lock()
         self._strides_left = 0
         self._asked: dict[asyncio.AbstractEventLoop, list[Asked]] = {}
+        self._closed = False
         self._slow = threading.local()
         self._slow_connections: list[sqlite3.Connection] = []
         self._threads = ThreadPoolExecutor(2, "callvault-reads")
@@ -51,14 +52,18 @@ class SqliteReader:
 
     async def in_time(self, text: str, values: Row) -> Rows:
         try:
+            if self._closed:
+                raise sqlite3.ProgrammingError("it was closed before a long read began")
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._rows_in_time, text, values)
         except sqlite3.Error as error:
             raise self._told(error) from error
 
     def close(self) -> None:
+        self._closed = True
         self._threads.shutdown()
-        for connection in (self._quick, *self._slow_connections):
-            connection.close()
+        with self._lock:
+            for connection in (self._quick, *self._slow_connections):
+                connection.close()
 
     def _answer(self, loop: asyncio.AbstractEventLoop) -> None:
         asked = self._asked.pop(loop)

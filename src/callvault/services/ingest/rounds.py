@@ -152,10 +152,10 @@ class Rounds:
     async def _let_go(self, recording_id: str) -> None:
         try:
             known = await self._open.get(recording_id)
+            if known.recording.in_progress:
+                await self._open.release(known)
+                return
         except Missing:
             await self._open.forget(recording_id)
             return
-        if known.recording.in_progress:
-            await self._open.release(known)
-        else:
-            await self._completion.finish(recording_id)
+        await self._completion.finish(recording_id)

@@ -195,7 +195,7 @@ class Endpoints:
         return {"content-type": "application/json", **signature}
 
     async def _asked_anew(self, endpoint: WebhookEndpoint, enabled: bool | None) -> dict[str, Any]:
-        """What becomes of it at its new URL, where nobody is asked before it is to be enabled."""
+        """What becomes of it at its new URL, which is asked if it is to be enabled, or waits for nothing but that."""
         wanted = endpoint.enabled or endpoint.disabled_reason == UNVERIFIED if enabled is None else enabled
         answered = wanted and not await self._challenge(endpoint)
         return {

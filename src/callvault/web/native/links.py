@@ -29,7 +29,7 @@ LONGEST = 10 * 365 * 86_400
 
 
 class LinkRequest(Asked):
-    view: Annotated[str, Field(max_length=100)] = "mono"
+    view: str = Field(default_factory=str, max_length=100, description="Else the one of the recording's own file.")
     format: Annotated[str, Field(max_length=10)] = "wav"
     rate: Annotated[int, Field(ge=0, le=192_000, description="0 for the best there is.")] = 0
     artifact: Annotated[str, Field(max_length=40, description="Instead of a view.")] = ""

@@ -64,11 +64,10 @@ def _number(text: str | None, what: str) -> int:
     return whole(what, text) if text else 0
 
 
-_VIEW = hotdocs.query(
-    "view",
-    {"type": "string", "default": "mono", "pattern": "^(mono|stereo|customer|assistant|lane:[a-z0-9][a-z0-9_-]*)$"},
-    "`mono`, `stereo` (customer left, assistant right), `customer`, `assistant` or `lane:NAME`.",
-)
+_VIEWS = {"type": "string", "pattern": "^(mono|stereo|customer|assistant|lane:[a-z0-9][a-z0-9_-]*)$"}
+_TOLD = "`mono`, `stereo` (customer left, assistant right), `customer`, `assistant` or `lane:NAME`"
+_VIEW = hotdocs.query("view", _VIEWS, f"{_TOLD}; else the one that `channels` and `fileSize` tell of.")
+_DRAWN = hotdocs.query("view", {**_VIEWS, "default": "mono"}, f"{_TOLD}.")
 _LIVE = hotdocs.query("live", {"type": "boolean", "default": False}, "What is there so far of a recording in progress.")
 RANGED = {
     "206": {"description": "The ranges that were asked for."},
@@ -111,7 +110,7 @@ HOT = (
             "BBC audiowaveform data, version 2, as wavesurfer and peaks.js read it.",
             parameters=[
                 hotdocs.path("format", {"enum": list(PICTURES)}),
-                _VIEW,
+                _DRAWN,
                 hotdocs.query("samplesPerPixel", {"type": "integer", "minimum": 1, "default": 256}),
                 hotdocs.query("bits", {"enum": [8, 16], "default": 16}),
                 _LIVE,
