@@ -149,12 +149,17 @@ async def test_another_workspace_brings_nothing(house: WebHouse, where: str) -> 
     assert (await house.client.put(f"{where}/artifacts/soul", content=MP4)).status_code == 404
 
 
-async def test_a_capture_is_kept_and_its_calls_are_rebuilt(house: WebHouse, where: str) -> None:
+def two_speak() -> bytes:
+    """For two seconds."""
     one, two = Sender(CUSTOMER, ASSISTANT, ssrc=1), Sender(ASSISTANT, CUSTOMER, ssrc=2)
     for n in range(100):
         one.say(bytes([n % 100 + 10]) * 160)
         two.say(bytes([n % 90 + 20]) * 160)
-    file = scene(one, two)
+    return scene(one, two)
+
+
+async def test_a_capture_is_kept_and_its_calls_are_rebuilt(house: WebHouse, where: str) -> None:
+    file = two_speak()
     sides = "side=10.0.0.5:4000%3Dcaller&side=192.0.2.9%3Dbot"
     put = await house.client.put(f"{where}/artifacts/pcap?rebuild=true&{sides}", content=file)
     assert put.status_code == 201 and set(put.json()["lanes"]) == {"caller", "bot"}
@@ -166,11 +171,7 @@ async def test_a_capture_is_kept_and_its_calls_are_rebuilt(house: WebHouse, wher
 
 
 async def test_a_capture_that_was_only_kept_is_rebuilt_later(house: WebHouse, where: str) -> None:
-    one, two = Sender(CUSTOMER, ASSISTANT, ssrc=1), Sender(ASSISTANT, CUSTOMER, ssrc=2)
-    for n in range(100):
-        one.say(bytes([n % 100 + 10]) * 160)
-        two.say(bytes([n % 90 + 20]) * 160)
-    file = scene(one, two)
+    file = two_speak()
     kept = await house.client.put(f"{where}/artifacts/pcap", content=file)
     assert (kept.status_code, kept.json()["lanes"]) == (201, {})
     rebuilt = await house.client.put(f"{where}/artifacts/pcap?rebuild=true", content=file)

@@ -184,7 +184,8 @@ class Recordings:
         return Family(await family_of(self._store, kind, versions, {call_id})).of_call(versions)
 
     async def heard_of_each(self, caller: Caller | None, calls: Sequence[Call]) -> dict[str, Recording | None]:
-        """The same of many at once, by the calls' ids: None where the caller may hear nothing of what there is."""
+        """The same of many at once, by the calls' ids: None where the caller may hear nothing of what there is. Without
+        a caller, as somebody without any scope."""
         by_call = await self._of_each(calls)
         redacted = await self._redactions(caller, by_call)
         found: dict[str, Recording | None] = {call_id: newest_original(of_one) for call_id, of_one in by_call.items()}

@@ -106,7 +106,7 @@ def artifact_json(parts: CallParts) -> dict[str, Json]:
     body: dict[str, Json] = {
         "messages": [_message(parts.call, turn) for turn in parts.turns],
         "messagesOpenAIFormatted": [_openai_message(turn) for turn in parts.turns],
-        "transcript": transcript_text(parts.call, parts.turns) if _tells_transcript(parts.call) else None,
+        "transcript": _transcript(parts.call, parts.turns),
         "recording": _recording(plain),
         "recordingUrl": plain.get("mono-recording"),
         "stereoRecordingUrl": plain.get("stereo-recording"),
@@ -119,15 +119,14 @@ def artifact_json(parts: CallParts) -> dict[str, Json]:
     return {name: value for name, value in body.items() if value is not None}
 
 
-def transcript_text(call: Call, turns: Sequence[Turn]) -> str:
-    """`AI: …` and `User: …`, a line a turn, under the names that the call's plan gives them."""
+def _transcript(call: Call, turns: Sequence[Turn]) -> str | None:
+    """`AI: …` and `User: …`, a line a turn, under the names that the call's plan gives them; None where it wants
+    none."""
     plan = _transcript_plan(_kept(call).get("artifactPlan"))
+    if plan["enabled"] is False:
+        return None
     speakers = {"customer": plan["userName"], "assistant": plan["assistantName"]}
     return "".join(f"{speakers.get(turn.role, turn.role)}: {turn.content}\n" for turn in turns)
-
-
-def _tells_transcript(call: Call) -> bool:
-    return _transcript_plan(_kept(call).get("artifactPlan"))["enabled"] is not False
 
 
 def direction_of(type_name: str | None) -> str:
