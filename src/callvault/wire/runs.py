@@ -1,6 +1,6 @@
 """A segment's index: where its takes lie on the lane and in the object; a million takes are no burden."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,7 @@ BYTES_PER_SAMPLE = {"pcmu": 1, "pcma": 1, "l16": 2, "s16le": 2}
 """For the codecs in which any sample can be reached without those before it."""
 
 
-@dataclass(frozen=True, slots=True)
-class TakeMark:
+class TakeMark(NamedTuple):
     """Which bytes came under a take's number, so that the same again is known and others are refused."""
 
     take: int

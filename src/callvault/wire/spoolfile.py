@@ -5,13 +5,15 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from callvault.wire.runs import CODECS
 
 MAGIC = b"cvspool1"
 _FILE = struct.Struct("<8s16sQ")
 _RECORD = struct.Struct("<IIBBxxQQ")
-_CHECKED_FROM = 8
+_UNCHECKED = struct.Struct("<II")
+_CHECKED = struct.Struct("<BBxxQQ")
 _COUNT = struct.Struct("<I")
 _PIECE = struct.Struct("<BBBIqqqqI")
 _NEVER = -(1 << 63)
@@ -52,8 +54,7 @@ class RecordHead:
     key: int
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     kind: Kind
     serial: int
     key: int
@@ -61,8 +62,7 @@ class Record:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Sound as it was received, at its place in a lane."""
 
     lane: str
@@ -106,7 +106,7 @@ def parse_head(data: bytes) -> RecordHead:
 def parse_record(data: bytes) -> Record:
     """The record that is exactly these bytes."""
     head = parse_head(data)
-    if head.length != len(data) or zlib.crc32(memoryview(data)[_CHECKED_FROM:]) != head.checksum:
+    if head.length != len(data) or zlib.crc32(memoryview(data)[_UNCHECKED.size :]) != head.checksum:
         raise Torn
     body = RECORD_HEAD + head.name_length
     return Record(head.kind, head.serial, head.key, data[RECORD_HEAD:body].decode(), data[body:])
@@ -116,11 +116,10 @@ def serialize_record(record: Record) -> bytes:
     name = record.name.encode()
     if len(name) > NAME_MAX:
         raise ValueError(record.name)
-    length = RECORD_HEAD + len(name) + len(record.body)
-    head = bytearray(_RECORD.pack(length, 0, record.kind, len(name), record.serial, record.key))
-    checksum = zlib.crc32(record.body, zlib.crc32(name, zlib.crc32(head[_CHECKED_FROM:])))
-    struct.pack_into("<I", head, 4, checksum)
-    return b"".join((head, name, record.body))
+    checked = _CHECKED.pack(record.kind, len(name), record.serial, record.key) + name
+    checksum = zlib.crc32(record.body, zlib.crc32(checked))
+    length = _UNCHECKED.size + len(checked) + len(record.body)
+    return b"".join((_UNCHECKED.pack(length, checksum), checked, record.body))
 
 
 def binding(record: Record) -> bytes:

@@ -100,7 +100,7 @@ async def test_what_this_node_holds_shows_to_those_who_ask_for_it_alone(house: H
     recording = await house.recorder.recording(in_progress=True, status="processing")
     sound = noise(100)
     piece = Piece("customer", 1, "s16le", 16_000, 0, 100, sound.tobytes())
-    house.spool.append(recording.id, "w", [piece, replace(piece, start=100, take=2)])
+    house.spool.append(recording.id, "w", [piece, piece._replace(start=100, take=2)])
     assert (await house.timelines.timeline(recording)).lanes == ()
     (lane,) = (await house.timelines.timeline(recording, live=True)).lanes
     assert (lane.lane.name, lane.lane.role, lane.lane.rate) == ("customer", "customer", 16_000)

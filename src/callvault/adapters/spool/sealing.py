@@ -1,7 +1,7 @@
 """The data keys of the journal: one for each workspace in each file, wrapped by the workspace's key."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -22,7 +22,7 @@ class DataKey:
     def seal(self, record: Record) -> Record:
         if self.cipher is None:
             return record
-        return replace(record, body=self.cipher.encrypt(nonce(record.serial), record.body, binding(record)))
+        return record._replace(body=self.cipher.encrypt(nonce(record.serial), record.body, binding(record)))
 
 
 class JournalKeys:

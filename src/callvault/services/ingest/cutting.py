@@ -1,7 +1,6 @@
 """What was said during a pause is cut out of a piece before anything of it is stored."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from callvault.audio.clock import LaneClock
 from callvault.domain.lane import Lane, Span
@@ -47,8 +46,7 @@ def without(piece: Piece, stretches: Iterable[Stretch], decode: Decode) -> list[
     sound = _sliceable(piece, decode) if kept else piece
     width = BYTES_PER_SAMPLE.get(sound.codec, 0)
     parts = [
-        replace(
-            sound,
+        sound._replace(
             start=start,
             samples=stop - start,
             payload=sound.payload[(start - piece.start) * width : (stop - piece.start) * width],
@@ -56,7 +54,7 @@ def without(piece: Piece, stretches: Iterable[Stretch], decode: Decode) -> list[
         )
         for start, stop in kept
     ]
-    return [*([replace(piece, samples=0, payload=b"")] if piece.digest else []), *parts]
+    return [*([piece._replace(samples=0, payload=b"")] if piece.digest else []), *parts]
 
 
 def _between(start: int, end: int, stretches: Iterable[Stretch]) -> Iterator[Stretch]:
@@ -73,4 +71,4 @@ def _sliceable(piece: Piece, decode: Decode) -> Piece:
     if piece.codec in BYTES_PER_SAMPLE:
         return piece
     sound = decode(piece.codec, piece.payload, piece.samples, piece.rate)
-    return replace(piece, codec="s16le", payload=sound.astype("<i2").tobytes())
+    return piece._replace(codec="s16le", payload=sound.astype("<i2").tobytes())

@@ -2,27 +2,32 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
+
+_Waiter = tuple["asyncio.Future[None]", Callable[[], None] | None]
 
 
 class Landing:
     def __init__(self) -> None:
-        self._landed: deque[tuple[asyncio.Future[None], Future[None]]] = deque()
+        self._landed: deque[tuple[Future[None], list[_Waiter]]] = deque()
         self._told = False
-        self._latest: tuple[Future[None], asyncio.Future[None]] | None = None
+        self._latest: tuple[Future[None], list[_Waiter]] | None = None
 
-    def wait(self, durable: "Future[None]") -> "asyncio.Future[None]":
-        """Done on this loop when that one is done, as that one is; the same for all who wait for the same in turn."""
-        if self._latest and self._latest[0] is durable:
-            return self._latest[1]
+    def wait(self, durable: "Future[None]", settle: Callable[[], None] | None = None) -> "asyncio.Future[None]":
+        """Done on this loop when that one is done, as that one is. `settle` is called just before, and also when
+        whoever waits has gone."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
-        self._latest = (durable, waiter)
-        durable.add_done_callback(lambda done: self._land(loop, waiter, done))
+        if self._latest and self._latest[0] is durable:
+            self._latest[1].append((waiter, settle))
+            return waiter
+        group = self._latest = (durable, [(waiter, settle)])
+        durable.add_done_callback(lambda _: self._land(loop, group))
         return waiter
 
-    def _land(self, loop: asyncio.AbstractEventLoop, waiter: "asyncio.Future[None]", done: "Future[None]") -> None:
-        self._landed.append((waiter, done))
+    def _land(self, loop: asyncio.AbstractEventLoop, group: "tuple[Future[None], list[_Waiter]]") -> None:
+        self._landed.append(group)
         if not self._told:
             self._told = True
             loop.call_soon_threadsafe(self._wake)
@@ -30,11 +35,16 @@ class Landing:
     def _wake(self) -> None:
         # Whoever lands from here on tells again.
         self._told = False
+        self._latest = None
         while self._landed:
-            waiter, done = self._landed.popleft()
-            if waiter.done():
-                continue
-            if error := done.exception():
-                waiter.set_exception(error)
-            else:
-                waiter.set_result(None)
+            durable, waiting = self._landed.popleft()
+            error = durable.exception()
+            for waiter, settle in waiting:
+                if settle:
+                    settle()
+                if waiter.done():
+                    continue
+                if error:
+                    waiter.set_exception(error)
+                else:
+                    waiter.set_result(None)

@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Protocol
@@ -46,7 +47,7 @@ class LiveStream(Protocol):
 class OpenLane:
     lane: Lane
     known: KnownTakes = field(default_factory=KnownTakes)
-    pending: "dict[int, tuple[TakeMark, asyncio.Future[None]]]" = field(default_factory=dict)
+    pending: "dict[int, tuple[TakeMark, Future[None]]]" = field(default_factory=dict)
     """Takes on their way to the disk."""
     next_seq: int = 0
     """Of this lane's next segment, as far as is known here."""

@@ -119,8 +119,9 @@ class Takes:
 
     def _examine(self, form: MediaType, body: bytes, promised: Mapping[str, bytes]) -> tuple[bytes, TakeSound]:
         digest = hashlib.sha256(body).digest()
-        taken = {"sha-256": lambda: digest, "sha-512": lambda: hashlib.sha512(body).digest()}
-        if any(name in taken and taken[name]() != promise for name, promise in promised.items()):
+        if promised.get("sha-256", digest) != digest:
+            raise DigestMismatch
+        if "sha-512" in promised and promised["sha-512"] != hashlib.sha512(body).digest():
             raise DigestMismatch
         return digest, sound_of(form, body, self._codecs)
 
@@ -128,32 +129,31 @@ class Takes:
         while mark.take in held.pending:
             earlier, durable = held.pending[mark.take]
             _agree(earlier, mark, held.lane.name)
-            await asyncio.wait([durable])
+            await asyncio.gather(self._landing.wait(durable), return_exceptions=True)
         if there := held.known.get(mark.take):
             _agree(there, mark, held.lane.name)
             return False
         if len(held.known) + len(held.pending) >= self._takes_most:
             raise TooLarge(what="the lane", limit=f"{self._takes_most} takes")
-        # Shielded: a caller who goes away leaves a take that is known, whether or not he was told.
-        await asyncio.shield(self._append(known, held, mark, pieces))
+        await self._append(known, held, mark, pieces)
         return True
 
     def _append(
         self, known: OpenRecording, held: OpenLane, mark: TakeMark, pieces: Sequence[Piece]
     ) -> "asyncio.Future[None]":
-        durable = self._landing.wait(self._spool.append(known.id, known.recording.workspace_id, pieces))
+        """A caller who goes away leaves a take that is known, whether or not he was told."""
+        durable = self._spool.append(known.id, known.recording.workspace_id, pieces)
         held.pending[mark.take] = (mark, durable)
         known.users += 1
 
-        def settled(durable: "asyncio.Future[None]") -> None:
+        def settle() -> None:
             del held.pending[mark.take]
             known.users -= 1
             if durable.exception() is None:
                 held.known.add(mark)
                 known.heard_ms = self._clock.now_ms()
 
-        durable.add_done_callback(settled)
-        return durable
+        return self._landing.wait(durable, settle)
 
     async def _pieces(self, known: OpenRecording, lane: Lane, mark: TakeMark, sound: TakeSound) -> list[Piece]:
         piece = Piece(

@@ -44,12 +44,21 @@ async def test_what_had_landed_before_is_told_too() -> None:
     assert await asyncio.wait_for(Landing().wait(done), 5) is None
 
 
-async def test_those_who_wait_for_the_same_are_told_by_the_same() -> None:
-    landing = Landing()
+async def test_of_those_who_wait_for_the_same_each_goes_away_alone_and_what_he_began_is_settled() -> None:
+    landing, settled = Landing(), list[str]()
     one, other = Future[None](), Future[None]()
-    first, second, third = landing.wait(one), landing.wait(one), landing.wait(other)
-    assert first is second
-    assert first is not third
+    first, second = (landing.wait(one, lambda name=name: settled.append(name)) for name in ("first", "second"))
+    third = landing.wait(other, lambda: settled.append("third"))
+    first.cancel()
     one.set_result(None)
-    await asyncio.wait_for(first, 5)
+    await asyncio.wait_for(second, 5)
+    assert settled == ["first", "second"]
     assert not third.done()
+
+
+async def test_who_comes_when_it_was_told_already_is_told_too() -> None:
+    landing, durable = Landing(), Future[None]()
+    first = landing.wait(durable)
+    durable.set_result(None)
+    await asyncio.wait_for(first, 5)
+    await asyncio.wait_for(landing.wait(durable), 5)
