@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from callvault.domain.errors import Malformed
@@ -54,6 +55,7 @@ class MediaType:
 FILE: Final = MediaType("file")
 
 
+@lru_cache(64)
 def parse(text: str) -> MediaType:
     essence, parameters = _split(text)
     if _FILES.fullmatch(essence):
