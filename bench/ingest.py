@@ -1,20 +1,29 @@
-"""Taking in: takes made durable beside the same disk's own group commit, and live calls in real time on one core.
+"""Taking in: takes made durable, in process and by HTTP, beside the same disk's own group commit; live calls in real
+time on one core.
 
 python -m bench.ingest [calls]
 """
 
 import asyncio
 import os
+import shutil
+import sqlite3
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
+from typing import Final
 
+import httpx
+import uvloop
+
+from bench.redirect import serving
 from callvault.bootstrap import opened
 from callvault.domain.access import Caller, Principal
 from callvault.domain.lane import Segment
@@ -39,7 +48,9 @@ Line = tuple[str, ...]
 def run(calls: int = CALLS) -> list[Line]:
     with tempfile.TemporaryDirectory(prefix="callvault-bench-", dir=os.environ.get("TMPDIR")) as folder:
         raw = [_disk(Path(folder) / f"raw-{n}") for n in range(2)]
-        takes, live = asyncio.run(_measured(Path(folder), calls))
+        takes, live = uvloop.run(_measured(Path(folder), calls))
+        if uploads := _uploads(Path(folder) / "uploads"):
+            takes.append(("by HTTP", uploads))
         raw.append(_disk(Path(folder) / "raw-last"))
     rate = sorted(raw)[1]
     return [
@@ -48,8 +59,7 @@ def run(calls: int = CALLS) -> list[Line]:
         *(
             (
                 f"takes of {TAKE_BYTES // 1024} kB by {CALLERS} callers, durable, {name}",
-                f"{found.rate:.0f}/s, p50 {found.at(0.5):.1f} ms, p99 {found.at(0.99):.1f} ms; "
-                f"{found.moved:.0%} of it in storage by then",
+                found.told,
                 f"{found.rate / rate:.2f}",
             )
             for name, found in takes
@@ -58,19 +68,20 @@ def run(calls: int = CALLS) -> list[Line]:
     ]
 
 
-@dataclass(slots=True)
-class Latencies:
-    seconds: float = 0.0
-    each: list[float] = field(default_factory=list)
-    moved: float = 0.0
+@dataclass(frozen=True)
+class Taken:
+    rate: float
+    p50_ms: float
+    p99_ms: float
+    moved: float
     """What share of the sound was moved to storage in the same time."""
 
     @property
-    def rate(self) -> float:
-        return len(self.each) / self.seconds
-
-    def at(self, share: float) -> float:
-        return 1000 * sorted(self.each)[int(share * (len(self.each) - 1))]
+    def told(self) -> str:
+        return (
+            f"{self.rate:.0f}/s, p50 {self.p50_ms:.1f} ms, p99 {self.p99_ms:.1f} ms; "
+            f"{self.moved:.0%} of it in storage by then"
+        )
 
 
 # -- the disk by itself -------------------------------------------------------------------------
@@ -92,7 +103,7 @@ def _disk(path: Path) -> float:
 # -- the intake ---------------------------------------------------------------------------------
 
 
-async def _measured(folder: Path, calls: int) -> tuple[list[tuple[str, Latencies]], list[Line]]:
+async def _measured(folder: Path, calls: int) -> tuple[list[tuple[str, Taken]], list[Line]]:
     """Takes and calls each in a vault of its own: what the takes leave to be moved would be measured with the calls."""
     async with _vault(folder / "takes") as (services, caller):
         takes = [
@@ -113,9 +124,9 @@ async def _vault(data: Path) -> AsyncIterator[tuple[Services, Caller]]:
         yield house.services, Caller(Principal(key.row.id, key.row.workspace_id, "bench", frozenset(SCOPES)))
 
 
-async def _takes(services: Services, caller: Caller, lanes: int) -> Latencies:
+async def _takes(services: Services, caller: Caller, lanes: int) -> Taken:
     recording = (await services.recordings.create(caller, {})).recording.id
-    form, numbers, found = parse("audio/PCMU"), [count() for _ in range(lanes)], Latencies()
+    form, numbers, each = parse("audio/PCMU"), [count() for _ in range(lanes)], list[float]()
     body = os.urandom(TAKE_BYTES)
     began = time.monotonic()
 
@@ -125,15 +136,57 @@ async def _takes(services: Services, caller: Caller, lanes: int) -> Latencies:
             start = Start(ms=Decimal(n * TAKE_BYTES) / 8 % 100_000_000)
             sent = time.monotonic()
             await services.intake.takes.put(caller, recording, f"lane-{lane}", n, body, start=start, form=form)
-            found.each.append(time.monotonic() - sent)
+            each.append(time.monotonic() - sent)
 
     await asyncio.gather(*(send(n % lanes) for n in range(CALLERS)))
-    found.seconds = time.monotonic() - began
+    rate = len(each) / (time.monotonic() - began)
     segments = await services.store.find(Query(Segment).where("recording_id", "=", recording))
-    found.moved = sum(segment.peaks_offset for segment in segments) / (TAKE_BYTES * len(found.each))
+    moved = sum(segment.peaks_offset for segment in segments) / (TAKE_BYTES * len(each))
     await services.recordings.delete(caller, recording)
     await services.intake.mover.drain(recording)
-    return found
+    p50, p99 = (1000 * sorted(each)[int(share * (len(each) - 1))] for share in (0.5, 0.99))
+    return Taken(rate, p50, p99, moved)
+
+
+def _uploads(data: Path) -> Taken | None:
+    """The same by HTTP, over as many connections, each with its lane."""
+    if not shutil.which("wrk"):
+        return None
+    with serving(data, one_core=False) as server, httpx.Client(base_url=f"http://{server.address}") as client:
+        client.headers["authorization"] = f"Bearer {server.key}"
+        recording = client.post("/api/v1/recordings", json={}).json()["id"]
+        script = data / "takes.lua"
+        script.write_text(_SCRIPT % {"key": server.key, "recording": recording, "bytes": TAKE_BYTES, "lanes": CALLERS})
+        command = ["wrk", "-t1", f"-c{CALLERS}", f"-d{SECONDS:.0f}s", "-s", str(script), f"http://{server.address}"]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        with closing(sqlite3.connect(data / "callvault.db")) as database:
+            ((moved,),) = database.execute("SELECT coalesce(sum(peaks_offset), 0) FROM segments")
+    requests, wrong, p50, p99 = told.splitlines()[-1].split()
+    assert wrong == "0", told
+    return Taken(int(requests) / SECONDS, float(p50) / 1000, float(p99) / 1000, moved / TAKE_BYTES / int(requests))
+
+
+_SCRIPT: Final = """
+wrk.method = "PUT"
+wrk.headers["authorization"] = "Bearer %(key)s"
+wrk.headers["content-type"] = "audio/PCMU"
+local noise = {}
+for n = 1, %(bytes)d do noise[n] = string.char(math.random(0, 255)) end
+wrk.body = table.concat(noise)
+local n = -1
+request = function()
+  n = n + 1
+  local lane, take = n %% %(lanes)d, math.floor(n / %(lanes)d)
+  local start = take * %(bytes)d %% 1000000000
+  local path = "/api/v1/recordings/%(recording)s/lanes/lane-%%d/takes/%%d?startSample=%%d"
+  return wrk.format(nil, string.format(path, lane, take, start))
+end
+done = function(summary, latency)
+  local e = summary.errors
+  local wrong = e.connect + e.read + e.write + e.status + e.timeout
+  io.write(string.format("%%d %%d %%f %%f\\n", summary.requests, wrong, latency:percentile(50), latency:percentile(99)))
+end
+"""
 
 
 async def _live(services: Services, caller: Caller, calls: int, *, audible: bool) -> Line:

@@ -229,8 +229,9 @@ def _pinned(core: int, command: list[str]) -> list[str]:
 
 
 @contextmanager
-def serving(data: Path) -> Iterator[Serving]:
-    command = _pinned(0, [sys.executable, "-m", "bench.redirect", "--serve", str(data)])
+def serving(data: Path, *, one_core: bool = True) -> Iterator[Serving]:
+    command = [sys.executable, "-m", "bench.redirect", "--serve", str(data)]
+    command = _pinned(0, command) if one_core else command
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
