@@ -66,7 +66,7 @@ from callvault.web.metrics import Metrics
 from callvault.web.options import Options
 from callvault.web.parts import Hot, Part, Socket
 from callvault.web.responses import Answer
-from callvault.web.routing import Directory, Routes
+from callvault.web.routing import Directory, Routes, segmented
 from callvault.web.visit import VISIT, Visit
 
 log = logging.getLogger("callvault.web")
@@ -131,9 +131,10 @@ class Front:
         if answer := self._edge.preflight(visit):
             return await answer(scope, receive, out)
         inner = {**scope, "method": "GET"} if visit.head else scope
-        found = routes.find(inner["method"], scope["path"], inner)
+        asked = segmented(inner)
+        found = routes.find(asked["method"], asked["path"], asked)
         if found is None:
-            return await _elsewhere(routes, inner)(scope, receive, out)
+            return await _elsewhere(routes, asked)(scope, receive, out)
         visit.route = found.pattern
         await self._admit(visit, found.rule)
         inner.update(found.told)

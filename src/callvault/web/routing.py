@@ -1,9 +1,10 @@
 """Which part a request is for, and which of its routes: hot ones first, then FastAPI's."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+from urllib.parse import unquote
 
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.routing import APIRoute
@@ -12,6 +13,9 @@ from starlette.types import ASGIApp, Scope
 
 from callvault.web.auth import Rule, rule_of
 from callvault.web.parts import Claim, Hot, Part, Socket
+
+SLASH: Final = "\udc2f"
+"""Stands for an encoded slash while a route is looked for: no path that was decoded has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,11 @@ class Routes:
     def find(self, method: str, path: str, scope: Scope) -> Found | None:
         for pattern in self._hot.get((method, path.count("/")), ()):
             if path.endswith(pattern.tail) and (match := pattern.matches(path)):
-                return Found(pattern.to, pattern.to.path, pattern.rule, {"path_params": match.groupdict()})
+                return Found(pattern.to, pattern.to.path, pattern.rule, {"path_params": _told(path, match.groupdict())})
         for route, rule, run in self._fast:
             verdict, told = route.matches(scope)
             if verdict is Match.FULL:
-                return Found(run, route.path, rule, dict(told))
+                return Found(run, route.path, rule, {**told, "path_params": _told(path, told["path_params"])})
         return None
 
     def methods(self, path: str, scope: Scope) -> list[str]:
@@ -102,6 +106,22 @@ def fast_routes(part: Part) -> list[APIRoute]:
     if strange := [route for route in routes if not isinstance(route, APIRoute)]:
         raise TypeError(f"part {part.name}: only plain routes, in flat routers: {strange[0]!r}")
     return [route for route in routes if isinstance(route, APIRoute)]
+
+
+def segmented(scope: Scope) -> Scope:
+    """With a path whose segments are those that were sent: an encoded slash is a part of its segment, and ends none."""
+    raw: bytes = scope.get("raw_path") or b""
+    if b"%2f" not in raw.lower():
+        return scope
+    segments = (unquote(segment).replace("/", SLASH) for segment in raw.decode("ascii").split("/"))
+    return {**scope, "path": "/".join(segments)}
+
+
+def _told(path: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A path's parameters, as they were sent."""
+    if SLASH not in path:
+        return dict(parameters)
+    return {name: str(value).replace(SLASH, "/") for name, value in parameters.items()}
 
 
 def parameters(path: str) -> list[str]:

@@ -106,6 +106,18 @@ async def test_an_unknown_path_is_not_found_in_the_form_of_the_part_it_is_below(
     assert (await house.client.get("/twins")).json()["code"] == "not_found"
 
 
+@pytest.mark.parametrize("slash", ["%2F", "%2f"])
+async def test_an_encoded_slash_is_a_part_of_its_segment(house: WebHouse, slash: str) -> None:
+    key = await house.bearer()
+    answer = await house.client.get(f"/sample/hot/a{slash}b%20c.json", headers=key)
+    assert (answer.status_code, answer.json()["name"]) == (200, "a/b c")
+    made = await house.client.post(f"/sample/facts/a{slash}b", headers=key, json={"number": 1})
+    assert (made.status_code, made.json()["id"]) == (201, "a/b")
+    wrong = await house.client.get(f"/sample/facts/a{slash}b", headers=key)
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
+    assert (await house.client.get(f"/sample{slash}facts", headers=key)).status_code == 404
+
+
 async def test_a_header_can_choose_between_two_parts_of_one_path(house: WebHouse) -> None:
     answer = await house.client.get("/sample/hot/a.json", headers={"x-twin": "1"})
     assert (answer.status_code, answer.json()) == (404, {"twin": "not_found"})
