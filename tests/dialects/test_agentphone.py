@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from callvault.adapters.webhooks.sender import HttpxSender
 from callvault.domain.access import OPERATOR
 from callvault.domain.call import Call
 from callvault.domain.event import Event
@@ -23,6 +24,7 @@ from tests.dialects.agentphone_calls import FACTS, SECONDS, TURNS, Recorded, noi
 from tests.dialects.asgistream import AsgiStream
 from tests.integration.asgisocket import AsgiSocket
 from tests.integration.test_native_streams import STOP, frame, heard, media, started
+from tests.receiver import Reply, receiving
 from tests.webhouse import WebHouse, webhouse
 
 GOLDEN = sorted((Path(__file__).parent / "golden" / "agentphone").glob("*.txt"))
@@ -414,3 +416,30 @@ async def test_a_call_of_which_a_part_was_redacted_is_told_without_what_was_said
     refused = await house.client.get(f"/v1/calls/{recorded.public_id}/transcript", headers=reader)
     assert refused.status_code == 403
     assert (await message(house, recorded))["data"]["transcript"] == []
+
+
+async def test_a_trial_goes_nowhere_where_no_message_would_go(house: WebHouse) -> None:
+    async with receiving() as receiver:
+        endpoint = {"url": receiver.url(), "dialect": "agentphone", "verify": True}
+        made = await ok(house.client.post("/api/v1/webhook-endpoints", json=endpoint))
+        [challenge] = receiver.received
+        assert challenge.json["type"] == "webhook_endpoint.verification" and not made["enabled"]
+        nothing = {"success": False, "httpStatus": None, "errorMessage": "the endpoint is disabled"}
+        assert await ok(house.client.post("/v1/webhooks/test")) == nothing
+        assert receiver.received == [challenge]
+        receiver.reply = lambda received: Reply(body=received.json["data"]["challenge"].encode())
+        await ok(house.client.post(f"/api/v1/webhook-endpoints/{made['id']}/verify"))
+        receiver.reply = lambda received: Reply()
+        told = {"success": True, "httpStatus": 200, "errorMessage": None}
+        assert await ok(house.client.post("/v1/webhooks/test")) == told
+        assert receiver.received[-1].json["test"] is True
+
+
+async def test_a_trial_goes_to_no_private_address() -> None:
+    async with receiving() as receiver, webhouse() as house:
+        house.client.headers.update(await house.bearer())
+        await ok(house.client.post("/v1/webhooks", json={"url": receiver.url()}))
+        house.services.webhooks.endpoints._sender = HttpxSender()
+        told = {"success": False, "httpStatus": None, "errorMessage": "the address is not allowed"}
+        assert await ok(house.client.post("/v1/webhooks/test")) == told
+        assert receiver.received == []

@@ -16,6 +16,8 @@ DISABLED_AFTER_MS = 5 * 86_400_000
 """An endpoint that has answered nothing well for so long is not asked any more."""
 GONE = 410
 UNVERIFIED = "unverified"
+DISABLED = "the endpoint is disabled"
+"""Why it is sent nothing."""
 LOG_LENGTH = 20
 BODY_LIMIT = 20_000
 

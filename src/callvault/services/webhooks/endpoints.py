@@ -13,7 +13,7 @@ from callvault.domain.event import Event
 from callvault.domain.ids import Json, token
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
-from callvault.domain.webhook import UNVERIFIED, WebhookEndpoint
+from callvault.domain.webhook import DISABLED, UNVERIFIED, WebhookEndpoint
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.ports.webhooks import Answer, Secret, Sender, Signer
@@ -173,8 +173,11 @@ class Endpoints:
         return secret.public or secret.text
 
     async def send(self, caller: Caller, endpoint_id: str, body: bytes) -> Answer:
-        """Sends one message outside of all schedules, signed like the others, and says how it was answered."""
+        """Sends one message outside of all schedules, signed like the others, and says how it was answered. One that is
+        disabled, or was not verified, is sent nothing here either."""
         endpoint = await self.get(caller, endpoint_id)
+        if not endpoint.enabled:
+            return Answer(0, error=DISABLED)
         answer = await self._send(endpoint, body)
         unit = Unit()
         await self._commit(unit, caller, "webhooks.try", endpoint, status=answer.status)

@@ -13,6 +13,7 @@ from callvault.domain.job import Job
 from callvault.domain.unit import Unit
 from callvault.domain.webhook import (
     BODY_LIMIT,
+    DISABLED,
     DISABLED_AFTER_MS,
     GONE,
     Attempt,
@@ -30,7 +31,6 @@ from callvault.services.webhooks.endpoints import Endpoints
 from callvault.services.webhooks.planning import SEND, Planning
 
 ANSWER_CHARACTERS = 500
-DISABLED = "the endpoint is disabled"
 AT_ONCE = 64
 AT_ONCE_IF_SLOW = 4
 SLOW_SECONDS = 1.0
