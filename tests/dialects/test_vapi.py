@@ -18,7 +18,8 @@ from callvault.wire import isotime
 from tests.audits import audited
 from tests.dialects import goldens
 from tests.dialects.soundcalls import SPOKEN, TURNS, same_logs
-from tests.dialects.soundhouse import begun, ended, ok, redacted, with_artifacts, working
+from tests.dialects.soundhouse import KINDS, begun, ended, ok, redacted, with_artifacts, working
+from tests.integration.test_native_artifacts import two_speak
 from tests.receiver import Receiver, receiving
 from tests.webhouse import WebHouse, webhouse
 from tests.workhouse import until
@@ -356,3 +357,81 @@ async def test_of_ids_nothing_is_told_to_who_may_not_delete_them(house: WebHouse
     both = {"ids": [private.id, open_to_all.id]}
     answer = await house.client.request("DELETE", f"/call/{NO_CALL}", json=both, headers=other)
     assert (answer.status_code, answer.json()["id"]) == (200, open_to_all.id)
+
+
+async def announced(house: WebHouse, plan: Any) -> tuple[str, str]:
+    """A call that a Vapi client has registered, and the path of its recording."""
+    call = await ok(house.client.post("/call", json={"assistant": {"artifactPlan": plan}}))
+    made = await ok(house.client.post("/api/v1/recordings", json={"call": {"id": call["id"]}}))
+    return call["id"], f"/api/v1/recordings/{made['id']}"
+
+
+async def kept(house: WebHouse, where: str, kind: str, query: str = "") -> tuple[int, str]:
+    media_type, data = KINDS[kind]
+    place = f"{where}/artifacts/{kind}{query}"
+    answer = await house.client.put(place, content=data, headers={"content-type": media_type})
+    return answer.status_code, answer.json().get("code", "")
+
+
+@pytest.mark.parametrize(
+    ("plan", "wanted"),
+    [
+        ({}, {"call-logs", "pcap"}),
+        ({"videoRecordingEnabled": None, "pcapEnabled": None}, {"call-logs", "pcap"}),
+        ({"videoRecordingEnabled": True, "loggingEnabled": False}, {"video", "pcap"}),
+        ({"videoRecordingEnabled": True, "pcapEnabled": False}, {"video", "call-logs"}),
+    ],
+)
+async def test_what_a_plan_has_turned_off_is_not_kept(house: WebHouse, plan: Any, wanted: set[str]) -> None:
+    call_id, where = await announced(house, plan)
+    for kind, endpoint in (("video", "video-recording"), ("call-logs", "call-logs"), ("pcap", "pcap")):
+        told = await kept(house, where, kind)
+        assert told == ((201, "") if kind in wanted else (403, "recording_disabled"))
+        assert (await house.client.get(f"/call/{call_id}/{endpoint}")).status_code == (302 if kind in wanted else 404)
+    listed = await ok(house.client.get(f"{where}/artifacts"))
+    assert {one["kind"] for one in listed["data"]} == wanted
+
+
+async def test_what_a_plan_has_turned_off_stays_so_whatever_else_is_told_of_the_call(house: WebHouse) -> None:
+    call_id, where = await announced(house, {})
+    await ok(house.client.patch(f"/api/v1/calls/{call_id}", json={"metadata": {"ticket": 7}}))
+    assert await kept(house, where, "video") == (403, "recording_disabled")
+    told = {"metadata": {"artifactsDisabled": []}}
+    await ok(house.client.patch(f"/api/v1/calls/{call_id}", json=told))
+    assert await kept(house, where, "video") == (201, "")
+
+
+async def test_of_a_call_that_keeps_no_captures_a_capture_is_rebuilt_and_not_kept(house: WebHouse) -> None:
+    call_id, where = await announced(house, {"pcapEnabled": False})
+    told = await ok(house.client.put(f"{where}/artifacts/pcap?rebuild=true", content=two_speak()))
+    assert set(told["lanes"]) == {"customer", "assistant"}
+    await ok(house.client.post(f"{where}/complete"))
+    assert (await house.client.get(f"/call/{call_id}/mono-recording")).status_code == 302
+    assert (await house.client.get(f"/call/{call_id}/pcap")).status_code == 404
+
+
+async def test_where_a_video_begins_is_told_where_it_is_known(house: WebHouse) -> None:
+    call_id, where = await announced(house, {"videoRecordingEnabled": True})
+    assert await kept(house, where, "video") == (201, "")
+    told = (await ok(house.client.get(f"/call/{call_id}")))["artifact"]["recording"]
+    assert told["videoUrl"] and "videoRecordingStartDelaySeconds" not in told
+    for query, start in (("?start=0", 0), ("?start=1250.4", 1.25)):
+        assert await kept(house, where, "video", query) == (200, "")
+        for path in (f"/call/{call_id}", f"/call?id={call_id}"):
+            answer = await ok(house.client.get(path))
+            [told] = answer if isinstance(answer, list) else [answer]
+            assert told["artifact"]["recording"]["videoRecordingStartDelaySeconds"] == start
+    [listed] = (await ok(house.client.get(f"{where}/artifacts")))["data"]
+    assert listed["metadata"] == {"start": 1.25}
+    for wrong in ("x", "-1", "nan", "86400001", "1" * 41):
+        assert await kept(house, where, "video", f"?start={wrong}") == (400, "malformed")
+
+
+async def test_what_a_plan_leaves_open_is_as_vapi_has_it(house: WebHouse) -> None:
+    plan = {"transcriptPlan": {"enabled": None, "assistantName": None, "userName": "Caller"}}
+    call_id, where = await announced(house, plan)
+    await ok(house.client.put(f"{where}/transcript", json={"turns": TURNS}))
+    told = await ok(house.client.get(f"/call/{call_id}"))
+    whole = {"enabled": True, "assistantName": "AI", "userName": "Caller"}
+    assert told["artifactPlan"]["transcriptPlan"] == whole
+    assert told["artifact"]["transcript"] == SPOKEN.replace("User:", "Caller:")

@@ -10,6 +10,10 @@ PRIVATE_KINDS = ("manager", "direct")
 """Calls of these kinds are for their participants alone, whatever the scope."""
 UNRECORDED = "recordingDisabled"
 """In a call's metadata: true when no sound of it may be stored."""
+UNKEPT = "artifactsDisabled"
+"""In a call's metadata: the kinds of artifacts of which none may be stored."""
+ANNOUNCED = (UNRECORDED, UNKEPT)
+"""What other metadata never takes the place of: it stays until it is told otherwise itself."""
 
 SOUND_FORMAT = "recordingFormat"
 """In a call's metadata: one of `SOUND_FORMATS`."""
@@ -74,6 +78,11 @@ class Call(Chat):
     def unrecorded(self) -> bool:
         """Whether it was announced as one of which no sound may be stored."""
         return self.metadata.get(UNRECORDED) is True
+
+    def keeps(self, kind: str) -> bool:
+        """Whether artifacts of the kind may be stored."""
+        told = self.metadata.get(UNKEPT)
+        return not (isinstance(told, list) and kind in told)
 
 
 def common_readers(each: Iterable[tuple[str, ...] | None]) -> tuple[str, ...] | None:

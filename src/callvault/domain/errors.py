@@ -83,6 +83,10 @@ class CallUnrecorded(RecordingDisabled):
     """no sound of this call is stored: it was announced so"""
 
 
+class ArtifactUnkept(RecordingDisabled):
+    """no {kind} of this call is stored: it was announced so"""
+
+
 class RecordingInProgress(CallerFault):
     """the recording is still in progress: ask with live=1 for what is there so far"""
 

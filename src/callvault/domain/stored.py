@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from callvault.domain.ids import Json
 
 ARTIFACT_KINDS = ("video", "call-logs", "pcap", "source")
+STARTS_AT = "start"
+"""In an artifact's metadata: so many seconds after the call it begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

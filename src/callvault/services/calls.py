@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from callvault.domain.access import Action, Caller
-from callvault.domain.call import Call, Chat, ExternalId, common_readers, readers
+from callvault.domain.call import ANNOUNCED, Call, Chat, ExternalId, common_readers, readers
 from callvault.domain.errors import AlreadyThere, Malformed, Missing
 from callvault.domain.filters import CallFilter
 from callvault.domain.ids import Json, is_uuid, token
@@ -111,6 +111,9 @@ class Calls:
     @again_when_stale
     async def update(self, caller: Caller, call_id: str, changes: CallFacts) -> Call:
         call = await self.by_id(caller, call_id, Action.CHANGE_CALL)
+        if "metadata" in changes:
+            announced = {name: call.metadata[name] for name in ANNOUNCED if name in call.metadata}
+            changes = {**changes, "metadata": {**announced, **changes["metadata"]}}
         changed = self._changed(call, checked(changes))
         unit = Unit()
         unit.change(changed)

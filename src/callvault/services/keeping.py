@@ -2,12 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from callvault.domain.access import Action, Caller
-from callvault.domain.errors import AlreadyThere, Malformed, Refused
+from callvault.domain.call import Call
+from callvault.domain.errors import AlreadyThere, ArtifactUnkept, Malformed, Refused
+from callvault.domain.ids import Json
 from callvault.domain.lane import Span
 from callvault.domain.query import Query
 from callvault.domain.recording import Recording
@@ -56,15 +58,29 @@ class Keeping:
         self._store, self._blobs, self._clock, self._ids = store, blobs, clock, ids
         self._access, self._witness, self._recordings, self._unlock = access, witness, recordings, unlock
 
-    async def admitted(self, caller: Caller, recording_id: str) -> Recording:
-        """Whether anything may come in: asked before it comes."""
+    async def admitted(self, caller: Caller, recording_id: str, kind: str) -> Recording:
+        """Whether one of the kind may come in: asked before it comes."""
         await self._recordings.enabled(self._access.permit(caller, Action.WRITE_SOUND))
-        return await self._recordings.retrieve(caller, recording_id, Action.WRITE_SOUND)
+        recording = await self._recordings.retrieve(caller, recording_id, Action.WRITE_SOUND)
+        call = await self._store.get(Call, recording.call_id)
+        if call and not call.keeps(kind):
+            raise ArtifactUnkept(kind=kind)
+        return recording
 
-    async def put(self, caller: Caller, recording_id: str, kind: str, source: BinaryIO, media_type: str) -> Kept:
+    async def put(
+        self,
+        caller: Caller,
+        recording_id: str,
+        kind: str,
+        source: BinaryIO,
+        media_type: str,
+        *,
+        facts: Mapping[str, Json] | None = None,
+    ) -> Kept:
         """Logs are kept as gzipped JSON lines whichever way they come. What was said during a pause is in neither: its
-        lines are left out, and a video of it is refused. `AlreadyThere` when there is another one of the kind."""
-        recording = await self.admitted(caller, recording_id)
+        lines are left out, and a video of it is refused. `AlreadyThere` when there is another one of the kind; the
+        very same may tell other facts of itself."""
+        recording = await self.admitted(caller, recording_id, kind)
         pauses = await self._pauses(recording)
         await self._unlock(recording.workspace_id, ())
         if kind == VIDEO:
@@ -73,7 +89,17 @@ class Keeping:
         else:
             media_type = GZIP
             stored = await self._stored(recording, kind, _folded(source, recording, pauses))
-        return await self._known(caller, recording, kind, stored, media_type)
+        artifact = Artifact(
+            recording_id=recording.id,
+            kind=kind,
+            workspace_id=recording.workspace_id,
+            object_key=stored.key,
+            media_type=media_type,
+            size=stored.size,
+            created_ms=self._clock.now_ms(),
+            metadata=dict(facts or {}),
+        )
+        return await self._known(caller, artifact, stored)
 
     async def _stored(self, recording: Recording, kind: str, chunks: Iterable[bytes]) -> StoredObject:
         key = f"{recording.workspace_id}/{recording.id}/{kind}/{self._ids.uuid()}"
@@ -85,18 +111,7 @@ class Keeping:
             created_ms=self._clock.now_ms(),
         )
 
-    async def _known(
-        self, caller: Caller, recording: Recording, kind: str, stored: StoredObject, media_type: str
-    ) -> Kept:
-        artifact = Artifact(
-            recording_id=recording.id,
-            kind=kind,
-            workspace_id=recording.workspace_id,
-            object_key=stored.key,
-            media_type=media_type,
-            size=stored.size,
-            created_ms=self._clock.now_ms(),
-        )
+    async def _known(self, caller: Caller, artifact: Artifact, stored: StoredObject) -> Kept:
         kept: Kept | None = None
         try:
             kept = await self._commit(caller, artifact, stored)
@@ -111,19 +126,30 @@ class Keeping:
         recording = await self._recordings.retrieve(caller, artifact.recording_id, Action.WRITE_SOUND)
         if there := await self._store.get(Artifact, recording.id, artifact.kind):
             before = await self._store.get(StoredObject, there.object_key)
-            if before is not None and before.sha256 == stored.sha256:
-                return Kept(there, created=False)
-            raise AlreadyThere(what=f"{artifact.kind} of this recording")
+            if before is None or before.sha256 != stored.sha256:
+                raise AlreadyThere(what=f"{artifact.kind} of this recording")
+            told = replace(there, metadata={**there.metadata, **artifact.metadata})
+            if told != there:
+                await self._write(caller, recording, told)
+            return Kept(told, created=False)
+        await self._write(caller, recording, artifact, stored)
+        return Kept(artifact, created=True)
+
+    async def _write(
+        self, caller: Caller, recording: Recording, artifact: Artifact, stored: StoredObject | None = None
+    ) -> None:
         now = self._clock.now_ms()
         changed = replace(recording, updated_ms=now, version=recording.version + 1)
         unit = Unit()
         unit.change(changed)
-        unit.add(artifact, stored)
+        if stored:
+            unit.add(artifact, stored)
+        else:
+            unit.put(artifact)
         self._witness.of_recording(
             unit, caller, Action.WRITE_SOUND, changed, "recording.updated", artifact=artifact.kind
         )
         await self._store.commit(unit)
-        return Kept(artifact, created=True)
 
     async def _pauses(self, recording: Recording) -> Sequence[Span]:
         spans = await self._store.find(Query(Span).where("recording_id", "=", recording.id).by("start_us", "id"))

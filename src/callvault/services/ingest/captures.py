@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from callvault.domain.access import Caller
 from callvault.domain.call import Call
-from callvault.domain.errors import Malformed, Refused
+from callvault.domain.errors import ArtifactUnkept, Malformed, Refused
 from callvault.domain.lane import Lane
 from callvault.domain.stored import Artifact
 from callvault.ports.codecs import Codecs
@@ -60,21 +60,31 @@ class Captures:
         """All of it or nothing. `sides` names lanes for addresses (`10.0.0.5`, `10.0.0.5:4000`), `types` tells what
         dynamic payload types stand for; without them see `capturemap`. The same capture again is no change, but that
         one that was only kept can be rebuilt later; `AlreadyThere` for another, or when a lane that it would make is
-        there. Of a recording that was paused the lanes alone are kept, and a capture that shall not be rebuilt is
-        `Refused`."""
+        there. Of a recording that was paused, and of a call that keeps no captures, the lanes alone are kept, and a
+        capture that shall not be rebuilt is refused."""
         async with self._admission.receiving(caller, recording_id) as known:
             given = Source(PCAP, source, media_type)
             kept = await self._filing.kept(known, given)
             if kept and (LANES in kept.metadata or not rebuild):
                 return Captured(created=False)
             call = await self._store.get(Call, known.recording.call_id)
+            is_wanted = call is None or call.keeps(PCAP)
+            if not (rebuild or is_wanted):
+                raise ArtifactUnkept(kind=PCAP)
             surveyor = Surveyor(
                 sides or {}, types or {}, caller_is_customer=call is None or call.direction != "outbound"
             )
-            return await self._file(caller, known, given, kept, surveyor if rebuild else None)
+            return await self._file(caller, known, given, kept, surveyor if rebuild else None, is_wanted=is_wanted)
 
     async def _file(
-        self, caller: Caller, known: OpenRecording, source: Source, kept: Artifact | None, surveyor: Surveyor | None
+        self,
+        caller: Caller,
+        known: OpenRecording,
+        source: Source,
+        kept: Artifact | None,
+        surveyor: Surveyor | None,
+        *,
+        is_wanted: bool,
     ) -> Captured:
         rebuilding = None
         if surveyor:
@@ -95,7 +105,7 @@ class Captures:
                 filed.lanes.extend(rebuilding.fitted())
             if kept:
                 filed.artifact = replace(kept, metadata={**kept.metadata, **source.facts})
-            else:
+            elif is_wanted:
                 self._filing.keep(known, source, filed)
 
         await self._filing.make_known(caller, known, fill)

@@ -1,6 +1,7 @@
 """Artifacts, in and out: video, call logs, packet captures, and the source as it was received."""
 
 from dataclasses import asdict
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from fastapi import APIRouter
@@ -8,11 +9,12 @@ from starlette.requests import Request
 
 from callvault.domain.access import Action
 from callvault.domain.errors import Malformed, Missing
+from callvault.domain.ids import Json
 from callvault.domain.query import Query
-from callvault.domain.stored import ARTIFACT_KINDS, Artifact
+from callvault.domain.stored import ARTIFACT_KINDS, STARTS_AT, Artifact
 from callvault.services.delivery.desk import Wanted
 from callvault.services.ingest.captures import CAPTURE, PCAP
-from callvault.services.keeping import CALL_LOGS, GZIP, KINDS, LOGS_MOST, VIDEOS
+from callvault.services.keeping import CALL_LOGS, GZIP, KINDS, LOGS_MOST, VIDEO, VIDEOS
 from callvault.web.auth import Visiting, needs
 from callvault.web.native import hotdocs
 from callvault.web.native.cursors import Listed
@@ -33,6 +35,7 @@ CAPTURE_MOST = 8 << 30
 VIDEO_MOST = 64 << 30
 MOST = {CALL_LOGS: LOGS_MOST}
 NAMED_MOST = 64
+LATEST_START_MS = 24 * 3_600_000
 MEDIA_TYPES = (*VIDEOS, GZIP, CAPTURE, "application/octet-stream", "*/*")
 """Under which artifacts are handed out; a source under that with which it came, whatever it was."""
 
@@ -74,7 +77,7 @@ async def put_artifact(request: Request) -> Answer:
         async with visit.services.intake.admission.receiving(visit.caller, recording_id):
             told = await _capture(visit, request, recording_id)
     else:
-        await visit.services.keeping.admitted(visit.caller, recording_id)
+        await visit.services.keeping.admitted(visit.caller, recording_id, kind)
         told = await _file(visit, request, recording_id, kind)
     return answered(told, told.created)
 
@@ -90,9 +93,9 @@ async def get_artifact(request: Request) -> Answer:
 
 
 async def _file(visit: Visit, request: Request, recording_id: str, kind: str) -> KeptOut:
-    media_type = request.headers.get("content-type", "")
+    media_type, facts = request.headers.get("content-type", ""), _facts(request, kind)
     async with received(request, visit.services.scratch, MOST.get(kind, VIDEO_MOST)) as file:
-        kept = await visit.services.keeping.put(visit.caller, recording_id, kind, file, media_type)
+        kept = await visit.services.keeping.put(visit.caller, recording_id, kind, file, media_type, facts=facts)
     return KeptOut(kind=kind, created=kept.created, lanes={})
 
 
@@ -106,6 +109,20 @@ async def _capture(visit: Visit, request: Request, recording_id: str) -> KeptOut
         )
     lanes = {name: asdict(figures) for name, figures in captured.lanes.items()}
     return KeptOut(kind=PCAP, created=captured.created, lanes=lanes)
+
+
+def _facts(request: Request, kind: str) -> dict[str, Json]:
+    """What a video tells of itself: where on the call's clock it begins."""
+    text = request.query_params.get("start") if kind == VIDEO else None
+    if text is None:
+        return {}
+    try:
+        ms = Decimal(text) if len(text) <= 40 else Decimal(-1)
+    except InvalidOperation:
+        ms = Decimal(-1)
+    if not (ms.is_finite() and 0 <= ms <= LATEST_START_MS):
+        raise Malformed(what="start", why=f"it is 0 to {LATEST_START_MS} milliseconds")
+    return {STARTS_AT: seconds(round(ms))}
 
 
 def _pair(text: str, what: str) -> tuple[str, str]:
@@ -159,6 +176,11 @@ HOT = (
             parameters=[
                 _KIND,
                 hotdocs.query("rebuild", {"type": "boolean", "default": False}, "Lanes from a capture's RTP."),
+                hotdocs.query(
+                    "start",
+                    {"type": "number", "minimum": 0, "maximum": LATEST_START_MS},
+                    "Of a video: the milliseconds of the call at which it begins.",
+                ),
                 hotdocs.query("side", _WORDS, "Whose an address of a capture is: `10.0.0.5:4000=customer`."),
                 hotdocs.query("type", _WORDS, "What a payload type of a capture stands for: `111=opus/48000/2`."),
                 hotdocs.header("Content-Digest", "RFC 9530; checked."),

@@ -5,10 +5,17 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from callvault.domain.call import SOUND_FORMAT, UNRECORDED, Participant
+from callvault.domain.call import SOUND_FORMAT, UNKEPT, UNRECORDED, Participant
 from callvault.domain.filters import Between
 from callvault.services.callfacts import CallFacts
-from callvault.web.dialects.vapi.schemas import MP3, direction_of, kept_of, wants_mp3, wants_recording
+from callvault.web.dialects.vapi.schemas import (
+    MP3,
+    direction_of,
+    kept_of,
+    unwanted_artifacts,
+    wants_mp3,
+    wants_recording,
+)
 from callvault.wire import isotime
 
 CREATED_BY_REQUEST: Final = "queued"
@@ -56,6 +63,8 @@ class CreateCall(BaseModel):
         facts["metadata"] = {"vapi": kept} if (kept := kept_of(told)) else {}
         if not wants_recording(told):
             facts["metadata"] |= {UNRECORDED: True}
+        if unwanted := unwanted_artifacts(told):
+            facts["metadata"] |= {UNKEPT: unwanted}
         if wants_mp3(told):
             facts["metadata"] |= {SOUND_FORMAT: MP3}
         return facts

@@ -42,6 +42,8 @@ _PLAN: dict[str, Json] = {
     "pcapEnabled": True,
     "loggingEnabled": True,
 }
+_KEEPING = {"videoRecordingEnabled": "video", "loggingEnabled": "call-logs", "pcapEnabled": "pcap"}
+"""What of a plan is about which kind of artifact."""
 _TRANSCRIPT_PLAN: dict[str, Json] = {"enabled": True, "assistantName": "AI", "userName": "User"}
 _OPAQUE = (
     "type",
@@ -68,6 +70,8 @@ class CallParts:
     presigned: Mapping[str, str] = field(default_factory=dict)
     """Fresh signed URLs of the same."""
     presigned_until_ms: int | None = None
+    video_start: Json = None
+    """Seconds after the start of the call, where that is known."""
     listen_url: str | None = None
 
 
@@ -107,7 +111,7 @@ def artifact_json(parts: CallParts) -> dict[str, Json]:
         "messages": [_message(parts.call, turn) for turn in parts.turns],
         "messagesOpenAIFormatted": [_openai_message(turn) for turn in parts.turns],
         "transcript": _transcript(parts.call, parts.turns),
-        "recording": _recording(plain),
+        "recording": _recording(plain, parts.video_start),
         "recordingUrl": plain.get("mono-recording"),
         "stereoRecordingUrl": plain.get("stereo-recording"),
         "videoRecordingUrl": plain.get("video-recording"),
@@ -140,6 +144,11 @@ def wants_recording(request: Mapping[str, Json]) -> bool:
 def wants_mp3(request: Mapping[str, Json]) -> bool:
     """Instead of `wav;l16`."""
     return _plan(kept_of(request))["recordingFormat"] == MP3
+
+
+def unwanted_artifacts(request: Mapping[str, Json]) -> list[Json]:
+    plan = _plan(kept_of(request))
+    return [kind for name, kind in _KEEPING.items() if plan[name] is False]
 
 
 def kept_of(request: Mapping[str, Json]) -> dict[str, Json]:
@@ -176,7 +185,8 @@ def _plan(kept: Mapping[str, Json]) -> dict[str, Json]:
 
 def _transcript_plan(plan: Json) -> dict[str, Json]:
     asked = plan.get("transcriptPlan") if isinstance(plan, dict) else None
-    return {**_TRANSCRIPT_PLAN, **asked} if isinstance(asked, dict) else _TRANSCRIPT_PLAN
+    told = asked if isinstance(asked, dict) else {}
+    return {**_TRANSCRIPT_PLAN, **{name: value for name, value in told.items() if value is not None}}
 
 
 def _customer(call: Call, kept: Mapping[str, Json]) -> Json:
@@ -207,7 +217,7 @@ def _openai_message(turn: Turn) -> dict[str, Json]:
     return {"role": _OPENAI_ROLES.get(turn.role, "user"), "content": turn.content}
 
 
-def _recording(plain: Mapping[str, str]) -> Json:
+def _recording(plain: Mapping[str, str], video_start: Json) -> Json:
     mono = {
         "combinedUrl": plain.get("mono-recording"),
         "assistantUrl": plain.get("assistant-recording"),
@@ -216,6 +226,7 @@ def _recording(plain: Mapping[str, str]) -> Json:
     body: dict[str, Json] = {
         "stereoUrl": plain.get("stereo-recording"),
         "videoUrl": plain.get("video-recording"),
+        "videoRecordingStartDelaySeconds": video_start,
         "mono": {name: url for name, url in mono.items() if url} or None,
     }
-    return {name: value for name, value in body.items() if value} or None
+    return {name: value for name, value in body.items() if value is not None} or None

@@ -7,11 +7,14 @@ from typing import Final
 from callvault.domain.access import Action, Caller
 from callvault.domain.call import Call
 from callvault.domain.ids import Json
+from callvault.domain.query import Query
+from callvault.domain.stored import STARTS_AT, Artifact
 from callvault.services.delivery.desk import Wanted
 from callvault.services.house import Services
 from callvault.web.dialects.vapi.schemas import ARTIFACTS, CallParts, call_json
 
 PRESIGNED_SECONDS: Final = 3600
+VIDEO: Final = Wanted(artifact=ARTIFACTS["video-recording"])
 SOUND: Final = frozenset({"mono", "stereo", "customer", "assistant"})
 
 
@@ -35,6 +38,7 @@ async def parts_of(services: Services, caller: Caller, calls: Sequence[Call], ba
     links = await services.delivery.links.secure_urls(
         caller, listening, seconds=PRESIGNED_SECONDS, attachment=True, action=Action.LISTEN, base_url=base_url
     )
+    starts = await _video_starts(services, [name for name, minted in links.items() if VIDEO in minted])
     parts = []
     for call in calls:
         version = heard.get(call.id)
@@ -44,8 +48,16 @@ async def parts_of(services: Services, caller: Caller, calls: Sequence[Call], ba
         plain = {name: f"{base_url}/call/{call.id}/{name}" for name in presigned}
         urls = {name: link.url for name, link in presigned.items()}
         until = min((link.expires_ms for link in presigned.values()), default=None)
-        parts.append(CallParts(call, said.get(call.id, ()), plain, urls, until))
+        video_start = starts.get(version.id) if version else None
+        parts.append(CallParts(call, said.get(call.id, ()), plain, urls, until, video_start))
     return parts
+
+
+async def _video_starts(services: Services, recording_ids: Sequence[str]) -> dict[str, Json]:
+    """Where on the call's clock these recordings' videos begin, as far as it was told."""
+    query = Query(Artifact).where("recording_id", "in", tuple(recording_ids)).where("kind", "=", VIDEO.artifact)
+    found = await services.store.find(query.by("recording_id", "kind")) if recording_ids else ()
+    return {artifact.recording_id: artifact.metadata.get(STARTS_AT) for artifact in found}
 
 
 async def written(services: Services, caller: Caller, calls: Sequence[Call], base_url: str) -> list[dict[str, Json]]:
