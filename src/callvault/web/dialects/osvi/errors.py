@@ -14,7 +14,8 @@ class RecordingNotAvailable(Missing):
 def render(fault: Fault, status: int, request_id: str) -> Answer:
     """A missing or malformed id is 404, never 422; what the seed shows of 401 has no `details`."""
     if isinstance(fault, NotAuthenticated):
-        return json_answer({"success": False, "error": "Invalid API token"}, status)
+        body = {"success": False, "error": "Invalid API token"}
+        return json_answer(body, status, [(b"www-authenticate", b"API-Token")])
     if isinstance(fault, RecordingInProgress | RecordingExpired):
         fault, status = RecordingNotAvailable(), 404
     details = {"errors": fault.errors} if isinstance(fault, Invalid) else None
