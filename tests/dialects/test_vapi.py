@@ -115,7 +115,7 @@ async def test_the_end_of_a_call_is_reported_with_all_that_there_is(house: WebHo
     assert upload["call"]["id"] == report["call"]["id"] == made.id
     assert report["startedAt"] == "2025-03-04T05:06:07.000Z" and report["endedAt"] and "artifact" not in report["call"]
     artifact = report["artifact"]
-    assert artifact["transcript"] == SPOKEN
+    assert artifact["transcript"] == SPOKEN and report["analysis"] == {}
     assert artifact["recordingUrl"] == f"http://vault.test/call/{made.id}/mono-recording"
     assert (await house.client.get(artifact["presignedMonoUrl"])).content == made.files["mono-recording"]
 
@@ -169,7 +169,7 @@ async def test_a_server_is_told_no_more_than_its_owner_may_read(house: WebHouse)
         await ok(house.client.post("/api/v1/webhook-endpoints", json=asked, headers=owner))
         await ended(house, await begun(house))
         [report] = await told(receiver, "end-of-call-report")
-    assert report["artifact"] == {} and report["call"].keys() == {"id", "orgId", "type", "status"}
+    assert report["artifact"] == report["analysis"] == {} and report["call"].keys() == {"id", "orgId", "type", "status"}
 
 
 async def test_many_calls_are_deleted_later_and_each_is_told(house: WebHouse) -> None:

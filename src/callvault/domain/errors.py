@@ -84,7 +84,7 @@ class CallUnrecorded(RecordingDisabled):
 
 
 class ArtifactUnkept(RecordingDisabled):
-    """no {kind} of this call is stored: it was announced so"""
+    """no {kind} may be stored of this call: it was announced so"""
 
 
 class RecordingInProgress(CallerFault):

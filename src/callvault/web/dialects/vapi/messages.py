@@ -80,13 +80,14 @@ class Message:
             raise SoundStillComing
         owner = await owner_of(self._services.access, self._endpoint)
         if not self._services.access.may(owner, Action.READ_CALL, call):
-            return {**self._head(REPORT), "artifact": {}, "call": _identified(call_json(CallParts(call)))}
+            about = _identified(call_json(CallParts(call)))
+            return {**self._head(REPORT), "analysis": {}, "artifact": {}, "call": about}
         [parts] = await parts_of(self._services, owner, [call], self._public_url)
         if not self._public_url:
             # Nobody has said where we can be reached, so that there is no URL to tell.
             parts = CallParts(call, parts.turns)
         whole = call_json(parts)
-        shared: dict[str, Json] = {name: whole[name] for name in SHARED if name in whole}
+        shared: dict[str, Json] = {"analysis": {}, **{name: whole[name] for name in SHARED if name in whole}}
         about = {name: value for name, value in whole.items() if name not in ("artifact", "messages", "analysis")}
         return {**self._head(REPORT), **shared, "artifact": artifact_json(parts), "call": about}
 
@@ -122,8 +123,7 @@ def _ever_shorter(message: dict[str, Json]) -> Iterator[dict[str, Json]]:
         transcript = transcript[: len(transcript) // 2]
         yield {**message, "artifact": {**kept, "transcript": f"{transcript}…"}}
     yield {**message, "artifact": kept}
-    short = {name: value for name, value in message.items() if name not in ("analysis", "call")}
-    yield {**short, "artifact": kept, "call": _identified(message.get("call"))}
+    yield {**message, "analysis": {}, "artifact": kept, "call": _identified(message.get("call"))}
 
 
 def _identified(call: Json) -> dict[str, Json]:

@@ -209,6 +209,7 @@ def _message(call: Call, turn: Turn) -> dict[str, Json]:
         "secondsFromStart": turn.start_ms / 1000,
         "duration": None if turn.end_ms is None else turn.end_ms - turn.start_ms,
         "confidence": turn.confidence,
+        "confidenceSource": None if turn.confidence is None else "provider",
     }
     return {name: value for name, value in body.items() if value is not None}
 
