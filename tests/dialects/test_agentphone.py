@@ -291,6 +291,8 @@ async def test_what_was_told_with_a_call_is_kept_as_it_came(house: WebHouse) -> 
     call = await ok(house.client.get(f"/api/v1/calls/{made['id']}"))
     kept = {"systemPrompt": "Be brief", "modelTier": "max"}
     assert call["metadata"] == {"agentphone": kept, "recordingDisabled": True}
+    changed = await ok(house.client.patch(f"/api/v1/calls/{call['id']}", json={"metadata": {"ticket": 7}}))
+    assert changed["metadata"] == {"recordingDisabled": True, "ticket": 7}
     refused = await house.client.post("/v1/calls", json={**asked, "modelTier": "huge"})
     assert refused.json()["detail"][0]["loc"] == ["body", "modelTier"]
 
