@@ -376,8 +376,9 @@ async def kept(house: WebHouse, where: str, kind: str, query: str = "") -> tuple
 @pytest.mark.parametrize(
     ("plan", "wanted"),
     [
-        ({}, {"call-logs", "pcap"}),
-        ({"videoRecordingEnabled": None, "pcapEnabled": None}, {"call-logs", "pcap"}),
+        ({}, {"video", "call-logs", "pcap"}),
+        ({"videoRecordingEnabled": None, "pcapEnabled": None}, {"video", "call-logs", "pcap"}),
+        ({"videoRecordingEnabled": False}, {"call-logs", "pcap"}),
         ({"videoRecordingEnabled": True, "loggingEnabled": False}, {"video", "pcap"}),
         ({"videoRecordingEnabled": True, "pcapEnabled": False}, {"video", "call-logs"}),
     ],
@@ -393,7 +394,7 @@ async def test_what_a_plan_has_turned_off_is_not_kept(house: WebHouse, plan: Any
 
 
 async def test_what_a_plan_has_turned_off_stays_so_whatever_else_is_told_of_the_call(house: WebHouse) -> None:
-    call_id, where = await announced(house, {})
+    call_id, where = await announced(house, {"videoRecordingEnabled": False})
     await ok(house.client.patch(f"/api/v1/calls/{call_id}", json={"metadata": {"ticket": 7}}))
     assert await kept(house, where, "video") == (403, "recording_disabled")
     told = {"metadata": {"artifactsDisabled": []}}

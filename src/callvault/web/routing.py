@@ -113,7 +113,7 @@ def segmented(scope: Scope) -> Scope:
     raw: bytes = scope.get("raw_path") or b""
     if b"%2f" not in raw.lower():
         return scope
-    segments = (unquote(segment).replace("/", SLASH) for segment in raw.decode("ascii").split("/"))
+    segments = (unquote(segment).replace("/", SLASH) for segment in raw.decode("latin-1").split("/"))
     return {**scope, "path": "/".join(segments)}
 
 

@@ -147,8 +147,10 @@ def wants_mp3(request: Mapping[str, Json]) -> bool:
 
 
 def unwanted_artifacts(request: Mapping[str, Json]) -> list[Json]:
-    plan = _plan(kept_of(request))
-    return [kind for name, kind in _KEEPING.items() if plan[name] is False]
+    """Those that the plan says no to. Who brings a video of which it says nothing wants it kept, though Vapi would have
+    made none."""
+    plan = kept_of(request).get("artifactPlan")
+    return [kind for name, kind in _KEEPING.items() if isinstance(plan, dict) and plan.get(name) is False]
 
 
 def kept_of(request: Mapping[str, Json]) -> dict[str, Json]:
