@@ -18,6 +18,7 @@ from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
 from callvault.services.callfacts import CallFacts, checked
+from callvault.services.findings import ANALYZED, tell
 from callvault.services.lineage import family_of, versions_of
 from callvault.services.pages import Page, Place, page_of
 from callvault.services.removal import Removal
@@ -125,7 +126,7 @@ class Calls:
             unit.change(*(await self._for_others_now(changed)))
         fields: list[Json] = [*sorted(changes)]
         self._witness.of_call(unit, caller, Action.CHANGE_CALL, changed, "call.updated", changed=fields)
-        if changes.get("analysis"):
+        if changed.analysis and changed.analysis != call.analysis:
             await self._tell_analyzed(unit, caller, changed)
         await self._store.commit(unit)
         return changed
@@ -146,11 +147,9 @@ class Calls:
         return found
 
     async def _tell_analyzed(self, unit: Unit, caller: Caller, call: Call) -> None:
-        """Of the newest original, as for a transcript."""
         originals = [recording for recording in await self._sound(call) if recording.operation is None]
-        for original in originals[:1]:
-            recording = replace(original, readers=call.readers)
-            self._witness.of_recording(unit, caller, Action.CHANGE_RECORDING, recording, "recording.analyzed")
+        readable = [replace(original, readers=call.readers) for original in originals]
+        tell(unit, self._witness, caller, readable, ANALYZED)
 
     def answer(self, unit: Unit, caller: Caller, call: Call) -> Call:
         """A call of which sound comes in is not ahead any more: as part of the unit."""

@@ -18,6 +18,7 @@ from callvault.domain.versions import Redaction
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.calls import OVER, Calls
+from callvault.services.findings import TRANSCRIBED, tell
 from callvault.services.lineage import versions_of
 from callvault.services.recordings import Recordings
 from callvault.services.stale import again_when_stale
@@ -59,12 +60,15 @@ class Transcripts:
 
     @again_when_stale
     async def append(self, caller: Caller, call_id: str, said: Sequence[Said]) -> list[Turn]:
-        """Behind what is there, in the order given. This tells no event: a live call has a turn every few seconds."""
+        """Behind what is there, in the order given. Of a recording that is over the first of them tell
+        `recording.transcribed`; those behind them tell no event: a live call has a turn every few seconds."""
         call = await self._calls.by_id(caller, call_id, Action.CHANGE_CALL)
         last = await self._newest(call)
         turns = await self._turns(call, said, last[0].seq + 1 if last else 0)
         unit = Unit()
         unit.add(*turns)
+        if turns and not last:
+            tell(unit, self._witness, caller, await self._originals(call.id), TRANSCRIBED)
         try:
             await self._store.commit(unit)
         except AlreadyThere:
@@ -72,15 +76,18 @@ class Transcripts:
         self._wake(call.id)
         return turns
 
+    @again_when_stale
     async def replace(self, caller: Caller, call_id: str, said: Sequence[Said]) -> list[Turn]:
-        """The whole transcript anew; `recording.transcribed` is told of the call's newest original."""
+        """The whole transcript anew; `recording.transcribed` is told each time of a recording that is over. The very
+        same again changes nothing."""
         call = await self._calls.by_id(caller, call_id, Action.CHANGE_CALL)
-        turns = await self._turns(call, said, 0)
+        turns, before = await self._turns(call, said, 0), await self._stored(call, -1)
+        if _words(turns) == _words(before):
+            return list(before)
         unit = Unit()
         unit.put(*turns)
-        unit.remove(*(await self._stored(call, len(turns) - 1)))
-        for recording in (await self._originals(call.id))[:1]:
-            self._witness.of_recording(unit, caller, Action.CHANGE_RECORDING, recording, "recording.transcribed")
+        unit.remove(*before[len(turns) :])
+        tell(unit, self._witness, caller, await self._originals(call.id), TRANSCRIBED)
         await self._store.commit(unit)
         self._wake(call.id)
         return turns
@@ -213,6 +220,11 @@ def _outside(sounds: Sequence[Sound]) -> list[Hidden]:
     begins = min((lane.begin_us for sound in sounds for lane in sound.lanes), default=0)
     ends = max(stretch.end_us for sound in sounds for stretch in sound.stretches)
     return [Hidden(0, begins), Hidden(ends, EVER)]
+
+
+def _words(turns: Sequence[Turn]) -> list[Turn]:
+    """Without what is new each time that they are written."""
+    return [replace(turn, id="", created_ms=0) for turn in turns]
 
 
 async def _happened(news: asyncio.Event) -> None:

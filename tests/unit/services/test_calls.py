@@ -14,6 +14,7 @@ from callvault.domain.filters import Between, CallFilter
 from callvault.domain.job import Job
 from callvault.domain.recording import Recording
 from callvault.domain.unit import Unit
+from callvault.services.findings import found_by_its_end
 from callvault.services.pages import Place
 
 ME = caller()
@@ -134,16 +135,37 @@ async def test_a_changed_call_is_told_and_its_new_external_ids_lead_to_it(house:
     assert [e.type for e in await house.all(Event)] == ["call.created", "call.updated"]
 
 
-async def test_an_analysis_that_is_there_is_told_of_the_newest_original(house: CallHouse) -> None:
+ANALYSIS = {"summary": "4111 1111"}
+
+
+async def analyzed(house: CallHouse) -> list[Event]:
+    return [event for event in await house.all(Event) if event.type == "recording.analyzed"]
+
+
+async def test_an_analysis_is_told_once_of_the_newest_original_that_is_over(house: CallHouse) -> None:
     made = await house.recordings.create(ME, {})
     house.clock.advance(1)
-    newer = await house.recordings.create(ME, made.call.id)
+    newer = (await house.recordings.create(ME, made.call.id)).recording
+    unit = Unit()
+    unit.change(replace(newer, status="completed", in_progress=False, version=newer.version + 1))
+    await house.store.commit(unit)
     await house.calls.update(ME, made.call.id, {"name": "x", "analysis": {}})
-    assert [e for e in await house.all(Event) if e.type == "recording.analyzed"] == []
-    await house.calls.update(ME, made.call.id, {"analysis": {"summary": "4111 1111"}})
-    [told] = [e for e in await house.all(Event) if e.type == "recording.analyzed"]
-    assert (told.recording_id, told.call_id) == (newer.recording.id, made.call.id)
+    assert await analyzed(house) == []
+    for _ in range(2):
+        await house.calls.update(ME, made.call.id, {"analysis": ANALYSIS})
+    [told] = await analyzed(house)
+    assert (told.recording_id, told.call_id) == (newer.id, made.call.id)
     assert "4111" not in str(told.data)
+
+
+async def test_an_analysis_of_a_call_that_is_going_on_is_left_to_the_end_of_its_recording(house: CallHouse) -> None:
+    made = await house.recordings.create(ME, {"kind": "direct", "participants": (Participant(id="m"),)})
+    both = Participant(id="m"), Participant(id="n")
+    await house.calls.update(ME, made.call.id, {"analysis": ANALYSIS, "participants": both})
+    stored = await house.store.get(Recording, made.recording.id)
+    assert (stored.version, stored.readers) == (made.recording.version + 1, ("m", "n"))
+    assert await analyzed(house) == []
+    assert await found_by_its_end(house.store, stored) == ["recording.analyzed"]
 
 
 async def test_a_change_cannot_take_another_call_s_external_id(house: CallHouse) -> None:

@@ -8,11 +8,12 @@ from tests.callhouse import CallHouse, caller
 from tests.workhouse import until
 
 from callvault.domain.call import Turn
-from callvault.domain.errors import Refused, TooLarge
+from callvault.domain.errors import Refused, StaleWrite, TooLarge
 from callvault.domain.event import Event
 from callvault.domain.lane import Span
-from callvault.domain.recording import Clip, Derivation, EditList, Mask
+from callvault.domain.recording import Clip, Derivation, EditList, Mask, Recording
 from callvault.domain.unit import Unit
+from callvault.services.findings import found_by_its_end
 from callvault.services.recordings import CallRecording
 from callvault.services.timelines import Timelines
 from callvault.services.transcripts import TURN_MAX, Said, Transcripts
@@ -107,13 +108,60 @@ async def test_turns_appended_at_the_same_time_are_all_there(desk: Desk, made: C
     assert [t.seq for t in turns] == list(range(10))
 
 
-async def test_a_replaced_transcript_is_whole_and_told(desk: Desk, made: CallRecording) -> None:
-    await desk.transcripts.append(ME, made.call.id, [said("a"), said("b"), said("c")])
+async def over(desk: Desk, recording: Recording) -> None:
+    stored, unit = await desk.house.store.get(Recording, recording.id), Unit()
+    unit.change(replace(stored, status="completed", in_progress=False, version=stored.version + 1))
+    await desk.house.store.commit(unit)
+
+
+async def told(desk: Desk) -> list[str | None]:
+    events = [event for event in await desk.house.all(Event) if event.type == "recording.transcribed"]
+    assert {str(event.data) for event in events} <= {"{'status': 'completed', 'redacted': False}"}
+    return [event.recording_id for event in events]
+
+
+async def test_a_replaced_transcript_is_whole_and_told_of_a_recording_that_is_over(
+    desk: Desk, made: CallRecording
+) -> None:
+    await over(desk, made.recording)
+    await desk.transcripts.replace(ME, made.call.id, [said("a"), said("b"), said("c")])
     await desk.transcripts.replace(ME, made.call.id, [said("A")])
     assert [t.content for t in await desk.transcripts.of_call(ME, made.call.id)] == ["A"]
-    told = [e for e in await desk.house.all(Event) if e.type == "recording.transcribed"]
-    assert [e.recording_id for e in told] == [made.recording.id]
-    assert "A" not in str(told[0].data)
+    assert await told(desk) == [made.recording.id] * 2
+
+
+async def test_the_same_transcript_again_is_told_once(desk: Desk, made: CallRecording) -> None:
+    await over(desk, made.recording)
+    first = await desk.transcripts.replace(ME, made.call.id, [said("a", 0, 10), said("b", 20)])
+    desk.house.clock.advance(1)
+    assert await desk.transcripts.replace(ME, made.call.id, [said("a", 0, 10), said("b", 20)]) == first
+    assert await told(desk) == [made.recording.id]
+
+
+async def test_the_first_turns_that_come_behind_the_end_are_told_and_those_behind_them_are_not(
+    desk: Desk, made: CallRecording
+) -> None:
+    await over(desk, made.recording)
+    for turns in [], [said("a"), said("b")], [said("c")]:
+        await desk.transcripts.append(ME, made.call.id, turns)
+    assert await told(desk) == [made.recording.id]
+
+
+async def test_a_transcript_that_comes_before_the_end_is_left_to_it(desk: Desk, made: CallRecording) -> None:
+    await desk.transcripts.append(ME, made.call.id, [said("a")])
+    await desk.transcripts.replace(ME, made.call.id, [said("A")])
+    assert await told(desk) == []
+    assert await found_by_its_end(desk.house.store, made.recording) == ["recording.transcribed"]
+
+
+async def test_no_recording_ends_without_having_seen_the_first_turns(desk: Desk, made: CallRecording) -> None:
+    newer = (await desk.house.recordings.create(ME, made.call.id)).recording
+    await desk.transcripts.append(ME, made.call.id, [said("a")])
+    ending = Unit()
+    for read_before in made.recording, newer:
+        ending.change(replace(read_before, status="completed", version=read_before.version + 1))
+        with pytest.raises(StaleWrite):
+            await desk.house.store.commit(ending)
 
 
 async def test_words_said_in_a_pause_are_not_stored(desk: Desk, made: CallRecording) -> None:

@@ -20,6 +20,7 @@ from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.calls import OVER
 from callvault.services.delivery.views import SoundFacts, Views, facts_of
+from callvault.services.findings import found_by_its_end
 from callvault.services.ingest.admission import Admission
 from callvault.services.ingest.compaction import COMPACT, is_worth_it
 from callvault.services.ingest.mover import Mover
@@ -180,12 +181,13 @@ class Completion:
 
     async def _write(self, recording: Recording, changed: Recording) -> Recording:
         changed = replace(changed, updated_ms=self._clock.now_ms(), version=recording.version + 1)
-        event = changed.status if recording.status == "processing" else "updated"
         unit = Unit()
         unit.change(changed)
-        self._witness.of_recording(unit, SYSTEM, Action.WRITE_SOUND, changed, f"recording.{event}")
+        events = ["recording.updated"]
         if recording.status == "processing":
+            events = [f"recording.{changed.status}", *(await found_by_its_end(self._store, changed))]
             await self._end_call(unit, changed)
+        self._witness.of_recording(unit, SYSTEM, Action.WRITE_SOUND, changed, *events)
         segments = await self._store.find(Query(Segment).where("recording_id", "=", changed.id).by("lane", "seq"))
         if is_worth_it(segments):
             unit.enqueue(self._compaction(changed))

@@ -10,7 +10,7 @@ from tests.callhouse import caller
 from tests.unit.services.ingest.intakehouse import CALLER, IntakeHouse, speech
 
 from callvault.adapters.spool.memory import MemorySpool
-from callvault.domain.call import Call
+from callvault.domain.call import Call, Turn
 from callvault.domain.errors import Missing, RecordingEnded, Refused
 from callvault.domain.event import Event
 from callvault.domain.lane import OpenSpool
@@ -190,6 +190,23 @@ async def test_a_take_on_its_way_keeps_the_recording_from_completing(house: Inta
     house.clock.advance(3600)
     await house.intake.completion.complete_idle()
     assert (await house.found(recording)).in_progress
+
+
+async def test_its_end_tells_of_the_transcript_and_the_analysis_that_are_there(house: IntakeHouse) -> None:
+    recording = await house.recording(analysis={"summary": "went well"})
+    [call] = await house.all(Call)
+    unit = Unit()
+    facts = {"role": "customer", "content": "hello", "start_ms": 0, "created_ms": 0}
+    unit.add(*(Turn(call_id=call.id, workspace_id="w", seq=n, id=str(n), **facts) for n in range(3)))
+    await house.store.commit(unit)
+    await house.put(recording, 1, speech(8000), ms=0)
+    for _ in range(2):
+        await complete(house, recording)
+    assert (await house.events(recording))[-3:] == [
+        "recording.completed",
+        "recording.transcribed",
+        "recording.analyzed",
+    ]
 
 
 async def test_two_who_complete_at_once_tell_it_once(house: IntakeHouse) -> None:
