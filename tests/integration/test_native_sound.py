@@ -124,12 +124,15 @@ async def test_what_cannot_be_had_now_is_refused_and_begins_no_answer_that_break
     def away(*_: object, **__: object) -> None:
         raise BlobsUnavailable(why="it is away")
 
-    where = f"{await recorded(house)}/audio.{format}"
+    recording = await recorded(house)
+    where = f"{recording}/audio.{format}"
     house.adapters.blobs.read = away
     refused = await house.client.get(where, headers=asked)
     assert (refused.status_code, refused.json()["code"]) == (503, "storage_unavailable")
+    assert await downloads_of(house, recording) == 0
     del house.adapters.blobs.read
     assert (await house.client.get(where)).status_code == 200
+    assert await downloads_of(house, recording) == 1
 
 
 async def test_a_recording_in_progress_is_heard_by_those_who_ask_for_what_is_there(house: WebHouse) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -28,11 +28,15 @@ class Answer:
     status: int = 200
     headers: Headers = field(default_factory=list)
     body: Body = b""
+    leaving: Callable[[], None] | None = None
+    """Told when the first of it is at hand and is about to leave."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body: Body = b"" if scope["method"] == "HEAD" else self.body
         if isinstance(body, Pieces):
             body = await body.begun()
+        if self.leaving:
+            self.leaving()
         await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
         if isinstance(body, bytes | memoryview):
             await send({"type": "http.response.body", "body": body})

@@ -1,5 +1,7 @@
 """Sound and files on their way out of any route: what the desk gives, in ranges where its length is known."""
 
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from starlette.requests import Request
@@ -26,35 +28,40 @@ async def sound_answer(
     attachment: bool = True,
     action: Action = Action.LISTEN,
 ) -> Answer:
-    """What was found for the caller is handed out, written down and counted."""
+    """What was found for the caller."""
     visit = visit_of(request)
     content = await visit.services.delivery.desk.open(recording, wanted)
-    write_down(request, visit.caller, recording, wanted, content, action=action)
     filename = filename or wanted.filename(recording.id, content.media_type)
-    return await content_answer(request, content, filename, attachment)
+    taken = Taken(visit.caller, recording, wanted.name, content, action)
+    return await taken_answer(request, taken, filename, attachment)
 
 
-def write_down(
-    request: Request,
-    caller: Caller,
-    recording: Recording,
-    wanted: Wanted,
-    content: Content,
-    *,
-    action: Action = Action.LISTEN,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What is handed out, and to whom."""
+
+    caller: Caller
+    recording: Recording
+    what: str
+    content: Content
+    action: Action = Action.LISTEN
+
+
+async def taken_answer(request: Request, taken: Taken, filename: str, attachment: bool) -> Answer:
     """Whoever asks for bytes is in the audit, whatever is answered; a download is what is sent the first of them: a
     player asks for many ranges."""
-    visit = visit_of(request)
+    visit, content = visit_of(request), taken.content
     if visit.head:
-        return
-    first = isinstance(content, Growing | Passing) or any(not part.start for part in judged(request, content).leaving)
-    visit.services.delivery.downloads.began(
-        caller, recording, wanted.name, byte_range=request.headers.get("range"), counted=first, action=action
-    )
+        return await _content_answer(request, content, filename, attachment)
+    downloads, who = visit.services.delivery.downloads, (taken.caller, taken.recording, taken.what)
+    downloads.asked(*who, byte_range=request.headers.get("range"), action=taken.action)
+    answer = await _content_answer(request, content, filename, attachment)
+    if isinstance(content, Growing | Passing) or any(not part.start for part in judged(request, content).leaving):
+        answer.leaving = partial(downloads.began, *who)
+    return answer
 
 
-async def content_answer(request: Request, content: Content, filename: str, attachment: bool) -> Answer:
+async def _content_answer(request: Request, content: Content, filename: str, attachment: bool) -> Answer:
     headers: Headers = [(b"content-disposition", serialize(filename, attachment=attachment).encode()), PRIVATE]
     if isinstance(content, Growing | Passing):
         body = b"" if visit_of(request).head else await begun(content.stream())

@@ -15,7 +15,8 @@ from callvault.domain.ids import token
 from callvault.ports.webhooks import Secret, Signer
 
 SYMMETRIC, PRIVATE, PUBLIC = "whsec_", "whsk_", "whpk_"
-PLAIN = re.compile(r"[!-~]{8,256}")
+KEY = re.compile(r"[!-~]{8,256}")
+HEADER = re.compile(r"[!-~]([ -~]{0,254}[!-~])?")
 
 
 class StandardSigner:
@@ -57,13 +58,15 @@ class Ed25519Signer:
 
 
 class PlainSecretSigner:
-    """The secret itself in a header, as Vapi's servers expect it."""
+    """The secret itself in a header, as Vapi's servers expect it: whichever they have chosen."""
 
     def new_secret(self, randomness: bytes) -> Secret:
         return Secret(token(randomness))
 
     def given(self, text: str) -> Secret:
-        return _plain(text)
+        if not HEADER.fullmatch(text):
+            raise Malformed(what="secret", why="it has 1 to 256 printable characters, spaces only between others")
+        return Secret(text)
 
     def headers(self, secrets: Sequence[Secret], message_id: str, now_ms: int, body: bytes) -> dict[str, str]:
         return {"X-Vapi-Secret": secrets[-1].text}
@@ -74,7 +77,7 @@ class AgentPhoneSigner:
         return Secret(SYMMETRIC + token(randomness))
 
     def given(self, text: str) -> Secret:
-        return _plain(text)
+        return _key(text)
 
     def headers(self, secrets: Sequence[Secret], message_id: str, now_ms: int, body: bytes) -> dict[str, str]:
         at = str(now_ms // 1000)
@@ -92,7 +95,7 @@ class GravityRailSigner:
         return Secret(token(randomness))
 
     def given(self, text: str) -> Secret:
-        return _plain(text)
+        return _key(text)
 
     def headers(self, secrets: Sequence[Secret], message_id: str, now_ms: int, body: bytes) -> dict[str, str]:
         at = str(now_ms // 1000)
@@ -125,7 +128,7 @@ def _hmac(secret: Secret, at: str, body: bytes) -> str:
     return hmac.new(secret.text.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
 
 
-def _plain(text: str) -> Secret:
-    if not PLAIN.fullmatch(text):
+def _key(text: str) -> Secret:
+    if not KEY.fullmatch(text):
         raise Malformed(what="secret", why="it has 8 to 256 printable characters without spaces")
     return Secret(text)

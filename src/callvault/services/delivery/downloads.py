@@ -32,31 +32,31 @@ class _Download:
 
 class Downloads:
     """Every request for bytes is in the audit, with its range; one that is sent the first byte is a download: it counts
-    on the recording and is told as `recording.downloaded`, within a second."""
+    on the recording and is told as `recording.downloaded`, within a second. A crash loses those of that second."""
 
     def __init__(self, store: Store, clock: Clock, ids: Ids, audit: Audit) -> None:
         self._store, self._clock, self._ids, self._audit = store, clock, ids, audit
         self._waiting: list[_Download] = []
         self._writing: asyncio.Task[None] | None = None
 
-    def began(
+    def asked(
         self,
         caller: Caller,
         recording: Recording,
         what: str,
         *,
         byte_range: str | None = None,
-        counted: bool = True,
         action: Action = Action.LISTEN,
     ) -> None:
-        """Bytes of `what` (`mono.wav`, `pcap` ...) were asked for, `byte_range` as in the request's header; `counted`
-        says that the first of them is about to leave."""
+        """Bytes of `what` (`mono.wav`, `pcap` ...) were asked for, `byte_range` as in the request's header."""
         workspace_id, thing = recording.workspace_id, f"recording:{recording.id}"
         self._audit.later(self._audit.entry(caller, action, workspace_id, thing, what=what, range=byte_range))
-        if counted:
-            self._waiting = self._waiting[-MOST_WAITING:]
-            self._waiting.append(_Download(recording, self._clock.now_ms(), {"what": what, "by": caller.actor}))
-            self._writing = self._writing or asyncio.create_task(self._write())
+
+    def began(self, caller: Caller, recording: Recording, what: str) -> None:
+        """The first of the bytes is about to leave."""
+        self._waiting = self._waiting[-MOST_WAITING:]
+        self._waiting.append(_Download(recording, self._clock.now_ms(), {"what": what, "by": caller.actor}))
+        self._writing = self._writing or asyncio.create_task(self._write())
 
     async def flush(self) -> None:
         """All that waits is written; after a fault it still waits. To be called once at the end."""

@@ -39,7 +39,7 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """What is behind a link, and how it wants to be handed out; who does so writes it down (`Downloads.began`)."""
+    """What is behind a link, and how it wants to be handed out; who does so writes it down (`Downloads`)."""
 
     caller: Caller
     content: Content

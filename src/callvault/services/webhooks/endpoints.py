@@ -119,18 +119,23 @@ class Endpoints:
         query = query.where("dialect", "=", dialect) if dialect else query
         return await page_of(self._store, query.by("-created_ms", "-id"), place)
 
-    @again_when_stale
     async def update(self, caller: Caller, endpoint_id: str, changes: Mapping[str, object]) -> WebhookEndpoint:
         """Of `url`, `event_types`, `description` and `enabled`. With another URL it is the caller's, who chose where
         its messages go; if it must verify, it is asked there first. One that is enabled again is told of what happens
         from then on; of what happened meanwhile by a replay."""
-        endpoint = await self.get(caller, endpoint_id)
-        checked = self._checked(changes)
+        return await self._update(caller, endpoint_id, self._checked(changes), [])
+
+    @again_when_stale
+    async def _update(
+        self, caller: Caller, endpoint_id: str, changes: Mapping[str, Any], answered: list[bool]
+    ) -> WebhookEndpoint:
+        """`answered` holds whether the new URL has answered, once it was asked: it is not asked again."""
+        endpoint, checked = await self.get(caller, endpoint_id), dict(changes)
         moved = checked.get("url", endpoint.url) != endpoint.url
         if moved:
             checked |= {"member_id": self._member(caller), "verified_ms": None}
         if moved and endpoint.must_verify:
-            checked |= await self._asked_anew(replace(endpoint, url=checked["url"]), checked.get("enabled"))
+            checked |= await self._asked_anew(replace(endpoint, url=checked["url"]), checked.get("enabled"), answered)
         elif checked.get("enabled") and endpoint.disabled_reason == UNVERIFIED:
             raise Refused(why="the webhook endpoint must be verified first")
         elif "enabled" in checked:
@@ -197,14 +202,18 @@ class Endpoints:
         signature = self._signers[endpoint.scheme].headers(secrets, message_id, now, body)
         return {"content-type": "application/json", **signature}
 
-    async def _asked_anew(self, endpoint: WebhookEndpoint, enabled: bool | None) -> dict[str, Any]:
+    async def _asked_anew(
+        self, endpoint: WebhookEndpoint, enabled: bool | None, answered: list[bool]
+    ) -> dict[str, Any]:
         """What becomes of it at its new URL, which is asked if it is to be enabled, or waits for nothing but that."""
         wanted = endpoint.enabled or endpoint.disabled_reason == UNVERIFIED if enabled is None else enabled
-        answered = wanted and not await self._challenge(endpoint)
+        if wanted and not answered:
+            answered.append(not await self._challenge(endpoint))
+        verified = wanted and answered[0]
         return {
-            "verified_ms": self._clock.now_ms() if answered else None,
-            "enabled": answered,
-            "disabled_reason": None if answered else UNVERIFIED,
+            "verified_ms": self._clock.now_ms() if verified else None,
+            "enabled": verified,
+            "disabled_reason": None if verified else UNVERIFIED,
             "failing_since_ms": None,
         }
 

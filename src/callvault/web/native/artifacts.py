@@ -172,7 +172,7 @@ HOT = (
         docs=hotdocs.operation(
             "Put an artifact",
             "artifacts",
-            "A video (mp4 or webm), call logs (JSON lines, plain or gzipped), or a packet capture (pcap or pcapng).",
+            "A video (MP4, QuickTime or WebM), call logs (JSON lines, plain or gzipped), or a packet capture (pcap or pcapng).",
             parameters=[
                 _KIND,
                 hotdocs.query("rebuild", {"type": "boolean", "default": False}, "Lanes from a capture's RTP."),
@@ -185,7 +185,7 @@ HOT = (
                 hotdocs.query("type", _WORDS, "What a payload type of a capture stands for: `111=opus/48000/2`."),
                 hotdocs.header("Content-Digest", "RFC 9530; checked."),
             ],
-            body=("video/mp4", "video/webm", "application/jsonl", GZIP, CAPTURE),
+            body=(*VIDEOS, "application/jsonl", GZIP, CAPTURE),
             responses={
                 "201": hotdocs.json(KeptOut, "Kept."),
                 "200": hotdocs.json(KeptOut, "The very same was there."),

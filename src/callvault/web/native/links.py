@@ -20,7 +20,7 @@ from callvault.web.native.sound import RANGED
 from callvault.web.native.spelling import Asked, Told, seconds
 from callvault.web.parts import Hot
 from callvault.web.responses import Answer
-from callvault.web.sound import content_answer, write_down
+from callvault.web.sound import Taken, taken_answer
 from callvault.web.visit import Visit, visit_of
 from callvault.wire.mediatypes import OF_FORMAT
 
@@ -88,8 +88,8 @@ async def follow_link(request: Request) -> Answer:
     followed = await visit.services.delivery.links.follow(
         request.path_params["token"], address=visit.caller.address, request_id=visit.caller.request_id
     )
-    write_down(request, followed.caller, followed.recording, followed.wanted, followed.content)
-    return await content_answer(request, followed.content, followed.filename, followed.attachment)
+    taken = Taken(followed.caller, followed.recording, followed.wanted.name, followed.content)
+    return await taken_answer(request, taken, followed.filename, followed.attachment)
 
 
 FOLLOW = Hot(

@@ -11,6 +11,7 @@ from tests.hookhouse import HookHouse
 from tests.receiver import Received, Reply, receiving
 
 from callvault.adapters.store.memory import MemoryStore
+from callvault.adapters.webhooks.signing import SIGNERS
 from callvault.domain.access import Caller
 from callvault.domain.errors import Malformed, Missing, NotAuthenticated, Refused, StaleWrite, TooLarge
 from callvault.domain.query import Query
@@ -34,10 +35,12 @@ def valid(secret: str, received: Received) -> bool:
 
 
 class StubbornStore(MemoryStore):
-    stubborn = False
+    stubborn = 0
+    """How often somebody else is quicker yet."""
 
     async def commit(self, unit: Unit) -> None:
         if self.stubborn:
+            self.stubborn -= 1
             raise StaleWrite(what="webhook endpoint")
         await super().commit(unit)
 
@@ -106,6 +109,24 @@ async def test_a_secret_may_be_brought_along() -> None:
         await house.endpoints.create(caller(), URL, secret="short")
 
 
+@pytest.mark.parametrize(
+    ("scheme", "right", "wrong"),
+    [
+        ("vapi", ["x", "open sesame", "!" * 256], ["", " x", "x ", "x\r\ny", "ü", "!" * 257]),
+        ("agentphone", ["8letters", "!" * 256], ["letters", "open sesame", "!" * 257]),
+        ("gravityrail", ["8letters", "!" * 256], ["letters", "open sesame", "!" * 257]),
+    ],
+)
+def test_a_header_bears_any_secret_and_a_key_to_sign_with_is_not_short(
+    scheme: str, right: list[str], wrong: list[str]
+) -> None:
+    for text in right:
+        assert SIGNERS[scheme].given(text).text == text
+    for text in wrong:
+        with pytest.raises(Malformed):
+            SIGNERS[scheme].given(text)
+
+
 async def test_an_endpoint_that_must_verify_is_told_of_nothing_before_it_has() -> None:
     house = HookHouse()
     async with receiving() as receiver, house.working():
@@ -138,6 +159,16 @@ async def test_the_challenge_may_be_answered_as_json_and_a_new_url_must_be_verif
     assert [received.path for received in receiver.received] == ["/hook", "/new"]
     assert (changed.enabled, changed.verified_ms) == (True, house.clock.now_ms())
     assert await house.stored(changed) == changed
+
+
+async def test_a_new_url_is_asked_once_however_often_somebody_else_is_quicker() -> None:
+    house = HookHouse(store=(store := StubbornStore()))
+    async with receiving(reply=echo) as receiver, receiving(reply=echo) as new:
+        made = await house.endpoints.create(caller(), receiver.url(), verify=True)
+        store.stubborn = 3
+        changed = await house.endpoints.update(caller(), made.endpoint.id, {"url": new.url()})
+    assert (store.stubborn, len(new.received)) == (0, 1)
+    assert (changed.url, changed.enabled) == (new.url(), True)
 
 
 @pytest.mark.parametrize("before", [{}, {"enabled": False}])
@@ -311,7 +342,7 @@ async def test_a_secret_that_could_not_be_written_down_is_destroyed_again() -> N
     store = StubbornStore()
     house = HookHouse(store=store)
     endpoint = (await house.endpoints.create(caller(), URL)).endpoint
-    store.stubborn = True
+    store.stubborn = 1000
     with pytest.raises(StaleWrite):
         await house.endpoints.rotate(caller(), endpoint.id)
     assert list(house.blobs.objects) == [endpoint.secrets[0].object_key]
