@@ -39,6 +39,17 @@ async def test_a_failure_is_wrapped_as_the_wire_says(house: WebHouse) -> None:
     assert set(told["error"]) == {"code", "message", "details"} and set(told["meta"]) >= {"requestId", "timestamp"}
 
 
+@pytest.mark.parametrize("own", [None, "mine-1"])
+@pytest.mark.parametrize("operation", ["create", "nonsense"])
+async def test_the_id_that_is_told_is_that_of_the_request(house: WebHouse, operation: str, own: str | None) -> None:
+    command = {"operation": operation, "options": {"idempotencyKey": "k", "requestId": "another"}}
+    headers = {"x-request-id": own} if own else {}
+    for _ in range(2):
+        answer = await house.client.post("/CallRecording", json=command, headers=headers)
+        assert answer.json()["meta"]["requestId"] == answer.headers["x-request-id"]
+        assert own in (None, answer.headers["x-request-id"])
+
+
 async def test_a_recording_lives_through_its_operations(house: WebHouse) -> None:
     _, made = await do(house, "create", {"metadata": {"a": 1}})
     recording = made["data"]

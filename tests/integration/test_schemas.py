@@ -18,7 +18,6 @@ from schemathesis.core.failures import Failure, FailureGroup
 
 from callvault.web.app import all_parts
 from callvault.web.openapi import document
-from callvault.wire.mediatypes import OF_FORMAT
 from tests.integration.attacked import Attacked, attacked
 
 load_all_checks()
@@ -52,9 +51,13 @@ SHARES = [(name, share) for name in PARTS for share in range(NATIVE_SHARES if na
 """The native API is large: several may work on it at once."""
 SPEECH = b"\x10" * 8000
 FILES = [file.read_bytes() for file in sorted((Path(__file__).parent.parent / "media" / "sound").glob("*.*"))]
-LOGS = ("video/mp4", "video/webm", "application/jsonl", "application/gzip", "application/vnd.tcpdump.pcap")
-RAW = ("audio/PCMU", "audio/PCMA", "audio/G722", "audio/L16", "audio/x-raw", "audio/webm")
-for media_type in (*LOGS, *RAW, *OF_FORMAT.values()):
+BROUGHT = {
+    media_type
+    for path in document(PARTS["native"], "1")["paths"].values()
+    for operation in path.values()
+    for media_type in operation.get("requestBody", {}).get("content", ())
+}
+for media_type in BROUGHT - {"application/json"}:
     schemathesis.openapi.media_type(media_type, st.binary(max_size=2000) | st.sampled_from([SPEECH, *FILES]))
 TUS = {"tus-resumable": "1.0.0", "upload-length": "99"}
 

@@ -21,9 +21,25 @@ OF_FORMAT: Final = {
 }
 """The media types under which we hand out sound."""
 
-_FILES: Final = re.compile(
-    "audio/(x-|vnd[.])?(wav|wave|ogg|opus|mpeg|mp3|mp4|m4a|aac|flac|webm|aiff|amr|3gpp)|application/ogg|video/webm"
+_AUDIO: Final = (
+    "wav",
+    "wave",
+    "ogg",
+    "opus",
+    "mpeg",
+    "mp3",
+    "mp4",
+    "m4a",
+    "aac",
+    "flac",
+    "webm",
+    "aiff",
+    "amr",
+    "3gpp",
 )
+FILES: Final = (*(f"audio/{name}" for name in _AUDIO), "application/ogg", "video/webm")
+"""The media types of files that are taken."""
+_KNOWN_FILES: Final = {*FILES, *(f"audio/{prefix}{name}" for prefix in ("x-", "vnd.") for name in _AUDIO)}
 _RAW: Final = {
     "audio/pcmu": "pcmu",
     "audio/x-mulaw": "pcmu",
@@ -33,6 +49,8 @@ _RAW: Final = {
     "audio/l16": "l16",
     "audio/g722": "g722",
 }
+RAW: Final = (*_RAW, "audio/x-raw")
+"""Those of sound without a container, which may say more as parameters."""
 _X_RAW: Final = {"s16le": "s16le", "s16be": "l16"}
 _USUAL_RATE: Final = {"pcmu": 8000, "pcma": 8000, "g722": 8000}
 _LONGEST: Final = 256
@@ -58,7 +76,7 @@ FILE: Final = MediaType("file")
 @lru_cache(64)
 def parse(text: str) -> MediaType:
     essence, parameters = _split(text)
-    if _FILES.fullmatch(essence):
+    if essence in _KNOWN_FILES:
         return FILE
     codec = _X_RAW.get(parameters.get("format", "").lower()) if essence == "audio/x-raw" else _RAW.get(essence)
     if codec is None:

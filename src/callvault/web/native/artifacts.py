@@ -172,7 +172,8 @@ HOT = (
         docs=hotdocs.operation(
             "Put an artifact",
             "artifacts",
-            "A video (MP4, QuickTime or WebM), call logs (JSON lines, plain or gzipped), or a packet capture (pcap or pcapng).",
+            "A video (MP4, QuickTime or WebM), call logs (JSON lines, plain or gzipped), or a packet capture (pcap or "
+            "pcapng). What the last two are their bytes tell, whatever the Content-Type says.",
             parameters=[
                 _KIND,
                 hotdocs.query("rebuild", {"type": "boolean", "default": False}, "Lanes from a capture's RTP."),

@@ -115,8 +115,6 @@ def answered(told: Told | Mapping[str, Json], created: bool) -> Answer:
     return bytes_answer(to_json(told), b"application/json", 201 if created else 200)
 
 
-_FILES = (*mediatypes.OF_FORMAT.values(), "audio/webm")
-_RAW = ("audio/PCMU", "audio/PCMA", "audio/G722", "audio/L16", "audio/x-raw")
 _COUNT = {"type": "integer", "minimum": 0}
 _DIGEST = hotdocs.header("Content-Digest", "RFC 9530; checked.")
 
@@ -136,7 +134,7 @@ HOT = (
                 hotdocs.query("startSample", _COUNT),
                 _DIGEST,
             ],
-            body=(*_RAW, *_FILES),
+            body=(*mediatypes.RAW, *mediatypes.FILES),
             responses={
                 "201": hotdocs.json(TakeOut, "Taken."),
                 "200": hotdocs.json(TakeOut, "The very same take was there."),
@@ -150,7 +148,8 @@ HOT = (
         docs=hotdocs.operation(
             "Put a whole sound file",
             "sound in",
-            "Of any length. Its channels become lanes; its bytes are kept as the source.",
+            "Of any length. Its channels become lanes; its bytes are kept as the source. They tell what it is, "
+            "whatever the Content-Type says.",
             parameters=[
                 hotdocs.query(
                     "channels",
@@ -164,7 +163,7 @@ HOT = (
                 ),
                 _DIGEST,
             ],
-            body=_FILES,
+            body=mediatypes.FILES,
             responses={
                 "201": hotdocs.json(FileOut, "Taken in."),
                 "200": hotdocs.json(FileOut, "The very same file was there."),
