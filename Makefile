@@ -49,7 +49,7 @@ cover: setup ## run the tests and report what they did not reach
 bench: setup ## measure, with peers beside us, and print ratios
 	@$(BIN)/python -m bench
 
-fuzz: setup ## fuzz the parsers for a long time
+fuzz: setup ## fuzz the parsers and the APIs, for about ten minutes
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest tests/unit/wire tests/integration/test_schemas.py -n 2 -k "fuzz or schemas"
 
 .PHONY: help setup lock demo serve test check fmt cover bench fuzz
