@@ -21,25 +21,10 @@ OF_FORMAT: Final = {
 }
 """The media types under which we hand out sound."""
 
-_AUDIO: Final = (
-    "wav",
-    "wave",
-    "ogg",
-    "opus",
-    "mpeg",
-    "mp3",
-    "mp4",
-    "m4a",
-    "aac",
-    "flac",
-    "webm",
-    "aiff",
-    "amr",
-    "3gpp",
-)
-FILES: Final = (*(f"audio/{name}" for name in _AUDIO), "application/ogg", "video/webm")
+_FILE: Final = ("wav", "wave", "ogg", "opus", "mpeg", "mp3", "mp4", "m4a", "aac", "flac", "webm", "aiff", "amr", "3gpp")
+FILES: Final = (*(f"audio/{name}" for name in _FILE), "application/ogg", "video/webm")
 """The media types of files that are taken."""
-_KNOWN_FILES: Final = {*FILES, *(f"audio/{prefix}{name}" for prefix in ("x-", "vnd.") for name in _AUDIO)}
+_KNOWN_FILES: Final = {*FILES, *(f"audio/{prefix}{name}" for prefix in ("x-", "vnd.") for name in _FILE)}
 _RAW: Final = {
     "audio/pcmu": "pcmu",
     "audio/x-mulaw": "pcmu",
