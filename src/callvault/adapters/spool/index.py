@@ -32,16 +32,18 @@ class Held:
 
     def add(self, entry: Entry) -> Entry | None:
         """Returns the entry that this one replaces: the same record where it stood before it was carried over."""
-        at = bisect_left(self._serials, entry.serial)
-        replaced = None
-        if at < len(self._serials) and self._serials[at] == entry.serial:
-            replaced = Entry(entry.serial, self._files[at], self._offsets[at], self._lengths[at])
-            self._files[at], self._offsets[at] = entry.file, entry.offset
-        else:
-            for column, value in zip(self._columns, entry, strict=True):
-                column.insert(at, value)
-            self.size += entry.length
-        return replaced
+        serial, file, offset, length = entry
+        at = bisect_left(self._serials, serial)
+        if at < len(self._serials) and self._serials[at] == serial:
+            replaced = Entry(serial, self._files[at], self._offsets[at], self._lengths[at])
+            self._files[at], self._offsets[at] = file, offset
+            return replaced
+        self._serials.insert(at, serial)
+        self._files.insert(at, file)
+        self._offsets.insert(at, offset)
+        self._lengths.insert(at, length)
+        self.size += length
+        return None
 
     def drop(self, through: int) -> list[Entry]:
         """Forgets the records up to the serial and returns them."""

@@ -75,7 +75,9 @@ class Ledger:
 
     def add(self, recording_id: str, workspace_id: str, entry: Entry) -> None:
         with self._lock:
-            held = self._held.setdefault(recording_id, Held(workspace_id))
+            held = self._held.get(recording_id)
+            if held is None:
+                held = self._held[recording_id] = Held(workspace_id)
             replaced = held.add(entry)
             self._count(entry, 1)
             self.next_serial = max(self.next_serial, entry.serial + 1)
