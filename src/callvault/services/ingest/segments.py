@@ -48,7 +48,7 @@ class Segments:
     def put(self, recording: Recording, lane: str, packed: Packed) -> StoredSegment:
         """Durable and seen to be whole when it returns."""
         stored = self.keep(recording, lane, [packed.body])
-        if self._blobs.read(stored) != packed.body:
+        if bytes(self._blobs.read(stored)) != packed.body:  # a view would be compared byte by byte
             raise BlobCorrupt(key=stored.key, why="storage does not give back what it was given")
         return StoredSegment(lane, replace(packed, body=b""), stored)
 
