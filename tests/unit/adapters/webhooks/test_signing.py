@@ -80,9 +80,21 @@ def test_a_standard_secret_is_long_enough_and_says_what_it_is(scheme: str, secre
         SIGNERS[scheme].given(secret)
 
 
-@pytest.mark.parametrize("secret", ["", "short", "has a space in it", "line\r\nbreak", "ümläut-secret", "x" * 257])
+@pytest.mark.parametrize("secret", ["", " edge", "edge ", "line\r\nbreak", "ümläut-secret", "x" * 257])
 def test_a_secret_that_goes_into_a_header_can_hurt_none(secret: str) -> None:
     for scheme in ("vapi", "agentphone", "gravityrail"):
+        with pytest.raises(Malformed):
+            SIGNERS[scheme].given(secret)
+
+
+@pytest.mark.parametrize("secret", ["x", "short", "has a space in it", "!" * 256])
+def test_a_secret_that_is_told_itself_is_whichever_a_header_can_bear(secret: str) -> None:
+    assert SIGNERS["vapi"].headers([SIGNERS["vapi"].given(secret)], "m", NOW_MS, b"") == {"X-Vapi-Secret": secret}
+
+
+@pytest.mark.parametrize("secret", ["short", "has a space in it"])
+def test_a_secret_that_signs_is_long_enough(secret: str) -> None:
+    for scheme in ("agentphone", "gravityrail"):
         with pytest.raises(Malformed):
             SIGNERS[scheme].given(secret)
 
