@@ -12,6 +12,15 @@ class Fault(Exception):
         self.facts = facts
         super().__init__(" ".join((type(self).__doc__ or "").split()).format_map(_Facts(facts)))
 
+    def outside(self) -> "Fault":
+        """As it is told to who is not of the house: without names of folders, hosts and keys."""
+        if isinstance(self, CallerFault) or self.facts.keys().isdisjoint(_INSIDE):
+            return self
+        return type(self)(**{name: "…" if name in _INSIDE else fact for name, fact in self.facts.items()})
+
+
+_INSIDE = frozenset({"key", "path", "problems", "why"})
+
 
 class _Facts(dict[str, object]):
     def __missing__(self, name: str) -> str:

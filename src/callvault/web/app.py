@@ -176,7 +176,7 @@ class Front:
         status = status_of(fault)
         if status >= 500 and not isinstance(fault, Unexpected):
             log.warning("%s", fault, extra={"route": visit.route, "code": fault.code})
-        answer = visit.part.render(fault, status, visit.request_id)
+        answer = visit.part.render(fault.outside(), status, visit.request_id)
         given = {name for name, _ in answer.headers}
         answer.headers = answer.headers + [header for header in headers_of(fault, status) if header[0] not in given]
         return await answer(scope, receive, out)

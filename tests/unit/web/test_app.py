@@ -314,6 +314,14 @@ async def test_an_answer_that_breaks_off_is_not_ended_as_if_it_were_whole(house:
     assert bodies and all(message["more_body"] for message in bodies)
 
 
+async def test_what_an_error_tells_of_our_own_side_is_in_the_log_alone(
+    house: WebHouse, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = await house.client.get("/sample/fail/storage")
+    assert (answer.status_code, answer.json()["detail"]) == (503, "the storage does not answer: …")
+    assert "the storage does not answer: it is away" in [record.getMessage() for record in caplog.records]
+
+
 async def test_a_client_that_goes_while_it_sends_is_no_error(house: WebHouse, caplog: pytest.LogCaptureFixture) -> None:
     key = await house.bearer()
 
