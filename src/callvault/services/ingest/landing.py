@@ -15,8 +15,8 @@ class Landing:
         self._latest: tuple[Future[None], list[_Waiter]] | None = None
 
     def wait(self, durable: "Future[None]", settle: Callable[[], None] | None = None) -> "asyncio.Future[None]":
-        """Done on this loop when that one is done, as that one is. `settle` is called just before, and also when
-        whoever waits has gone."""
+        """Done on this loop when that one is done, as that one is. `settle` is called before anybody goes on who waits
+        for it, and also when they have gone."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         if self._latest and self._latest[0] is durable:
@@ -36,12 +36,13 @@ class Landing:
         # Whoever lands from here on tells again.
         self._told = False
         self._latest = None
+        loop = asyncio.get_running_loop()
         while self._landed:
             durable, waiting = self._landed.popleft()
             error = durable.exception()
             for waiter, settle in waiting:
                 if settle:
-                    settle()
+                    loop.call_soon(settle)  # should it fail, the others are told all the same
                 if waiter.done():
                     continue
                 if error:

@@ -62,3 +62,17 @@ async def test_who_comes_when_it_was_told_already_is_told_too() -> None:
     durable.set_result(None)
     await asyncio.wait_for(first, 5)
     await asyncio.wait_for(landing.wait(durable), 5)
+
+
+async def test_what_cannot_be_settled_holds_up_nobody() -> None:
+    told: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(str(context["exception"])))
+    landing, durable = Landing(), Future[None]()
+
+    def fail() -> None:
+        raise MemoryError("settling")
+
+    waiting = [landing.wait(durable, fail), landing.wait(durable, lambda: told.append("settled"))]
+    durable.set_result(None)
+    await asyncio.wait_for(asyncio.gather(*waiting), 5)
+    assert told == ["settling", "settled"]
