@@ -116,6 +116,41 @@ async def test_a_compressed_format_is_made_once_and_then_had_in_ranges(
     assert (part.status_code, part.content) == (206, first.content[100:200])
 
 
+@pytest.mark.parametrize("door", ["key", "link"])
+async def test_who_asks_for_a_piece_of_what_is_not_made_yet_waits_until_it_is(house: WebHouse, door: str) -> None:
+    where = await recorded(house)
+    path = f"{where}/audio.mp3" if door == "key" else (await minted(house, where, format="mp3"))["url"]
+    part = await house.client.get(path, headers={"range": "bytes=100-199"})
+    assert (part.status_code, len(part.content), part.headers["accept-ranges"]) == (206, 100, "bytes")
+    whole = await house.client.get(path)
+    assert whole.content[100:200] == part.content
+    assert part.headers["content-range"] == f"bytes 100-199/{len(whole.content)}"
+    assert (part.headers["etag"], await downloads_of(house, where)) == (whole.headers["etag"], 1)
+
+
+@pytest.mark.parametrize(
+    ("method", "asked", "status"),
+    [
+        ("HEAD", {}, 200),
+        ("GET", {"if-match": '"other"'}, 412),
+        ("GET", {"if-none-match": "*"}, 304),
+        ("GET", {"range": "bytes=0-1", "if-range": '"other"'}, 200),
+        ("GET", {"range": "bytes=99999999-"}, 416),
+    ],
+)
+async def test_what_is_not_made_yet_is_told_of_as_what_is(
+    house: WebHouse, method: str, asked: dict[str, str], status: int
+) -> None:
+    path = f"{await recorded(house)}/audio.ogg"
+    first = await house.client.request(method, path, headers=asked)
+    again = await house.client.request(method, path, headers=asked)
+    assert first.status_code == again.status_code == status
+    assert [first.headers.get(name) for name in ("etag", "content-length", "content-range")] == [
+        again.headers.get(name) for name in ("etag", "content-length", "content-range")
+    ]
+    assert first.headers["etag"]
+
+
 @pytest.mark.parametrize("format", ["wav", "mp3"])
 @pytest.mark.parametrize("asked", [{}, {"range": "bytes=100-199"}], ids=["whole", "range"])
 async def test_what_cannot_be_had_now_is_refused_and_begins_no_answer_that_breaks_off(
@@ -327,8 +362,7 @@ async def test_a_download_is_what_was_sent_the_first_byte(
 
 async def test_what_is_sent_while_it_is_made_is_a_download(house: WebHouse) -> None:
     where = await recorded(house)
-    await house.client.head(f"{where}/audio.mp3")
-    await house.client.get(f"{where}/audio.mp3", headers={"range": "bytes=5-9"})
+    assert "content-length" not in (await house.client.get(f"{where}/audio.mp3")).headers
     assert await downloads_of(house, where) == 1
 
 

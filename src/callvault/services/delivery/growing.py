@@ -45,6 +45,11 @@ class Growing:
             self.made.set_result(making.result())
         self._tell()
 
+    async def within(self, seconds: float) -> "StoredContent | Growing":
+        """All of it, if it is stored by then; else this one, as it grows."""
+        stored, _ = await asyncio.wait([self.made], timeout=seconds)
+        return self.made.result() if stored else self
+
     async def stream(self) -> AsyncIterator[Chunk]:
         at = 0
         while not self.made.done():

@@ -75,6 +75,17 @@ async def test_who_falls_behind_waits_and_goes_on_from_storage(house: House) -> 
     assert (await late, await behind) == (whole, whole[10:])
 
 
+async def test_who_wants_it_whole_waits_for_a_while_and_has_it_as_it_grows_then(house: House) -> None:
+    recording = await house.spoken(50_000)
+    house.codecs.go_on.clear()
+    growing = await house.renditions.open(recording)
+    assert isinstance(growing, Growing)
+    assert await growing.within(0) is growing
+    house.codecs.go_on.set()
+    assert await content(growing.stream()) == await expected(house, recording)
+    assert isinstance(await growing.within(0), StoredContent)
+
+
 async def test_a_making_that_fails_tells_all_who_wait_and_leaves_nothing(house: House) -> None:
     recording = await house.spoken()
 
