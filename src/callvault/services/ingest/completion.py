@@ -95,7 +95,9 @@ class Completion:
         """Writes down what an ended recording came to, once no node holds sound of it any more."""
         known = await self._open.get(recording_id, max_age=0)
         recording = known.recording
-        if recording.in_progress or (known.held and not await self._open.release(known)):
+        # Written down it is until that is seen to be undone, whatever this node believes meanwhile.
+        is_held = known.id in self._open.holding
+        if recording.in_progress or (is_held and not await self._open.release(known)):
             return recording
         nodes = await self._store.count(Query(OpenSpool).where("recording_id", "=", recording_id))
         changed = replace(recording, **await self._outcome(recording))

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from tests.callhouse import caller
 from tests.unit.services.ingest.intakehouse import CALLER, IntakeHouse, speech
 
 from callvault.adapters.spool.memory import MemorySpool
+from callvault.adapters.store.memory import MemoryStore
 from callvault.domain.call import Call, Turn
-from callvault.domain.errors import Missing, RecordingEnded, Refused
+from callvault.domain.errors import Missing, RecordingEnded, Refused, StoreUnavailable
 from callvault.domain.event import Event
 from callvault.domain.lane import OpenSpool
 from callvault.domain.recording import Recording
@@ -125,6 +127,39 @@ async def test_it_is_not_whole_before_every_node_has_brought_what_it_holds(house
     done = await house.found(recording)
     assert (done.status, done.duration_us) == ("completed", 2_000_000)
     assert (await house.events(recording)).count("recording.completed") == 1
+
+
+class UnsureStore:
+    """A database that fails when a recording is let go, and leaves open whether that happened."""
+
+    def __init__(self, store: MemoryStore, *, happens: bool) -> None:
+        self._store, self._happens, self.failures = store, happens, 1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def commit(self, unit: Unit) -> None:
+        lets_go = any(write.verb == "remove" and isinstance(write.entity, OpenSpool) for write in unit.writes)
+        if self.failures and lets_go:
+            self.failures -= 1
+            if self._happens:
+                await self._store.commit(unit)
+            raise StoreUnavailable(why="the line is dead")
+        await self._store.commit(unit)
+
+
+@pytest.mark.parametrize("happens", [True, False])
+async def test_a_recording_that_could_not_be_let_go_at_first_completes_by_itself(
+    house: IntakeHouse, happens: bool
+) -> None:
+    store = UnsureStore(house.store, happens=happens)
+    house.begin(store)
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    assert (await complete(house, recording)).status == "processing"
+    assert store.failures == 0
+    await house.intake.rounds.round()
+    assert ((await house.found(recording)).status, await house.all(OpenSpool)) == ("completed", [])
 
 
 async def test_what_another_node_took_in_at_the_last_moment_is_counted_in(house: IntakeHouse) -> None:
