@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import NamedTuple
 
 from callvault.ports.spool import Piece
@@ -12,6 +13,9 @@ SNAP_COUNTED_SECONDS = 0.060
 """And by so little, when the sender's count says that no frame lies between."""
 RESET_SECONDS = 10.0
 """A sender whose count goes on while its timestamps fall back so far has begun its clock anew."""
+AHEAD_SECONDS = 60.0
+"""And so has one whose timestamps leap so far, and come to lie so far ahead of when they arrive: what was silent for an
+hour arrives an hour later. Who sends a burst is less far ahead."""
 UNTIMED_GAP_SECONDS = 0.5
 GAPS_KEPT = 256
 LATEST_SECONDS = 48 * 3600
@@ -72,8 +76,10 @@ class LiveTrack:
     def _made_of(self, frames: Sequence[Frame]) -> list[Piece]:
         if not frames:
             return []
-        if frames[0].timestamp_ms is None:
-            return self._untimed(frames)
+        if None in [frame.timestamp_ms for frame in frames]:
+            runs = groupby(frames, lambda frame: frame.timestamp_ms is None)
+            made = [self._untimed([*run]) if untimed else self._placed([*run]) for untimed, run in runs]
+            return [piece for pieces in made for piece in pieces]
         return self._in_a_row(frames) or self._placed(frames)
 
     def _in_a_row(self, frames: Sequence[Frame]) -> list[Piece] | None:
@@ -108,15 +114,17 @@ class LiveTrack:
     def _place(self, frame: Frame, samples: int) -> int | None:
         """Where the frame goes; None when it is there already, or cannot be."""
         nominal = self._nominal(frame)
+        if nominal > LATEST_SECONDS * self.rate:
+            self.figures.misplaced += 1
+            return None
         follows = frame.chunk > 0 and frame.chunk == self._last_chunk + 1
+        if self._leaps(frame, nominal):
+            nominal = self._anew(frame, nominal)
         if self._next < 0:
             self._begin(nominal)
         elif frame.chunk > self._last_chunk and self._next - nominal > RESET_SECONDS * self.rate:
             nominal = self._anew(frame, nominal)
         off = nominal - self._next
-        if nominal > LATEST_SECONDS * self.rate:
-            self.figures.misplaced += 1
-            return None
         snap = SNAP_COUNTED_SECONDS * self.rate if follows else min(SNAP_SECONDS * self.rate, samples / 2 - 1)
         if abs(off) <= snap:
             return self._forward(frame, self._next, samples)
@@ -132,10 +140,14 @@ class LiveTrack:
             self._gaps = [(self.base, nominal)]
         self._next = nominal
 
+    def _leaps(self, frame: Frame, nominal: int) -> bool:
+        most = AHEAD_SECONDS * self.rate
+        return nominal - max(self._next, self.base) > most and nominal - self._arrived(frame) > most
+
     def _anew(self, frame: Frame, nominal: int) -> int:
         """The sender's clock goes on from where the lane ends, or from now, when there was nothing for a while."""
-        arrived = frame.arrived_us * self.rate // 1_000_000
-        place = arrived if arrived - self._next > UNTIMED_GAP_SECONDS * self.rate else self._next
+        arrived, end = self._arrived(frame), max(self._next, self.base)
+        place = arrived if arrived - end > UNTIMED_GAP_SECONDS * self.rate else end
         self.base += place - nominal
         return place
 
@@ -163,12 +175,15 @@ class LiveTrack:
     def _nominal(self, frame: Frame) -> int:
         return self.base + (frame.timestamp_ms or 0) * self.rate // 1000
 
+    def _arrived(self, frame: Frame) -> int:
+        return frame.arrived_us * self.rate // 1_000_000
+
     def _untimed(self, frames: Sequence[Frame]) -> list[Piece]:
         """A sender that stamps nothing: its sound goes on, unless none came for a while and what came then does not
         make up for it."""
         payload = b"".join(frame.payload for frame in frames)
         samples = len(payload) // self.width
-        arrived = frames[0].arrived_us * self.rate // 1_000_000
+        arrived = self._arrived(frames[0])
         if self._next < 0:
             self._next = self.base
         if arrived - self._next > max(UNTIMED_GAP_SECONDS * self.rate, 2 * samples):

@@ -320,6 +320,7 @@ async def test_a_long_gap_and_frames_that_come_late_are_taken(house: IntakeHouse
     call = await house.intake.live.begin(CALLER, recording, PCMU)
     await say(house, call, 10)
     ahead_ms = 11 * 3600 * 1000
+    house.clock.advance(ahead_ms // 1000)
     call.push("inbound", 12, ahead_ms, speech(160, 22))
     await house.intake.live.tick()
     call.push("inbound", 11, 200, speech(160, 20))

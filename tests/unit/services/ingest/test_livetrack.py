@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from callvault.ports.spool import Piece
-from callvault.services.ingest.livetrack import Frame, LiveTrack
+from callvault.services.ingest.livetrack import Figures, Frame, LiveTrack
 
 MS = 20
 SIZE = 160
@@ -105,6 +105,38 @@ def test_a_sender_whose_clock_begins_anew_after_a_while_leaves_the_while_silent(
     assert [(p.start, p.samples) for p in pieces] == [(0, 160_000), (240_000, 1600)]
 
 
+@pytest.mark.parametrize("cut", [100, 103])
+def test_a_leap_that_takes_no_time_is_a_clock_that_was_set_and_no_silence(cut: int) -> None:
+    """Between two batches or within one; and back again."""
+    leap_ms = 5 * 3_600_000
+    leapt = [frame(n, ms=MS * n + leap_ms) for n in range(100, 120)]
+    frames = [*(frame(n) for n in range(100)), *leapt, *(frame(n) for n in range(120, 140))]
+    of = track()
+    pieces = fed(of, frames[:cut], frames[cut:115], frames[115:])
+    assert heard(pieces, 140) == list(range(140))
+    assert (of.figures.doubled, of.figures.misplaced) == (0, 0)
+
+
+def test_a_silence_of_hours_that_took_hours_is_one() -> None:
+    later = [frame(n, ms=MS * n + 5 * 3_600_000)._replace(arrived_us=20_000 * n + 18_000_000_000) for n in range(5, 9)]
+    pieces = fed(track(), [frame(n) for n in range(5)], later)
+    assert [(p.start, p.samples) for p in pieces] == [(0, 800), (800 + 18_000 * 8000, 640)]
+
+
+@pytest.mark.parametrize(("arrived_ms", "place"), [(100, 4000), (5000, 40_000)])
+def test_a_stream_whose_timestamps_begin_hours_ahead_begins_when_it_does(arrived_ms: int, place: int) -> None:
+    frames = [frame(n, ms=MS * n + 3_600_000)._replace(arrived_us=1000 * (arrived_ms + MS * n)) for n in range(10)]
+    of = track(base=4000)
+    pieces = fed(of, frames[:3], frames[3:])
+    assert [(p.start, p.samples) for p in pieces] == [(place, 480), (place + 480, 1120)]
+
+
+def test_a_burst_may_run_ahead_and_have_gaps() -> None:
+    frames = [frame(n)._replace(arrived_us=0) for n in range(3100) if not 1500 <= n < 3000]
+    pieces = fed(track(), frames)
+    assert [p.start for p in pieces] == [0, 3000 * SIZE]
+
+
 def test_the_first_frames_may_come_last() -> None:
     of = track(base=4000)
     pieces = fed(of, [frame(3), frame(2)], [frame(1), frame(0), frame(2), frame(4)])
@@ -160,6 +192,16 @@ def test_a_silence_of_a_sender_that_stamps_nothing_is_not_lost() -> None:
 def test_a_stall_on_the_way_that_is_made_up_for_is_no_silence() -> None:
     pieces = fed(track(), [untimed(1600, 0)], [untimed(36_000, 5000)], [untimed(1600, 5200)])
     assert [p.start for p in pieces] == [0, 1600, 37_600]
+
+
+@pytest.mark.parametrize("stamped", [0, 1, 4])
+def test_frames_without_a_timestamp_among_others_go_on_where_they_came(stamped: int) -> None:
+    """Whichever of them is the first of its batch."""
+    frames = [frame(n) if n % 5 == stamped else frame(n, chunk=0)._replace(timestamp_ms=None) for n in range(50)]
+    of = track()
+    pieces = fed(of, frames[:10], frames[10:13], frames[13:])
+    assert heard(pieces, 50) == list(range(50))
+    assert of.figures == Figures(frames=50)
 
 
 def test_an_hour_of_frames_does_not_drift_by_a_sample() -> None:
