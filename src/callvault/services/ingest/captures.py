@@ -62,7 +62,7 @@ class Captures:
         one that was only kept can be rebuilt later; `AlreadyThere` for another, or when a lane that it would make is
         there. Of a recording that was paused, and of a call that keeps no captures, the lanes alone are kept, and a
         capture that shall not be rebuilt is refused."""
-        async with self._admission.receiving(caller, recording_id) as known:
+        async with self._admission.receiving(caller, recording_id) as known, known.filing:
             given = Source(PCAP, source, media_type)
             kept = await self._filing.kept(known, given)
             if kept and (LANES in kept.metadata or not rebuild):
@@ -104,7 +104,7 @@ class Captures:
                     self._filing.put(known, lane, pieces, filed)
                 filed.lanes.extend(rebuilding.fitted())
             if kept:
-                filed.artifact = replace(kept, metadata={**kept.metadata, **source.facts})
+                filed.rebuilt = replace(kept, metadata={**kept.metadata, **source.facts})
             elif is_wanted:
                 self._filing.keep(known, source, filed)
 

@@ -51,7 +51,7 @@ class Files:
         """All of it or nothing. `channels` names a lane for each channel of the file, or is `mixed` alone, which is
         one lane of all of them. The same file again is no change; `AlreadyThere` when one of the lanes has sound.
         A file that does not decode to its end is `Malformed`, unless `damaged_too`: then what decodes is taken."""
-        async with self._admission.receiving(caller, recording_id) as known:
+        async with self._admission.receiving(caller, recording_id) as known, known.filing:
             found = await asyncio.to_thread(self._codecs.probe, source)
             names = _named(channels, found.channels)
             if await self._filing.kept(known, Source(SOURCE, source, media_type, {"channels": [*names]})):

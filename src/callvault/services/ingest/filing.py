@@ -47,6 +47,8 @@ class Filed:
     lanes: list[Lane] = field(default_factory=list)
     segments: list[StoredSegment] = field(default_factory=list)
     artifact: Artifact | None = None
+    rebuilt: Artifact | None = None
+    """One that was known already, with what was made of it now."""
     others: list[StoredObject] = field(default_factory=list)
     started_ms: int | None = None
     """When the call started, if nobody has said so before."""
@@ -157,10 +159,11 @@ class Filing:
         for segment in filed.segments:
             unit.add(segment.numbered(numbers[segment.lane]))
             numbers[segment.lane] += 1
-        if filed.artifact:
-            unit.put(filed.artifact)
+        unit.add(*filter(None, [filed.artifact]))
+        unit.put(*filter(None, [filed.rebuilt]))
         lanes: list[Json] = [lane.name for lane in filed.lanes]
-        kept = filed.artifact.kind if filed.artifact else None
+        artifact = filed.artifact or filed.rebuilt
+        kept = artifact.kind if artifact else None
         self._witness.of_recording(unit, caller, Action.WRITE_SOUND, recording, lanes=lanes, kept=kept)
         return unit
 

@@ -73,6 +73,8 @@ class OpenRecording:
     not let go either."""
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     moving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    filing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Files and captures are taken in one after the other: so the same one twice at once is one."""
 
     @property
     def id(self) -> str:

@@ -1,5 +1,6 @@
 """Captures: lanes rebuilt to the sample, whatever the network did to the packets."""
 
+import asyncio
 import io
 import random
 
@@ -359,6 +360,20 @@ async def test_a_capture_is_kept_as_it_came_and_the_same_again_is_no_change(hous
     assert (first.created, again.created) == (True, False)
     with pytest.raises(AlreadyThere):
         await house.intake.captures.put(CALLER, recording, io.BytesIO(data[:-500]), rebuild=True)
+
+
+@pytest.mark.parametrize("rebuild", [True, False])
+async def test_the_same_capture_twice_at_once_is_one_and_another_is_refused(house: IntakeHouse, rebuild: bool) -> None:
+    one, two = both()
+    talk(one, 50, 1), talk(two, 50, 2)
+    data, recording = scene(one, two), await house.recording()
+    bodies = (data, data, data[: len(data) // 2], data)
+    coming = [house.intake.captures.put(CALLER, recording, io.BytesIO(body), rebuild=rebuild) for body in bodies]
+    came = await asyncio.gather(*coming, return_exceptions=True)
+    assert [isinstance(each, AlreadyThere) or each.created for each in came] == [True, False, True, False]
+    assert isinstance(came[2], AlreadyThere)
+    objects = [*(one.object_key for one in await house.all(Segment)), *(a.object_key for a in await house.all(Artifact))]
+    assert sorted(house.blobs.objects) == sorted(objects)
 
 
 async def test_a_capture_can_be_kept_without_being_rebuilt(house: IntakeHouse) -> None:

@@ -1,5 +1,6 @@
 """Whole files: each channel a lane, the file kept as it came, nothing of one that lies."""
 
+import asyncio
 import io
 import tracemalloc
 
@@ -80,6 +81,29 @@ async def test_the_same_file_again_is_no_change_and_another_is_refused(house: In
     with pytest.raises(AlreadyThere):
         await put(house, recording, data, channels=("assistant", "customer"))
     assert house.blobs.objects == before
+
+
+async def test_the_same_file_twice_at_once_is_one(house: IntakeHouse) -> None:
+    recording, data = await house.recording(), wav_of(noise(50_000, 2))
+    came = await asyncio.gather(*(put(house, recording, data, channels=("customer", "assistant")) for _ in range(2)))
+    assert [one.created for one in came] == [True, False]
+    assert len(await house.all(Segment)) == 2
+
+
+@pytest.mark.parametrize("declared", [0, 0x7FFF_F000, 0xFFFF_FFFF])
+async def test_a_wav_whose_header_was_never_finished_has_all_its_samples(house: IntakeHouse, declared: int) -> None:
+    recording, samples = await house.recording(), noise(50_000, 2)
+    data = wav_of(samples)[:40] + declared.to_bytes(4, "little") + wav_of(samples)[44:]
+    filed = await put(house, recording, data, channels=("customer", "assistant"))
+    assert (filed.samples, filed.damage) == (50_000, None)
+    assert np.array_equal(await house.heard(recording), samples[:, 0])
+
+
+@pytest.mark.parametrize("declared", [0, 0xFFFF_FFFF])
+async def test_a_wav_without_a_sample_is_none_whatever_its_header_says(house: IntakeHouse, declared: int) -> None:
+    recording = await house.recording()
+    with pytest.raises(Malformed):
+        await put(house, recording, wav.header(8000, 1, 0)[:40] + declared.to_bytes(4, "little"))
 
 
 async def test_a_lane_that_has_sound_is_not_written_over(house: IntakeHouse) -> None:

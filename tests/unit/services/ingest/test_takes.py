@@ -273,10 +273,11 @@ async def test_a_wav_file_is_taken_as_the_samples_in_it(house: IntakeHouse) -> N
     assert np.array_equal(await house.heard(recording), tone(1601))
 
 
-async def test_a_wav_whose_header_says_zero_is_taken_whole(house: IntakeHouse) -> None:
+@pytest.mark.parametrize("declared", [0, 0x7FFF_F000, 0xFFFF_FFFF])
+async def test_a_wav_whose_header_was_never_finished_is_taken_whole(house: IntakeHouse, declared: int) -> None:
     recording = await house.recording()
     data = bytearray(wav_of(tone(1600)))
-    data[40:44] = bytes(4)
+    data[40:44] = declared.to_bytes(4, "little")
     assert (await house.put(recording, 1, bytes(data), ms=0, form=parse("audio/wav"))).samples == 1600
 
 
