@@ -13,12 +13,15 @@ from callvault.adapters.spool.index import Entry
 from callvault.adapters.spool.journal import JournalHead, fault, sync_folder
 from callvault.adapters.spool.ledger import Ledger
 from callvault.adapters.spool.sealing import DataKey, JournalKeys
-from callvault.domain.errors import BlobMissing, KeyUnavailable, Misconfigured, PassingFault, ShuttingDown
+from callvault.domain.errors import BlobMissing, DiskFull, KeyUnavailable, Misconfigured, PassingFault, ShuttingDown
 from callvault.ports.keyring import Keyring
 from callvault.ports.spool import Holding, Piece, Spooled
 from callvault.wire.spoolfile import Kind, Record, Torn, parse_head, parse_pieces, serialize_pieces, serialize_record
 
 FILE_BYTES = 128 << 20
+SPARE_BYTES = 2 * FILE_BYTES
+"""Of the disk sound leaves so much free. Nothing leaves the spool before the database, which may lie on the same disk,
+has written down where it went; and where storage is on it too, a file's sound must fit in before the file can go."""
 CARRIED_AT_ONCE = 256
 READ_ATTEMPTS = 5
 SMALL_BYTES = 128 << 10
@@ -52,13 +55,19 @@ class _Group:
 class DiskSpool:
     """A folder belongs to one process at a time."""
 
-    def __init__(self, folder: Path, keyring: Keyring | None, file_bytes: int = FILE_BYTES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        keyring: Keyring | None,
+        file_bytes: int = FILE_BYTES,
+        spare_bytes: int = SPARE_BYTES,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock_fd = _locked(folder)
         self.id = _identity(folder)
         self._keys = JournalKeys(self.id, keyring)
         self._ledger = Ledger(folder, bytes.fromhex(self.id), self._keys)
-        self._file_bytes = file_bytes
+        self._folder, self._file_bytes, self._spare_bytes = folder, file_bytes, spare_bytes
         self._owed: dict[str, int] = {}
         """Drops that are not on the disk yet."""
         self._next_serial = self._ledger.next_serial
@@ -71,6 +80,8 @@ class DiskSpool:
     def append(self, recording_id: str, workspace_id: str, pieces: Sequence[Piece]) -> "Future[None]":
         body = serialize_pieces(pieces)
         with self._waiting:
+            if not self._closing and _free_bytes(self._lock_fd) < self._spare_bytes:
+                return _failed(DiskFull(path=self._folder))
             try:
                 key = self._keys.newest(workspace_id)
             except KeyUnavailable as error:
@@ -197,6 +208,11 @@ def _failed(error: Exception) -> "Future[None]":
     failed: Future[None] = Future()
     failed.set_exception(error)
     return failed
+
+
+def _free_bytes(fd: int) -> int:
+    disk = os.fstatvfs(fd)
+    return disk.f_bavail * disk.f_frsize
 
 
 def _locked(folder: Path) -> int:

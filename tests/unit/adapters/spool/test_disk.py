@@ -18,9 +18,9 @@ def files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.spool"))
 
 
-def reopened(spool: DiskSpool, folder: Path, file_bytes: int = 1 << 20) -> DiskSpool:
+def reopened(spool: DiskSpool, folder: Path, file_bytes: int = 1 << 20, **more: int) -> DiskSpool:
     spool.close()
-    return DiskSpool(folder, keyring("w1", "w2"), file_bytes)
+    return DiskSpool(folder, keyring("w1", "w2"), file_bytes, **more)
 
 
 @pytest.fixture
@@ -231,6 +231,20 @@ def test_a_full_disk_refuses_and_what_was_acknowledged_stays_and_it_goes_on_when
     spool.append("r1", "w1", [piece(count)]).result()
     spool = reopened(spool, tmp_path)
     assert takes(spool, "r1") == list(range(count + 1))
+    spool.close()
+
+
+def test_sound_leaves_room_on_the_disk_for_what_must_be_written_before_it_can_go(tmp_path: Path) -> None:
+    spool = DiskSpool(tmp_path, keyring("w1"))
+    spool.append("r1", "w1", [piece(1)]).result()
+    spool = reopened(spool, tmp_path, spare_bytes=1 << 62)
+    with pytest.raises(DiskFull, match=str(tmp_path)):
+        spool.append("r1", "w1", [piece(2)]).result()
+    assert takes(spool, "r1") == [1]
+    spool.drop("r1", spool.read("r1")[0].serial)
+    spool = reopened(spool, tmp_path)
+    assert list(spool.holdings()) == []
+    spool.append("r1", "w1", [piece(3)]).result()
     spool.close()
 
 

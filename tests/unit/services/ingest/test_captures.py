@@ -372,7 +372,10 @@ async def test_the_same_capture_twice_at_once_is_one_and_another_is_refused(hous
     came = await asyncio.gather(*coming, return_exceptions=True)
     assert [isinstance(each, AlreadyThere) or each.created for each in came] == [True, False, True, False]
     assert isinstance(came[2], AlreadyThere)
-    objects = [*(one.object_key for one in await house.all(Segment)), *(a.object_key for a in await house.all(Artifact))]
+    objects = [
+        *(one.object_key for one in await house.all(Segment)),
+        *(a.object_key for a in await house.all(Artifact)),
+    ]
     assert sorted(house.blobs.objects) == sorted(objects)
 
 

@@ -14,6 +14,7 @@ from callvault.domain.errors import (
     AlreadyThere,
     BlobCorrupt,
     BlobsUnavailable,
+    DiskFull,
     Misconfigured,
     StaleWrite,
     StoreUnavailable,
@@ -289,6 +290,19 @@ async def test_a_commit_of_which_nobody_knows_whether_it_happened_is_done_once(
     await house.intake.mover.drain(recording)
     assert sorted(mark.take for mark in await house.marks(recording)) == list(range(20))
     assert np.array_equal(await house.heard(recording), sound)
+
+
+async def test_a_commit_for_which_the_disk_has_no_room_leaves_nothing_in_storage(house: IntakeHouse) -> None:
+    store = UnsureStore(house.store, DiskFull(path="/"), happens=False)
+    house.begin(store)
+    recording = await house.recording()
+    await storm(house, recording, 20)
+    store.armed = True
+    with pytest.raises(DiskFull):
+        await house.intake.mover.drain(recording)
+    assert house.blobs.objects == {}
+    await house.intake.mover.drain(recording)
+    assert sorted(mark.take for mark in await house.marks(recording)) == list(range(20))
 
 
 async def test_after_a_crash_between_the_commit_and_the_drop_nothing_is_moved_twice() -> None:
