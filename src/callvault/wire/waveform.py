@@ -79,7 +79,9 @@ def parse_json(data: bytes) -> Waveform:
 
 
 def _values(waveform: Waveform) -> NDArray[Any]:
-    return waveform.peaks >> 8 if waveform.bits == 8 else waveform.peaks
+    """8 bits are what is left of 16 divided by 256, towards zero, as audiowaveform does it."""
+    peaks = waveform.peaks
+    return peaks + (peaks < 0) * np.int16(255) >> 8 if waveform.bits == 8 else peaks
 
 
 def _waveform(values: NDArray[Any], rate: int, samples_per_pixel: int, bits: int, channels: int) -> Waveform:

@@ -25,10 +25,10 @@ def test_a_dat_file_is_as_the_bbc_wrote_it_down() -> None:
     assert struct.unpack("<8h", data[24:]) == (-32768, 32767, -100, 100, 0, 256, -256, 0)
 
 
-def test_a_dat_file_of_8_bits_keeps_the_upper_half() -> None:
+def test_a_dat_file_of_8_bits_has_a_256th_of_each_peak_towards_zero_as_audiowaveform_has() -> None:
     data = serialize_dat(Waveform(16000, 256, PEAKS, bits=8))
     assert data[:24] == struct.pack("<iIiiIi", 2, 1, 16000, 256, 2, 2)
-    assert struct.unpack("<8b", data[24:]) == (-128, 127, -1, 0, 0, 1, -1, 0)
+    assert struct.unpack("<8b", data[24:]) == (-128, 127, 0, 0, 0, 1, -1, 0)
 
 
 def test_a_json_file_says_the_same() -> None:

@@ -1,8 +1,8 @@
 """A lane's samples, read from just the takes that lie under them."""
 
 import threading
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,20 @@ _FEW: Final = 32
 """Up to so many pieces are copied one by one; more are gathered by index."""
 _AHEAD_SAMPLES: Final = 1 << 20
 """Of a lane's own rate, that are held at once to be brought to another one."""
+_LED_BY_EAR: Final = "g722"
+_LEAD_SECONDS: Final = 1
+"""G.722 hangs on what was heard before: a decoder that begins within a stream is deaf for some 20 ms, and has it right
+to the bit after half a second. So it begins so much earlier, where the lane has it."""
 _CONTEXT_SECONDS: Final = 1
 """What a resampled or warped stretch may need of the lane on either side of it."""
+
+
+class Place(NamedTuple):
+    """Of bytes in a source."""
+
+    source: Source
+    offset: int
+    length: int
 
 
 class LaneReader:
@@ -80,9 +92,30 @@ class LaneReader:
 
     def _lay_coded(self, source: Source, pieces: Table, out: Samples, first: int) -> None:
         for start, samples, skip, offset, length, _, codec in rows(pieces):
-            name = (source.stored.key if source.stored else source.spooled, offset, codec)
-            take = CodedTake(name, codec, self._lane.lane.rate, _payload(self._bytes, source, offset, length))
-            out[start - first : start - first + samples] = self._takes.samples(take, skip, samples)
+            lead = self._lead(start - skip) if codec == _LED_BY_EAR else []
+            places = [*lead, Place(source, offset, length)]
+            take = CodedTake((codec, *map(_name, places)), codec, self._lane.lane.rate, self._payload(places))
+            led = sum(2 * place.length for place in lead)
+            out[start - first : start - first + samples] = self._takes.samples(take, led + skip, samples)
+
+    def _lead(self, end: int) -> list[Place]:
+        """What leads to a place of the lane without a gap, in the same coding."""
+        lead: list[Place] = []
+        before = self._lane.layout.under(end - _LEAD_SECONDS * self._lane.lane.rate, end)
+        for start, samples, skip, offset, _, source, codec in reversed([*rows(before)]):
+            if codec != _LED_BY_EAR or start + samples != end:
+                break
+            first = skip // 2
+            lead.insert(0, Place(self._lane.sources[source], offset + first, (skip + samples) // 2 - first))
+            end = start
+        return lead
+
+    def _payload(self, places: Sequence[Place]) -> Callable[[], Chunk]:
+        def payload() -> Chunk:
+            parts = [self._bytes(*place) for place in places]
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+        return payload
 
     def _bytes(self, source: Source, offset: int, length: int) -> Chunk:
         if source.stored is None:
@@ -127,10 +160,9 @@ def is_exact(lane: LaneTimeline, rate: int) -> bool:
     return lane.clock.is_steady and lane.lane.rate == rate
 
 
-def _payload(
-    read: Callable[[Source, int, int], Chunk], source: Source, offset: int, length: int
-) -> Callable[[], Chunk]:
-    return lambda: read(source, offset, length)
+def _name(place: Place) -> tuple[object, ...]:
+    source, offset, length = place
+    return (source.stored.key if source.stored else source.spooled, offset, length)
 
 
 def _every_sample(pieces: Table, width: int) -> tuple[Indices, Indices]:

@@ -18,6 +18,9 @@ SEGMENT_TAKES = 20_000
 SILENCE_SECONDS = 60
 """A longer one lies between segments, for within one it has a waveform."""
 
+JOINABLE = {*BYTES_PER_SAMPLE, "g722"}
+"""Codecs of which two payloads, one behind the other, are one; of G.722 they are even only so what was said."""
+
 Run = tuple[int, int, int, int, int, int]
 """As in `wire.runs.RUN`: start, samples, offset, length, take, codec."""
 
@@ -102,7 +105,7 @@ def _goes_on(before: Piece, piece: Piece) -> bool:
         and piece.samples > 0
         and before.start + before.samples == piece.start
         and before.codec == piece.codec
-        and piece.codec in BYTES_PER_SAMPLE
+        and piece.codec in JOINABLE
     )
 
 

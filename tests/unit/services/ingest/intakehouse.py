@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+import av
 import numpy as np
 from tests.callhouse import CallHouse, caller
 
@@ -135,3 +136,15 @@ class IntakeHouse(CallHouse):
 def speech(samples: int, seed: int = 1) -> bytes:
     """µ-law bytes that are nobody else's."""
     return np.random.default_rng(seed).integers(0, 256, samples, np.uint8).tobytes()
+
+
+def g722(samples: np.ndarray) -> list[bytes]:
+    """One stream of it, at 16 kHz, in frames of 20 ms."""
+    encoder = av.CodecContext.create("g722", "w")
+    encoder.sample_rate, encoder.layout, encoder.format = 16_000, "mono", "s16"
+    frames = []
+    for at in range(0, len(samples), 320):
+        audio = av.AudioFrame.from_ndarray(samples[None, at : at + 320], format="s16", layout="mono")
+        audio.sample_rate = 16_000
+        frames += [bytes(packet) for packet in encoder.encode(audio)]
+    return frames

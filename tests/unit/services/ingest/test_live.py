@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.callhouse import caller
 from tests.fakes import FakeClock
-from tests.unit.services.ingest.intakehouse import CALLER, PCMU, IntakeHouse, speech
+from tests.unit.services.ingest.intakehouse import CALLER, PCMU, IntakeHouse, g722, speech
 
 from callvault.adapters.spool.memory import MemorySpool
 from callvault.audio.pcm import DECODERS
@@ -423,17 +423,8 @@ async def test_two_streams_that_want_a_lane_at_different_rates_do_not_mix(house:
 
 
 async def test_g722_frames_are_decoded_as_one_stream(house: IntakeHouse) -> None:
-    import av
-
-    rate, seconds = 16_000, 2
-    tone = (8000 * np.sin(2 * np.pi * 300 * np.arange(rate * seconds) / rate)).astype(np.int16)
-    encoder = av.CodecContext.create("g722", "w")
-    encoder.sample_rate, encoder.layout, encoder.format = rate, "mono", "s16"
-    frames = []
-    for at in range(0, len(tone), 320):
-        audio = av.AudioFrame.from_ndarray(tone[None, at : at + 320], format="s16", layout="mono")
-        audio.sample_rate = rate
-        frames += [bytes(packet) for packet in encoder.encode(audio)]
+    tone = (8000 * np.sin(2 * np.pi * 300 * np.arange(32_000) / 16_000)).astype(np.int16)
+    frames = g722(tone)
     recording = await house.recording()
     call = await house.intake.live.begin(CALLER, recording, parse("audio/G722"))
     for n, coded in enumerate(frames):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.audits import audited
 from tests.callhouse import caller
-from tests.unit.services.ingest.intakehouse import CALLER, PCMU, IntakeHouse, speech
+from tests.unit.services.ingest.intakehouse import CALLER, PCMU, IntakeHouse, g722, speech
 
 from callvault.adapters.spool.memory import MemorySpool
 from callvault.audio.pcm import DECODERS
@@ -25,7 +25,7 @@ from callvault.domain.errors import (
     TakeConflict,
     TooLarge,
 )
-from callvault.domain.lane import Lane, OpenSpool
+from callvault.domain.lane import Lane, OpenSpool, Segment
 from callvault.services.ingest import form
 from callvault.services.ingest.sound import decoder
 from callvault.services.ingest.takes import Start, Takes
@@ -317,6 +317,27 @@ async def test_g722_has_two_samples_in_a_byte(house: IntakeHouse) -> None:
     recording = await house.recording()
     taken = await house.put(recording, 1, speech(160), ms=20, form=parse("audio/G722;rate=8000"))
     assert (taken.rate, taken.start, taken.samples) == (16_000, 320, 320)
+
+
+@pytest.mark.parametrize("numbered", [1, 320], ids=["one after the other", "by their places"])
+async def test_a_stream_of_g722_is_heard_as_one_however_it_was_cut(house: IntakeHouse, numbered: int) -> None:
+    """In the spool, in storage, and over the border between two segments; from anywhere in it."""
+    recording, rng = await house.recording(), np.random.default_rng(4)
+    time = np.arange(4 * 16_000) / 16_000
+    said = 9000 * np.sin(2 * np.pi * 440 * time) * np.sin(2 * np.pi * 2 * time) ** 2 + rng.normal(0, 200, len(time))
+    frames = g722(said.astype(np.int16))
+    form = parse("audio/G722;rate=8000")
+    for part in (range(125), range(125, 200)):
+        for n in part:
+            await house.put(recording, numbered * n, frames[n], sample=320 * n, form=form)
+        wanted = np.concatenate([*house.codecs.decode_frames("g722", frames[: part.stop], 16_000)]).reshape(-1)
+        assert np.array_equal(await house.heard(recording), wanted)
+        await house.intake.mover.drain(recording)
+        assert np.array_equal(await house.heard(recording), wanted)
+    assert len(await house.all(Segment)) == 2
+    view = await house.views.open(await house.found(recording), "lane:customer", live=True)
+    for at in (40_100, 39_900, 60_001):
+        assert np.array_equal(view.pcm(at, at + 700)[:, 0], wanted[at : at + 700])
 
 
 async def test_who_may_not_write_is_refused(house: IntakeHouse) -> None:
