@@ -28,6 +28,9 @@ PIECE = np.dtype(
 bytes of a source hold from `offset` on. Where any sample can be reached alone, `skip` is 0 and the bytes are exact."""
 
 _WIDTH = np.array([BYTES_PER_SAMPLE.get(codec, 0) for codec in CODECS], np.int64)
+_G722 = CODECS.index("g722")
+_G722_SAMPLES = 2
+"""In each byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +203,20 @@ def _fused(pieces: Table) -> Table:
         return pieces
     here, there = pieces[:-1], pieces[1:]
     goes_on = (here["start"] + here["samples"] == there["start"]) & (here["offset"] + here["length"] == there["offset"])
-    goes_on &= (here["source"] == there["source"]) & (here["codec"] == there["codec"]) & (_WIDTH[here["codec"]] > 0)
+    goes_on &= (here["source"] == there["source"]) & (here["codec"] == there["codec"])
+    goes_on &= (_WIDTH[here["codec"]] > 0) | _streams(here, there)
     heads = np.flatnonzero(np.r_[True, ~goes_on])
     fused = pieces[heads]
     for name in ("samples", "length"):
         fused[name] = np.add.reduceat(pieces[name], heads)
     return fused
+
+
+def _streams(here: Table, there: Table) -> NDArray[np.bool_]:
+    """Whether the one is heard to its end and the other from its beginning, in a coding whose takes are one stream."""
+    to_the_end = here["skip"] + here["samples"] == _G722_SAMPLES * here["length"]
+    streams: NDArray[np.bool_] = (here["codec"] == _G722) & to_the_end & (there["skip"] == 0)
+    return streams
 
 
 def _cut(pieces: Table, start: int, end: int) -> Table:

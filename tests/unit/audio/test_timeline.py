@@ -101,6 +101,25 @@ def test_a_coded_take_that_is_cut_is_decoded_from_its_beginning() -> None:
     assert list(rows(made.under(400, 500))) == [(400, 100, 300, 0, 77, 0, "file")]
 
 
+def coded(codec: str, *runs: tuple[int, int, int, int, int]) -> list[tuple[int, ...]]:
+    """Start, samples, skip, offset and length of the pieces that these runs make."""
+    table = np.array([(*run, CODECS.index(codec)) for run in runs], RUN)
+    return [piece[:5] for piece in rows(layout([table]).pieces)]
+
+
+def test_takes_of_g722_that_go_on_are_one_stream_and_those_of_other_codings_are_not() -> None:
+    takes = (0, 320, 0, 160, 0), (320, 320, 160, 160, 7), (640, 160, 320, 80, 3)
+    assert coded("g722", *takes) == [(0, 800, 0, 0, 400)]
+    assert coded("file", *takes) == [(0, 320, 0, 0, 160), (320, 320, 0, 160, 160), (640, 160, 0, 320, 80)]
+
+
+def test_a_stream_of_g722_ends_where_something_lies_over_it_or_is_missing() -> None:
+    over = (0, 320, 0, 160, 1), (310, 320, 160, 160, 0), (630, 320, 320, 160, 2)
+    assert coded("g722", *over) == [(0, 320, 0, 0, 160), (320, 630, 10, 160, 320)]
+    assert len(coded("g722", (0, 320, 0, 160, 1), (321, 320, 160, 160, 2))) == 2
+    assert len(coded("g722", (0, 320, 0, 160, 1), (320, 320, 161, 160, 2))) == 2
+
+
 def test_a_lane_without_takes_is_empty() -> None:
     made = layout([])
     assert (made.end, len(made.pieces), made.sound().tolist(), len(made.under(0, 100))) == (0, 0, [], 0)

@@ -93,7 +93,7 @@ class LaneReader:
     def _lay_coded(self, source: Source, pieces: Table, out: Samples, first: int) -> None:
         for start, samples, skip, offset, length, _, codec in rows(pieces):
             lead = self._lead(start - skip) if codec == _LED_BY_EAR else []
-            places = [*lead, Place(source, offset, length)]
+            places = _joined([*lead, Place(source, offset, length)])
             take = CodedTake((codec, *map(_name, places)), codec, self._lane.lane.rate, self._payload(places))
             led = sum(2 * place.length for place in lead)
             out[start - first : start - first + samples] = self._takes.samples(take, led + skip, samples)
@@ -106,9 +106,9 @@ class LaneReader:
             if codec != _LED_BY_EAR or start + samples != end:
                 break
             first = skip // 2
-            lead.insert(0, Place(self._lane.sources[source], offset + first, (skip + samples) // 2 - first))
+            lead.append(Place(self._lane.sources[source], offset + first, (skip + samples) // 2 - first))
             end = start
-        return lead
+        return lead[::-1]
 
     def _payload(self, places: Sequence[Place]) -> Callable[[], Chunk]:
         def payload() -> Chunk:
@@ -158,6 +158,18 @@ class LaneFrames:
 def is_exact(lane: LaneTimeline, rate: int) -> bool:
     """Whether the frames of a view at the rate are the lane's samples."""
     return lane.clock.is_steady and lane.lane.rate == rate
+
+
+def _joined(places: Sequence[Place]) -> list[Place]:
+    """Neighbours that are one in their source."""
+    found: list[Place] = []
+    for place in places:
+        before = found[-1] if found else None
+        if before and before.source is place.source and before.offset + before.length == place.offset:
+            found[-1] = before._replace(length=before.length + place.length)
+        else:
+            found.append(place)
+    return found
 
 
 def _name(place: Place) -> tuple[object, ...]:

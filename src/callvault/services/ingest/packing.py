@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from callvault.audio.peaks import fine
+from callvault.audio.timeline import layout, rows
 from callvault.ports.spool import Piece
 from callvault.services.ingest.sound import Decode
 from callvault.wire.runs import BYTES_PER_SAMPLE, CODECS, RUN, TakeMark, serialize_takes
@@ -17,9 +18,6 @@ SEGMENT_BYTES = 8 << 20
 SEGMENT_TAKES = 20_000
 SILENCE_SECONDS = 60
 """A longer one lies between segments, for within one it has a waveform."""
-
-JOINABLE = {*BYTES_PER_SAMPLE, "g722"}
-"""Codecs of which two payloads, one behind the other, are one; of G.722 they are even only so what was said."""
 
 Run = tuple[int, int, int, int, int, int]
 """As in `wire.runs.RUN`: start, samples, offset, length, take, codec."""
@@ -57,13 +55,13 @@ def grouped(pieces: Iterable[Piece]) -> list[list[Piece]]:
 def pack(pieces: Sequence[Piece], decode: Decode) -> Packed:
     """One segment of one group."""
     first, end = pieces[0].start, max(piece.start + piece.samples for piece in pieces)
-    sound, runs = b"".join(piece.payload for piece in pieces), merged(pieces)
+    sound, runs = b"".join(piece.payload for piece in pieces), np.array(merged(pieces), RUN)
     waveform = fine(_rendered(runs, sound, (first, end), pieces[0].rate, decode), first)
     marks = [TakeMark(p.take, p.start, p.samples, p.digest) for p in pieces if p.digest]
     return Packed(
         first_sample=first,
         end_sample=end,
-        runs=np.array(runs, RUN).tobytes(),
+        runs=runs.tobytes(),
         takes=serialize_takes(marks),
         peaks_offset=len(sound),
         body=sound + waveform.astype("<i2").tobytes(),
@@ -105,17 +103,17 @@ def _goes_on(before: Piece, piece: Piece) -> bool:
         and piece.samples > 0
         and before.start + before.samples == piece.start
         and before.codec == piece.codec
-        and piece.codec in JOINABLE
+        and piece.codec in BYTES_PER_SAMPLE
     )
 
 
 def _rendered(
-    runs: Sequence[Run], sound: bytes, bounds: tuple[int, int], rate: int, decode: Decode
+    runs: NDArray[np.void], sound: bytes, bounds: tuple[int, int], rate: int, decode: Decode
 ) -> NDArray[np.int16]:
-    """The lane between the bounds, later takes over earlier ones, silence between."""
+    """The lane between the bounds, as it is heard, with silence where nothing is."""
     first, end = bounds
     heard = np.zeros(end - first, np.int16)
-    for start, samples, offset, length, _, codec in sorted(runs, key=lambda run: run[4]):
-        part = sound[offset : offset + length]
-        heard[start - first : start - first + samples] = decode(CODECS[codec], part, samples, rate)
+    for start, samples, skip, offset, length, _, codec in rows(layout([runs]).pieces):
+        part = decode(codec, sound[offset : offset + length], skip + samples, rate)
+        heard[start - first : start - first + samples] = part[skip:]
     return heard

@@ -86,8 +86,8 @@ HOT = (
             "Get the sound",
             "sound out",
             "With Range, If-Range and ETag. The bytes of a WAV are the same whole and in any pieces; other formats are "
-            "made once, and sent while they are made to who asks first; who asks for a range, or on a condition, waits up "
-            "to ten seconds until one is whole.",
+            "made once, and sent while they are made to who asks first; who asks for a range, or on a condition, waits "
+            "up to ten seconds until one is whole.",
             parameters=[
                 hotdocs.path("format", {"enum": list(OF_FORMAT)}),
                 _VIEW,
