@@ -20,7 +20,8 @@ SIZES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "redirect": ((), (2_000, 3)),
     "download": ((), (20,)),
     "assembly": ((), (1,)),
-    "ingest": ((), (50,)),
+    "takes": ((), (1,)),
+    "live": ((), (50,)),
     "wire": ((), ()),
     "codecs": ((600,), (60,)),
 }

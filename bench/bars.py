@@ -75,6 +75,12 @@ def _whole(kind: str) -> list[Bar]:
     ]
 
 
+def _durable(way: str, line: str) -> Bar:
+    """Takes, beside the disk alone when each sync serves all callers."""
+    found = rf"\n{line}[^|]*\| {_CELL}(?:[^|\n]*\| ){{3}}{_RATIO}"
+    return Bar(f"takes of 32 kB, {way}, beside group commit", "takes", found, least=0.5)
+
+
 def _memory(kind: str) -> list[Bar]:
     both = rf"peak memory.*?\n{kind} \| (?P<ours>[\d.]+) \| (?P<value>[\d.]+)"
     return [
@@ -140,12 +146,13 @@ BARS = (
     Bar("download, sealed, beside the lesser", "download", rf"\nsealed \| {_CELL}[^|]*\| [^|]*\| {_RATIO}", least=0.7),
     Bar(
         "live calls: whole of those begun",
-        "ingest",
+        "live",
         rf"{_LIVE}.*?(?P<whole>\d+) of (?P<all>\d+) whole",
         least=1,
         figure=lambda found: int(found["whole"]) / int(found["all"]),
     ),
-    Bar("live calls: durable after", "ingest", rf"{_LIVE}[^|]*durable after (?P<value>[\d.]+) s", most=1, unit=" s"),
-    Bar("live calls: of one core", "ingest", rf"{_LIVE}[^|]*?(?P<value>\d+)% of a core", most=100, unit=" %"),
-    Bar("takes of 32 kB beside group commit", "ingest", rf"\ntakes of 32 kB[^|]*\| {_CELL}{_RATIO}", least=0.5),
+    Bar("live calls: durable after", "live", rf"{_LIVE}[^|]*durable after (?P<value>[\d.]+) s", most=1, unit=" s"),
+    Bar("live calls: of one core", "live", rf"{_LIVE}[^|]*?(?P<value>\d+)% of a core", most=100, unit=" %"),
+    _durable("in process", r"takes by \d+ callers"),
+    _durable("by HTTP", "takes by HTTP"),
 )
