@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from callvault.wire.runs import BYTES_PER_SAMPLE, CODECS, RUN
+from callvault.wire.runs import BYTES_PER_SAMPLE, CODECS, RUN, STREAMED, STREAMED_SAMPLES_PER_BYTE
 
 Table = NDArray[np.void]
 Bounds = NDArray[np.int64]
@@ -28,9 +28,7 @@ PIECE = np.dtype(
 bytes of a source hold from `offset` on. Where any sample can be reached alone, `skip` is 0 and the bytes are exact."""
 
 _WIDTH = np.array([BYTES_PER_SAMPLE.get(codec, 0) for codec in CODECS], np.int64)
-_G722 = CODECS.index("g722")
-_G722_SAMPLES = 2
-"""In each byte."""
+_STREAMED = CODECS.index(STREAMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +212,8 @@ def _fused(pieces: Table) -> Table:
 
 def _streams(here: Table, there: Table) -> NDArray[np.bool_]:
     """Whether the one is heard to its end and the other from its beginning, in a coding whose takes are one stream."""
-    to_the_end = here["skip"] + here["samples"] == _G722_SAMPLES * here["length"]
-    streams: NDArray[np.bool_] = (here["codec"] == _G722) & to_the_end & (there["skip"] == 0)
+    to_the_end = here["skip"] + here["samples"] == STREAMED_SAMPLES_PER_BYTE * here["length"]
+    streams: NDArray[np.bool_] = (here["codec"] == _STREAMED) & to_the_end & (there["skip"] == 0)
     return streams
 
 

@@ -22,6 +22,9 @@ TAKE = np.dtype([("take", "<i8"), ("start", "<i8"), ("samples", "<i8"), ("digest
 CODECS = ("pcmu", "pcma", "l16", "s16le", "file", "g722")
 BYTES_PER_SAMPLE = {"pcmu": 1, "pcma": 1, "l16": 2, "s16le": 2}
 """For the codecs in which any sample can be reached without those before it."""
+STREAMED = "g722"
+"""The codec whose bytes hang on those before them, from take to take, so that a lane of it is one stream."""
+STREAMED_SAMPLES_PER_BYTE = 2
 
 
 class TakeMark(NamedTuple):

@@ -15,7 +15,7 @@ from callvault.audio.warp import block as warped
 from callvault.ports.blobs import Blobs, Chunk
 from callvault.services.delivery.takes import CodedTake, CodedTakes
 from callvault.services.timelines import LaneTimeline, Source
-from callvault.wire.runs import BYTES_PER_SAMPLE, CODECS
+from callvault.wire.runs import BYTES_PER_SAMPLE, CODECS, STREAMED, STREAMED_SAMPLES_PER_BYTE
 
 Fetch = Callable[[int, int], Samples]
 Indices = NDArray[np.int64]
@@ -24,10 +24,9 @@ _FEW: Final = 32
 """Up to so many pieces are copied one by one; more are gathered by index."""
 _AHEAD_SAMPLES: Final = 1 << 20
 """Of a lane's own rate, that are held at once to be brought to another one."""
-_LED_BY_EAR: Final = "g722"
 _LEAD_SECONDS: Final = 1
-"""G.722 hangs on what was heard before: a decoder that begins within a stream is deaf for some 20 ms, and has it right
-to the bit after half a second. So it begins so much earlier, where the lane has it."""
+"""A decoder of G.722 that begins within a stream is deaf for some 20 ms, and has it right to the bit after half a
+second. So it begins so much earlier, where the lane has it."""
 _CONTEXT_SECONDS: Final = 1
 """What a resampled or warped stretch may need of the lane on either side of it."""
 
@@ -92,10 +91,10 @@ class LaneReader:
 
     def _lay_coded(self, source: Source, pieces: Table, out: Samples, first: int) -> None:
         for start, samples, skip, offset, length, _, codec in rows(pieces):
-            lead = self._lead(start - skip) if codec == _LED_BY_EAR else []
+            lead = self._lead(start - skip) if codec == STREAMED else []
             places = _joined([*lead, Place(source, offset, length)])
             take = CodedTake((codec, *map(_name, places)), codec, self._lane.lane.rate, self._payload(places))
-            led = sum(2 * place.length for place in lead)
+            led = STREAMED_SAMPLES_PER_BYTE * sum(place.length for place in lead)
             out[start - first : start - first + samples] = self._takes.samples(take, led + skip, samples)
 
     def _lead(self, end: int) -> list[Place]:
@@ -103,10 +102,10 @@ class LaneReader:
         lead: list[Place] = []
         before = self._lane.layout.under(end - _LEAD_SECONDS * self._lane.lane.rate, end)
         for start, samples, skip, offset, _, source, codec in reversed([*rows(before)]):
-            if codec != _LED_BY_EAR or start + samples != end:
+            if codec != STREAMED or start + samples != end:
                 break
-            first = skip // 2
-            lead.append(Place(self._lane.sources[source], offset + first, (skip + samples) // 2 - first))
+            first, past = skip // STREAMED_SAMPLES_PER_BYTE, (skip + samples) // STREAMED_SAMPLES_PER_BYTE
+            lead.append(Place(self._lane.sources[source], offset + first, past - first))
             end = start
         return lead[::-1]
 

@@ -7,7 +7,7 @@ from callvault.domain.errors import Malformed, TooLarge
 from callvault.ports.codecs import Codecs, SoundLimits
 from callvault.wire import wav
 from callvault.wire.mediatypes import MediaType
-from callvault.wire.runs import BYTES_PER_SAMPLE
+from callvault.wire.runs import BYTES_PER_SAMPLE, STREAMED, STREAMED_SAMPLES_PER_BYTE
 
 TAKE_BYTES = 16 << 20
 TAKE_SECONDS = 600
@@ -39,8 +39,8 @@ def sound_of(form: MediaType, body: bytes, codecs: Codecs) -> TakeSound:
 def _of_samples(form: MediaType, body: bytes) -> TakeSound:
     if form.channels != 1:
         raise _not_one(form.channels)
-    if form.codec == "g722":
-        return TakeSound("g722", form.rate, 2 * len(body), body)
+    if form.codec == STREAMED:
+        return TakeSound(form.codec, form.rate, STREAMED_SAMPLES_PER_BYTE * len(body), body)
     width = BYTES_PER_SAMPLE[form.codec]
     if len(body) % width:
         raise Malformed(what="the take", why=f"its length is no multiple of the {width} bytes of a sample")
