@@ -1,5 +1,6 @@
 """The spool in a folder: one writer thread takes what all callers appended, writes and syncs it at once, tells them."""
 
+import asyncio
 import fcntl
 import os
 import threading
@@ -74,6 +75,8 @@ class DiskSpool:
         self._group = _Group()
         self._waiting = threading.Condition(threading.Lock())
         self._closing = False
+        self._turn: asyncio.AbstractEventLoop | None = None
+        """The event loop that calls the writer when its turn is over."""
         self._writer = threading.Thread(target=self._write_on, name="spool", daemon=True)
         self._writer.start()
 
@@ -131,8 +134,24 @@ class DiskSpool:
         if self._closing:
             raise ShuttingDown
         self._group.wishes.append(wish)
-        self._waiting.notify()
+        self._call_writer()
         return self._group.done
+
+    def _call_writer(self) -> None:
+        """At the end of the event loop's turn, where there is one, so that what comes in one turn shares a sync."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._waiting.notify()
+            return
+        if self._turn is not loop:
+            self._turn = loop
+            loop.call_soon(self._turn_over)
+
+    def _turn_over(self) -> None:
+        with self._waiting:
+            self._turn = None
+            self._waiting.notify()
 
     def _read(self, recording_id: str, at_most: int | None) -> list[Spooled]:
         found: list[Spooled] = []

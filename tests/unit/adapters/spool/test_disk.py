@@ -1,5 +1,6 @@
 """The journal on disk: crashes, full disks, rotation, seals."""
 
+import asyncio
 import resource
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -39,6 +40,31 @@ def test_everything_is_there_after_a_restart_and_serials_go_on(make: Callable[..
     assert takes(spool, "r1") == [1, 2, 3]
     spool.append("r1", "w1", [piece(9)]).result()
     assert spool.read("r1")[-1].serial > last
+    spool.close()
+
+
+async def test_what_comes_in_one_turn_of_the_event_loop_shares_a_sync(make: Callable[..., DiskSpool]) -> None:
+    spool = make()
+    for _ in range(3):
+        group = {spool.append("r1", "w1", [piece(n)]) for n in range(50)}
+        assert len(group) == 1
+        await asyncio.wait_for(asyncio.wrap_future(group.pop()), 5)
+    assert len(spool.read("r1")) == 150
+    await asyncio.to_thread(spool.close)
+
+
+def test_an_event_loop_that_ends_in_the_middle_of_a_turn_holds_up_no_other(make: Callable[..., DiskSpool]) -> None:
+    spool = make()
+    loop = asyncio.new_event_loop()
+    loop.call_soon(lambda: (spool.append("r1", "w1", [piece(1)]), loop.stop()))
+    loop.run_forever()
+    loop.close()
+
+    async def append() -> None:
+        await asyncio.wait_for(asyncio.wrap_future(spool.append("r1", "w1", [piece(2)])), 5)
+
+    asyncio.run(append())
+    assert takes(spool, "r1") == [1, 2]
     spool.close()
 
 
