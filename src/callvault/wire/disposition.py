@@ -17,10 +17,14 @@ def serialize(filename: str, *, attachment: bool) -> str:
     name = safe_filename(filename)
     if not name:
         return kind
-    plain = _PLAIN.sub("_", unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode())
+    plain = _PLAIN.sub("_", unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()).strip()
     if plain == name:
         return f'{kind}; filename="{name}"'
-    return f"{kind}; filename=\"{plain.strip() or 'download'}\"; filename*=UTF-8''{quote(name, safe=_ATTR_CHARS)}"
+    if not plain.strip("."):
+        plain = "download"
+    elif plain.startswith("."):
+        plain = f"download{plain}"
+    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe=_ATTR_CHARS)}"
 
 
 def safe_filename(name: str) -> str:

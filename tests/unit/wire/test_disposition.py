@@ -25,7 +25,7 @@ def test_a_plain_name_is_quoted() -> None:
 def test_a_name_in_another_script_comes_in_both_forms() -> None:
     header = serialize("Gespräch €.wav", attachment=True)
     assert header == "attachment; filename=\"Gesprach .wav\"; filename*=UTF-8''Gespr%C3%A4ch%20%E2%82%AC.wav"
-    assert serialize("通話.wav", attachment=True).startswith('attachment; filename=".wav"; filename*=')
+    assert serialize("通話.wav", attachment=True).startswith('attachment; filename="download.wav"; filename*=')
     assert 'filename="download"' in serialize("通話", attachment=True)
 
 
