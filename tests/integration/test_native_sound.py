@@ -187,6 +187,8 @@ async def test_a_recording_in_progress_is_heard_by_those_who_ask_for_what_is_the
         ("audio.wav?rate=fast", 400),
         ("waveform.png", 404),
         ("waveform.json?samplesPerPixel=0&bits=12", 400),
+        ("waveform.json?samplesPerPixel=0", 400),
+        ("waveform.dat?bits=0", 400),
         ("artifacts/soul", 404),
         ("artifacts/video", 404),
     ],
@@ -215,6 +217,26 @@ async def test_a_waveform_is_drawn_in_both_forms(house: WebHouse) -> None:
         f"{where}/waveform.dat?view=stereo&samplesPerPixel=512", headers={"if-none-match": answer.headers["etag"]}
     )
     assert again.status_code == 304
+
+
+@pytest.mark.parametrize("form", ["json", "dat"])
+async def test_a_waveform_heeds_ranges_and_conditions_as_sound_does(house: WebHouse, form: str) -> None:
+    where = f"{await recorded(house)}/waveform.{form}"
+    whole = await house.client.get(where)
+    etag = whole.headers["etag"]
+    for told, status, body in (
+        ({"if-none-match": f"W/{etag}"}, 304, b""),
+        ({"if-none-match": f'"other", {etag}'}, 304, b""),
+        ({"if-match": '"other"'}, 412, b""),
+        ({"range": "bytes=24-99", "if-range": etag}, 206, whole.content[24:100]),
+        ({"range": "bytes=24-99", "if-range": '"other"'}, 200, whole.content),
+        ({"range": "bytes=-5"}, 206, whole.content[-5:]),
+        ({"range": f"bytes={len(whole.content)}-"}, 416, b""),
+    ):
+        answer = await house.client.get(where, headers=told)
+        assert (answer.status_code, answer.content, answer.headers["etag"]) == (status, body, etag)
+    head = await house.client.head(where)
+    assert (head.headers["content-length"], head.headers["accept-ranges"]) == (str(len(whole.content)), "bytes")
 
 
 async def test_a_timeline_tells_lanes_spans_and_pauses(house: WebHouse) -> None:

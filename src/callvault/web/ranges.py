@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from starlette.requests import Request
@@ -27,6 +28,21 @@ class Content(Protocol):
     def stream(self, start: int = 0, end: int | None = None) -> AsyncIterable[bytes | memoryview]:
         """Bytes `start` to before `end`, in pieces."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Content that is at hand as a whole."""
+
+    body: bytes
+    etag: str
+
+    @property
+    def length(self) -> int:
+        return len(self.body)
+
+    async def stream(self, start: int = 0, end: int | None = None) -> AsyncIterator[bytes | memoryview]:
+        yield memoryview(self.body)[start:end]
 
 
 class Judged(NamedTuple):

@@ -10,7 +10,8 @@ from callvault.web.auth import needs
 from callvault.web.native import hotdocs
 from callvault.web.native.lanes import whole
 from callvault.web.parts import Hot
-from callvault.web.responses import Answer, bytes_answer, empty
+from callvault.web.ranges import Held, ranged
+from callvault.web.responses import Answer
 from callvault.web.sound import PRIVATE, sound_answer
 from callvault.web.visit import visit_of
 from callvault.wire import waveform
@@ -41,27 +42,25 @@ async def get_waveform(request: Request) -> Answer:
     if format not in PICTURES:
         raise Missing(what="format")
     recording = await visit.services.recordings.heard(visit.caller, request.path_params["id"])
-    bits = _number(query.get("bits"), "bits") or 16
+    bits = _number(query.get("bits"), "bits", 16)
     if bits not in (8, 16):
         raise Malformed(what="bits", why="it is 8 or 16")
-    zoom = _number(query.get("samplesPerPixel"), "samplesPerPixel") or 256
+    zoom = _number(query.get("samplesPerPixel"), "samplesPerPixel", 256)
     drawn = await visit.services.delivery.waveforms.of(
         recording, query.get("view", "mono"), zoom, live=asks(request, "live")
     )
-    etag = f'{drawn.etag[:-1]}-{format}{bits}"'.encode()
-    if request.headers.get("if-none-match", "").encode() == etag:
-        return empty(304, [(b"etag", etag), PRIVATE])
     media_type, serialize = PICTURES[format]
     body = serialize(waveform.Waveform(drawn.rate, drawn.samples_per_pixel, drawn.peaks, bits))
-    return bytes_answer(body, media_type.encode(), headers=[(b"etag", etag), PRIVATE])
+    picture = Held(body, f'{drawn.etag[:-1]}-{format}{bits}"')
+    return ranged(request, picture, media_type, [PRIVATE], head=visit.head)
 
 
 def asks(request: Request, name: str) -> bool:
     return request.query_params.get(name, "").lower() in ("1", "true", "yes")
 
 
-def _number(text: str | None, what: str) -> int:
-    return whole(what, text) if text else 0
+def _number(text: str | None, what: str, otherwise: int = 0) -> int:
+    return whole(what, text) if text else otherwise
 
 
 _VIEWS = {"type": "string", "pattern": "^(mono|stereo|customer|assistant|lane:[a-z0-9][a-z0-9_-]*)$"}
@@ -116,7 +115,10 @@ HOT = (
                 hotdocs.query("bits", {"enum": [8, 16], "default": 16}),
                 _LIVE,
             ],
-            responses={"200": hotdocs.content("The waveform.", "application/json", "application/octet-stream")},
+            responses={
+                "200": hotdocs.content("The waveform.", "application/json", "application/octet-stream"),
+                **RANGED,
+            },
         ),
     ),
 )
