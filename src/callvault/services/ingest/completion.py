@@ -162,7 +162,7 @@ class Completion:
         unit.change(stopped)
         spans = await self._store.find(Query(Span).where("recording_id", "=", known.id).by("start_us", "id"))
         for span in spans:
-            if span.kind == "pause" and span.start_us <= at_us and (span.end_us is None or span.end_us > at_us):
+            if span.kind == "pause" and span.start_us <= at_us and _runs_on(span, recording, at_us):
                 unit.change(replace(span, end_us=at_us, version=span.version + 1))
         self._witness.of_recording(unit, caller, Action.WRITE_SOUND, stopped, ended_by=ended_by)
         await self._store.commit(unit)
@@ -224,3 +224,8 @@ class Completion:
             recording_id=recording.id,
             priority=-10,
         )
+
+
+def _runs_on(pause: Span, recording: Recording, at_us: int) -> bool:
+    """Whether nobody has ended it yet: one whose end was told, of sound that came sooner than it was said, is over."""
+    return pause.end_us is None or (recording.paused is not None and pause.end_us > at_us)

@@ -149,6 +149,19 @@ async def test_a_pause_that_was_ended_by_hand_is_not_ended_again_later(house: In
     assert [(s.start_us, s.end_us) for s in await house.all(Span)] == [(0, 2_000_000), (3_000_000, None)]
 
 
+@pytest.mark.parametrize(("mode", "length_us"), [("silence", 10_000_000), ("skip", 5_000_000)])
+async def test_a_pause_in_an_upload_ends_where_it_was_told_however_soon_all_of_it_came(
+    house: IntakeHouse, mode: str, length_us: int
+) -> None:
+    recording = await house.recording()
+    await pause(house, recording, mode=mode, at_us=0)
+    await resume(house, recording, at_us=5_000_000)
+    await house.put(recording, 1, speech(80_000), ms=0)
+    done = await house.intake.completion.complete(CALLER, recording)
+    assert [(s.start_us, s.end_us) for s in await house.all(Span)] == [(0, 5_000_000)]
+    assert done.duration_us == length_us
+
+
 async def test_a_call_that_ends_during_a_pause_ends_the_pause(house: IntakeHouse) -> None:
     recording = await house.recording()
     await house.put(recording, 1, speech(8000), ms=0)
