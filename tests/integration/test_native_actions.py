@@ -199,6 +199,27 @@ async def test_a_lane_s_span_over_sound_without_that_lane_is_refused(house: Acti
     await house.do("redact", merged, spans=[span(0.5, 1, lane="customer")])
 
 
+async def test_a_timeline_tells_what_of_the_calls_clock_is_heard_in_any_version(house: ActionHouse) -> None:
+    original, reader = await house.recording(), await house.reader()
+
+    async def heard(version: dict, headers: dict | None = None) -> list[tuple[str, float, float]]:
+        told = await house.ok("GET", f"/recordings/{version['id']}/timeline", headers=headers)
+        assert told["recordingId"] == original["id"]
+        return [(one["recordingId"], one["start"], one["end"]) for one in told["heard"]]
+
+    name = original["id"]
+    excerpt = await house.do("trim", original, start=1, end=3)
+    other = await house.recording(seed=2)
+    merged = await house.do("merge", excerpt, recordings=[other["id"]])
+    assert await heard(original) == [(name, 0, 4)]
+    assert await heard(excerpt) == [(name, 1, 3)]
+    assert await heard(merged) == [(name, 1, 3), (other["id"], 0, 4)]
+    cut = await house.do("redact", original, spans=[span(1.5, 2)], method="deletion")
+    assert await heard(cut) == [(name, 0, 1.5), (name, 2, 4)]
+    assert await heard(original, reader) == await heard(cut)
+    assert await heard(excerpt, reader) == []
+
+
 # -- who hears it --------------------------------------------------------------------------------
 
 

@@ -255,6 +255,18 @@ async def test_a_timeline_tells_lanes_spans_and_pauses(house: WebHouse) -> None:
     assert {"kind": "loss", "start": 1.5, "end": 3} in lane["spans"]
     [pause] = told["pauses"]
     assert (pause["start"], pause["end"], pause["mode"], pause["reason"]) == (10, 12, "skip", "card")
+    assert told["heard"] == [{"recordingId": made["id"], "start": 0, "end": 4}]
+
+
+async def test_what_a_pause_left_out_is_not_heard(house: WebHouse) -> None:
+    made = (await house.client.post("/api/v1/recordings", json={})).json()
+    where, body = f"/api/v1/recordings/{made['id']}", bytes(24_000)
+    await house.client.post(f"{where}/pause", json={"at": 1, "mode": "skip"})
+    await house.client.post(f"{where}/resume", json={"at": 2})
+    pcmu = {"content-type": "audio/PCMU"}
+    await house.client.put(f"{where}/lanes/customer/takes/0?start=0", content=body, headers=pcmu)
+    heard = (await house.client.get(f"{where}/timeline")).json()["heard"]
+    assert [(one["start"], one["end"]) for one in heard] == [(0, 1), (2, 3)]
 
 
 # -- links --------------------------------------------------------------------------------------

@@ -49,6 +49,11 @@ class Surveys:
         timeline = await self._views.timelines.timeline(recording, live=live)
         return await asyncio.to_thread(self._survey, timeline)
 
+    async def heard(self, recording: Recording, *, live: bool = False) -> list[tuple[str, int, int]]:
+        """What of which original's clock, in microseconds, is heard in it, one behind the other."""
+        sound = await self._views.timelines.sound(recording, live=live)
+        return [(stretch.timeline.recording_id, stretch.start_us, stretch.end_us) for stretch in sound.stretches]
+
     def _survey(self, timeline: Timeline) -> Survey:
         length = timeline.length_us
         lanes = [self._lane(lane, timeline.spans, length) for lane in timeline.lanes]

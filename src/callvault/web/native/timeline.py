@@ -3,11 +3,14 @@
 from fastapi import APIRouter
 
 from callvault.domain.access import Action
+from callvault.domain.errors import Refused
 from callvault.domain.lane import Span as Decided
+from callvault.domain.recording import Recording
 from callvault.services.delivery.surveys import LaneSurvey
 from callvault.web.auth import Visiting, needs
 from callvault.web.native.problems import PROBLEMS
 from callvault.web.native.spelling import Told, seconds
+from callvault.web.visit import Visit
 
 router = APIRouter(prefix="/api/v1", tags=["sound out"], responses=PROBLEMS)
 
@@ -51,27 +54,50 @@ class PauseOut(Told):
     created: float
 
 
+class HeardOut(Told):
+    recording_id: str
+    """On whose clock it lies: that of an original."""
+    start: float
+    end: float
+
+
 class TimelineOut(Told):
     recording_id: str
+    """Of the original that lanes and pauses are of; their times, and those of the transcript, are on its clock."""
     duration: float
     lanes: list[LaneOut]
     pauses: list[PauseOut]
+    heard: list[HeardOut]
+    """What the asker hears of the recording that was asked for, one stretch behind the other: without what a pause left
+    out or an edit cut."""
 
 
 @router.get("/recordings/{id}/timeline")
 @needs(Action.READ_RECORDING)
 async def get_timeline(id: str, visit: Visiting, live: bool = False) -> TimelineOut:
-    """Of the original: what was edited later does not show in it."""
-    recording = await visit.services.recordings.retrieve(visit.caller, id)
+    """Of the original: what was edited later shows in `heard` alone."""
+    asked = recording = await visit.services.recordings.retrieve(visit.caller, id)
     if recording.edits.clips:
         recording = await visit.services.recordings.retrieve(visit.caller, recording.edits.clips[0].recording_id)
-    survey = await visit.services.delivery.surveys.of(recording, live=live or recording.in_progress)
+    live = live or recording.in_progress
+    survey = await visit.services.delivery.surveys.of(recording, live=live)
     return TimelineOut(
         recording_id=recording.id,
         duration=survey.length_us / 1_000_000,
         lanes=[_lane(lane) for lane in survey.lanes],
         pauses=[_pause(span) for span in survey.timeline.spans if span.kind == "pause"],
+        heard=await _heard(visit, asked, live),
     )
+
+
+async def _heard(visit: Visit, asked: Recording, live: bool) -> list[HeardOut]:
+    """Nothing for those who may hear none of it."""
+    try:
+        recording = await visit.services.recordings.heard(visit.caller, asked.id, Action.READ_RECORDING)
+    except Refused:
+        return []
+    stretches = await visit.services.delivery.surveys.heard(recording, live=live)
+    return [HeardOut(recording_id=name, start=start / 1e6, end=end / 1e6) for name, start, end in stretches]
 
 
 def _lane(survey: LaneSurvey) -> LaneOut:
