@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -88,6 +89,52 @@ def test_the_waveform_has_a_lane_for_each_side_and_shows_the_pause(page: Any, de
     wave = page.locator(".wave").bounding_box()
     assert (mark["x"] - wave["x"]) / wave["width"] == pytest.approx(15.7 / 28.1, abs=0.03)
     assert "card number" in page.inner_text(".spans")
+
+
+@pytest.fixture
+def skipping(demo: Demo) -> Iterator[dict[str, str]]:
+    """A recording of which a pause left out seconds 5 to 10, and what it is from its third second on."""
+    with httpx.Client(base_url=f"{demo.address}/api/v1", headers={"Authorization": f"Bearer {demo.key}"}) as client:
+
+        def ok(method: str, path: str, **more: Any) -> Any:
+            return client.request(method, path, **more).raise_for_status().json()
+
+        made = ok("POST", "/recordings", json={})
+        where = f"/recordings/{made['id']}"
+        ok("POST", f"{where}/pause", json={"at": 5, "mode": "skip", "reason": "card number"})
+        ok("POST", f"{where}/resume", json={"at": 10})
+        form = {"Content-Type": "audio/PCMU"}
+        ok("PUT", f"{where}/lanes/customer/takes/0?start=0", content=bytes([0, 128] * 80_000), headers=form)
+        said = [("before", 1, 2), ("meanwhile", 6, 7), ("afterwards", 12, 14), ("at last", 16, None)]
+        turns = [{"role": "customer", "content": c, "start": start, "end": end} for c, start, end in said]
+        ok("PUT", f"{where}/transcript", json={"turns": turns})
+        ok("POST", f"{where}/complete")
+        part = ok("POST", f"{where}/trim", json={"start": 3})
+        yield {"whole": made["id"], "part": part["id"]}
+        ok("DELETE", where)
+
+
+@pytest.mark.parametrize(
+    ("version", "times", "paused", "current"),
+    [
+        ("whole", ["00:01", "00:05", "00:07", "00:11"], "00:05: paused (card number), nothing was stored", 2),
+        ("part", ["00:02", "00:04", "00:08"], "00:02: paused (card number), nothing was stored", 1),
+    ],
+)
+def test_words_and_pauses_are_where_they_are_heard_when_a_pause_or_a_cut_left_something_out(
+    page: Any, demo: Demo, skipping: dict[str, str], version: str, times: list[str], paused: str, current: int
+) -> None:
+    sign_in(page, demo)
+    page.goto(f"{demo.address}/ui/#{skipping[version]}")
+    expect(page.locator(".turn .at")).to_have_text(times)
+    assert page.locator(".spans li").all_inner_texts() == [paused]
+    mark, wave = page.locator(".paused").bounding_box(), page.locator(".wave").bounding_box()
+    at = (mark["x"] - wave["x"]) / wave["width"]
+    assert at == pytest.approx(1 / 3 if version == "whole" else 2 / 12, abs=0.01)
+    page.locator(".turn").nth(current).click()
+    expect(page.locator(".turn").nth(current)).to_have_attribute("aria-current", "true")
+    page.locator(".turn").last.click()
+    expect(page.locator(".turn").last).to_have_attribute("aria-current", "true")
 
 
 def test_what_was_played_stands_out_from_what_is_to_come(page: Any, demo: Demo) -> None:

@@ -9,6 +9,7 @@ const SPEEDS = [0.75, 1, 1.25, 1.5, 2, 2.5, 3];
 const PLAY = "M4 2.5v11l9-5.5z";
 const PAUSE = "M4 2.5h3v11H4zM9 2.5h3v11H9z";
 const GAP_SECONDS = 1.5;
+const TURN_SECONDS = 3;
 const STEPS = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200];
 const LABEL_PIXELS = 52;
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -28,8 +29,8 @@ export class Player {
   }
 
   async open() {
-    const { id, duration } = this.recording;
-    const pixels = Math.max(64, Math.ceil((duration * (this.recording.sampleRate || 8000)) / 4000 / 64) * 64);
+    const { id } = this.recording;
+    const pixels = Math.max(64, Math.ceil((this.recording.duration * (this.recording.sampleRate || 8000)) / 4000 / 64) * 64);
     const [sound, shape, timeline, words] = await Promise.all([
       api.link(id, "stereo", "wav"),
       api.waveform(id, "stereo", pixels),
@@ -38,8 +39,10 @@ export class Player {
     ]);
     if (this.stop.signal.aborted) return;
     this.timeline = timeline;
+    this.pieces = laid(timeline, id);
+    this.duration = timeline.heard.reduce((sum, { start, end }) => sum + end - start, 0);
     this.words = words.turns || [];
-    this.gaps = silences(shape, duration);
+    this.gaps = silences(shape, this.duration);
     this.renew(sound);
     this.draw(shape);
   }
@@ -53,27 +56,30 @@ export class Player {
     const wave = element("div", { className: "wave" });
     const names = ["customer", "assistant"].map((role) =>
       element("span", { className: role, title: person(this.recording.call, role), textContent: person(this.recording.call, role) }));
-    wave.append(...this.timeline.pauses.map((pause) => this.shade(pause)));
+    wave.append(...this.pauses().flatMap((pause) => pause.places.map((place) => this.shade(place, pause))));
     const lanes = element("div", { className: "lanes" }, element("div", { className: "lane-names" }, ...names), wave);
     this.root.append(element("div", { className: "card" }, lanes, this.controls(), this.spans()), this.transcript());
     this.surfer = WaveSurfer.create({
       container: wave, media: this.media, cspNonce: nonce, height: 64, normalize: false, barWidth: 2, barGap: 1,
-      peaks: channels(shape), duration: this.recording.duration, cursorColor: color("ink"), dragToSeek: true,
+      peaks: channels(shape), duration: this.duration, cursorColor: color("ink"), dragToSeek: true,
       splitChannels: ["customer", "assistant"].map((role) => ({ waveColor: faint(role), progressColor: color(role) })),
       plugins: [
         Hover.create({ lineColor: color("soft"), labelBackground: color("surface"), labelColor: color("ink") }),
-        Timeline.create({ height: 18, ...labelled(this.recording.duration, wave.clientWidth), style: { color: color("soft"), fontSize: "11px" } }),
+        Timeline.create({ height: 18, ...labelled(this.duration, wave.clientWidth), style: { color: color("soft"), fontSize: "11px" } }),
       ],
     });
     this.surfer.on("timeupdate", (seconds) => this.follow(seconds));
     this.listen();
   }
 
-  shade({ start, end, reason }) {
-    const { duration } = this.recording;
+  pauses() {
+    return this.timeline.pauses.map(({ start, end, reason }) => ({ reason, places: placesOf(this.pieces, start, end ?? Infinity) }));
+  }
+
+  shade([from, to], { reason }) {
     const mark = element("span", { className: "paused", title: `Paused: ${reason || "no reason given"}` });
-    mark.style.left = `${(start / duration) * 100}%`;
-    mark.style.width = `${(((end ?? duration) - start) / duration) * 100}%`;
+    mark.style.left = `${(from / this.duration) * 100}%`;
+    mark.style.width = `${((to - from) / this.duration) * 100}%`;
     return mark;
   }
 
@@ -101,7 +107,7 @@ export class Player {
     svg.append(this.icon);
     const play = element("button", { className: "play", type: "button", title: "Play or pause (space)", ariaLabel: "Play or pause" }, svg);
     play.addEventListener("click", () => this.toggle());
-    this.time = element("span", { className: "clock", textContent: `${clock(0)} / ${clock(this.recording.duration)}` });
+    this.time = element("span", { className: "clock", textContent: `${clock(0)} / ${clock(this.duration)}` });
     this.speed = element("select", { title: "Speed", ariaLabel: "Speed" },
       ...SPEEDS.map((rate) => element("option", { value: rate, textContent: `${rate}×`, selected: rate === 1 })));
     this.speed.addEventListener("change", () => { this.media.playbackRate = Number(this.speed.value); });
@@ -126,8 +132,8 @@ export class Player {
   }
 
   spans() {
-    const pauses = this.timeline.pauses.map(({ start, end, reason }) =>
-      `${clock(start)} – ${clock(end ?? this.recording.duration)}: paused${reason ? ` (${reason})` : ""}, nothing was stored`);
+    const pauses = this.pauses().flatMap(({ reason, places }) => places.map(([from, to]) =>
+      `${clock(from)}${from < to ? ` – ${clock(to)}` : ""}: paused${reason ? ` (${reason})` : ""}, nothing was stored`));
     const losses = this.timeline.lanes.filter((lane) => lane.lost > 0).map((lane) => `${lane.name}: ${lane.lost.toFixed(2)} s were lost on the way`);
     const told = [...pauses, ...losses].map((textContent) => element("li", { textContent }));
     return told.length ? element("ul", { className: "spans" }, ...told) : null;
@@ -136,21 +142,24 @@ export class Player {
   transcript() {
     if (!this.words.length) return element("p", { className: "soft", textContent: "No transcript yet." });
     const list = element("ol", { className: "turns card" });
-    this.turns = this.words.map((turn) => {
-      const start = turn.start ?? turn.startMs / 1000;
+    this.turns = this.words.flatMap((turn) => {
+      const end = turn.end > turn.start ? turn.end : turn.start + TURN_SECONDS;
+      const places = placesOf(this.pieces, turn.start, end);
+      if (!places.length) return [];
+      const [[start]] = places;
       const who = element("span", { className: `who ${turn.role}`, textContent: person(this.recording.call, turn.role) });
       const button = element("button", { className: "turn", type: "button" },
         element("span", { className: "at", textContent: clock(start) }), element("span", {}, who, turn.content));
       button.addEventListener("click", () => { this.media.currentTime = start; this.media.play(); });
       list.append(element("li", {}, button));
-      return { start, end: turn.end ?? (turn.endMs ?? turn.startMs + 3000) / 1000, button };
+      return [{ places, button }];
     });
     return list;
   }
 
   follow(seconds) {
-    this.time.textContent = `${clock(seconds)} / ${clock(this.recording.duration)}`;
-    for (const turn of this.turns) turn.button.setAttribute("aria-current", seconds >= turn.start && seconds < turn.end);
+    this.time.textContent = `${clock(seconds)} / ${clock(this.duration)}`;
+    for (const { places, button } of this.turns) button.setAttribute("aria-current", places.some(([from, to]) => seconds >= from && seconds < to));
     const gap = this.skip.checked && !this.media.paused && this.gaps.find(([from, to]) => seconds >= from && seconds < to);
     if (gap) this.media.currentTime = gap[1];
   }
@@ -180,6 +189,27 @@ export class Player {
     this.media.removeAttribute("src");
     if (this.surfer) this.surfer.destroy();
   }
+}
+
+// What of the call's clock is heard, each stretch with its place in the recording. An original has all of the call
+// around it, so that what is nowhere in its sound has a place at one of its ends.
+function laid({ heard, recordingId }, id) {
+  let next = 0;
+  const pieces = heard.map(({ start, end, recordingId: of }) => {
+    const at = next;
+    next += end - start;
+    return { start, end, at, own: of === recordingId };
+  });
+  const edge = (time, at) => ({ start: time, end: time, at, own: true });
+  return id === recordingId ? [edge(0, 0), ...pieces, edge(Infinity, next)] : pieces;
+}
+
+// Where in the recording a stretch of the call's clock is heard; a point where it was left out between two others.
+function placesOf(pieces, start, end) {
+  const placed = pieces.filter((piece) => piece.own && start < piece.end && end > piece.start)
+    .map((piece) => [start, end].map((time) => piece.at + Math.min(Math.max(time, piece.start), piece.end) - piece.start));
+  const isLeftOut = ({ start: next, own }, n) => n && own && pieces[n - 1].own && pieces[n - 1].end <= start && end <= next;
+  return placed.length ? placed : pieces.filter(isLeftOut).map(({ at }) => [at, at]);
 }
 
 // As many of the clock's times under the waveform as can be read.
