@@ -93,7 +93,8 @@ def test_the_waveform_has_a_lane_for_each_side_and_shows_the_pause(page: Any, de
 
 @pytest.fixture
 def skipping(demo: Demo) -> Iterator[dict[str, str]]:
-    """A recording of which a pause left out seconds 5 to 10, and what it is from its third second on."""
+    """A recording of which a pause left out seconds 5 to 10, what it is from its third second on, and a redaction.
+    To be asked for before the page, which is to be closed before they go."""
     with httpx.Client(base_url=f"{demo.address}/api/v1", headers={"Authorization": f"Bearer {demo.key}"}) as client:
 
         def ok(method: str, path: str, **more: Any) -> Any:
@@ -110,7 +111,9 @@ def skipping(demo: Demo) -> Iterator[dict[str, str]]:
         ok("PUT", f"{where}/transcript", json={"turns": turns})
         ok("POST", f"{where}/complete")
         part = ok("POST", f"{where}/trim", json={"start": 3})
-        yield {"whole": made["id"], "part": part["id"]}
+        spans = [{"start": 3, "end": 6, "lane": "customer"}, {"start": 9, "end": 12}]
+        covered = ok("POST", f"{where}/redact", json={"spans": spans})
+        yield {"whole": made["id"], "part": part["id"], "covered": covered["id"]}
         ok("DELETE", where)
 
 
@@ -122,7 +125,7 @@ def skipping(demo: Demo) -> Iterator[dict[str, str]]:
     ],
 )
 def test_words_and_pauses_are_where_they_are_heard_when_a_pause_or_a_cut_left_something_out(
-    page: Any, demo: Demo, skipping: dict[str, str], version: str, times: list[str], paused: str, current: int
+    skipping: dict[str, str], page: Any, demo: Demo, version: str, times: list[str], paused: str, current: int
 ) -> None:
     sign_in(page, demo)
     page.goto(f"{demo.address}/ui/#{skipping[version]}")
@@ -135,6 +138,20 @@ def test_words_and_pauses_are_where_they_are_heard_when_a_pause_or_a_cut_left_so
     expect(page.locator(".turn").nth(current)).to_have_attribute("aria-current", "true")
     page.locator(".turn").last.click()
     expect(page.locator(".turn").last).to_have_attribute("aria-current", "true")
+
+
+def test_what_was_redacted_is_seen(skipping: dict[str, str], page: Any, demo: Demo) -> None:
+    sign_in(page, demo)
+    page.goto(f"{demo.address}/ui/#{skipping['covered']}")
+    expect(page.locator(".masked")).to_have_count(2)
+    wave = page.locator(".wave").bounding_box()
+    for nth, title, start, height in ((0, "Redacted: customer", 3, 64), (1, "Redacted: all sides", 9, 128)):
+        mark = page.locator(".masked").nth(nth)
+        assert mark.get_attribute("title") == title
+        box = mark.bounding_box()
+        assert ((box["x"] - wave["x"]) / wave["width"], box["height"]) == (pytest.approx(start / 15, abs=0.01), height)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.locator(".clock")).to_have_text("00:10 / 00:15")
 
 
 def test_what_was_played_stands_out_from_what_is_to_come(page: Any, demo: Demo) -> None:

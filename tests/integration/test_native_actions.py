@@ -220,6 +220,20 @@ async def test_a_timeline_tells_what_of_the_calls_clock_is_heard_in_any_version(
     assert await heard(excerpt, reader) == []
 
 
+async def test_a_timeline_tells_what_is_covered_in_any_version(house: ActionHouse) -> None:
+    original, reader = await house.recording(), await house.reader()
+    covered = await house.do("redact", original, spans=[span(1, 2, lane="customer"), span(3, 3.5)], method="beep")
+    part = await house.do("trim", covered, start=1.5)
+    for version, headers, first in ((covered, None, 1), (part, None, 0), (original, reader, 1), (original, None, None)):
+        told = (await house.ok("GET", f"/recordings/{version['id']}/timeline", headers=headers))["masks"]
+        places = [(one["start"], one["end"], one["lane"], one["method"]) for one in told]
+        late = 1.5 if version == part else 0
+        if first is None:
+            assert places == []
+        else:
+            assert places == [(first, 2 - late, "customer", "beep"), (3 - late, 3.5 - late, None, "beep")]
+
+
 # -- who hears it --------------------------------------------------------------------------------
 
 

@@ -1,7 +1,7 @@
 """Surveys: what is known of a timeline, lane by lane: talk, silence, loss, pause, overlaps, and how the clock ran."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +16,7 @@ from callvault.domain.lane import Span as Decided
 from callvault.domain.recording import Recording
 from callvault.services.delivery.finepeaks import fine_peaks
 from callvault.services.delivery.views import Views
-from callvault.services.timelines import LaneTimeline, Timeline
+from callvault.services.timelines import LaneTimeline, Sound, Timeline
 
 SPANS_MAX: Final = 20_000
 """Of a lane that is in more pieces than this, gaps are told together with their neighbours."""
@@ -49,10 +49,9 @@ class Surveys:
         timeline = await self._views.timelines.timeline(recording, live=live)
         return await asyncio.to_thread(self._survey, timeline)
 
-    async def heard(self, recording: Recording, *, live: bool = False) -> list[tuple[str, int, int]]:
-        """What of which original's clock, in microseconds, is heard in it, one behind the other."""
-        sound = await self._views.timelines.sound(recording, live=live)
-        return [(stretch.timeline.recording_id, stretch.start_us, stretch.end_us) for stretch in sound.stretches]
+    def heard(self, recording: Recording, *, live: bool = False) -> Awaitable[Sound]:
+        """What of which timelines is heard in it, and what lies over that."""
+        return self._views.timelines.sound(recording, live=live)
 
     def _survey(self, timeline: Timeline) -> Survey:
         length = timeline.length_us

@@ -2,11 +2,13 @@
 
 from fastapi import APIRouter
 
+from callvault.audio.edits import Stretch
 from callvault.domain.access import Action
 from callvault.domain.errors import Refused
 from callvault.domain.lane import Span as Decided
-from callvault.domain.recording import Recording
+from callvault.domain.recording import Mask, Recording
 from callvault.services.delivery.surveys import LaneSurvey
+from callvault.services.timelines import Sound, Timeline
 from callvault.web.auth import Visiting, needs
 from callvault.web.native.problems import PROBLEMS
 from callvault.web.native.spelling import Told, seconds
@@ -61,6 +63,14 @@ class HeardOut(Told):
     end: float
 
 
+class MaskOut(Told):
+    start: float
+    end: float
+    lane: str | None
+    """None for all."""
+    method: str
+
+
 class TimelineOut(Told):
     recording_id: str
     """Of the original that lanes and pauses are of; their times, and those of the transcript, are on its clock."""
@@ -70,6 +80,8 @@ class TimelineOut(Told):
     heard: list[HeardOut]
     """What the asker hears of the recording that was asked for, one stretch behind the other: without what a pause left
     out or an edit cut."""
+    masks: list[MaskOut]
+    """What is covered in that, in seconds from its own start."""
 
 
 @router.get("/recordings/{id}/timeline")
@@ -81,23 +93,32 @@ async def get_timeline(id: str, visit: Visiting, live: bool = False) -> Timeline
         recording = await visit.services.recordings.retrieve(visit.caller, recording.edits.clips[0].recording_id)
     live = live or recording.in_progress
     survey = await visit.services.delivery.surveys.of(recording, live=live)
+    sound = await _heard(visit, asked, live)
     return TimelineOut(
         recording_id=recording.id,
         duration=survey.length_us / 1_000_000,
         lanes=[_lane(lane) for lane in survey.lanes],
         pauses=[_pause(span) for span in survey.timeline.spans if span.kind == "pause"],
-        heard=await _heard(visit, asked, live),
+        heard=[_stretch(stretch) for stretch in sound.stretches] if sound else [],
+        masks=[_mask(mask) for mask in sound.masks] if sound else [],
     )
 
 
-async def _heard(visit: Visit, asked: Recording, live: bool) -> list[HeardOut]:
-    """Nothing for those who may hear none of it."""
+async def _heard(visit: Visit, asked: Recording, live: bool) -> Sound | None:
+    """None for those who may hear none of it."""
     try:
         recording = await visit.services.recordings.heard(visit.caller, asked.id, Action.READ_RECORDING)
     except Refused:
-        return []
-    stretches = await visit.services.delivery.surveys.heard(recording, live=live)
-    return [HeardOut(recording_id=name, start=start / 1e6, end=end / 1e6) for name, start, end in stretches]
+        return None
+    return await visit.services.delivery.surveys.heard(recording, live=live)
+
+
+def _stretch(heard: Stretch[Timeline]) -> HeardOut:
+    return HeardOut(recording_id=heard.timeline.recording_id, start=heard.start_us / 1e6, end=heard.end_us / 1e6)
+
+
+def _mask(mask: Mask) -> MaskOut:
+    return MaskOut(start=mask.start_us / 1e6, end=mask.end_us / 1e6, lane=mask.lane, method=mask.method)
 
 
 def _lane(survey: LaneSurvey) -> LaneOut:

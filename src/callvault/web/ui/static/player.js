@@ -56,7 +56,8 @@ export class Player {
     const wave = element("div", { className: "wave" });
     const names = ["customer", "assistant"].map((role) =>
       element("span", { className: role, title: person(this.recording.call, role), textContent: person(this.recording.call, role) }));
-    wave.append(...this.pauses().flatMap((pause) => pause.places.map((place) => this.shade(place, pause))));
+    wave.append(...this.pauses().flatMap(({ places, reason }) => places.map((place) => this.shade(place, "paused", `Paused: ${reason || "no reason given"}`))));
+    wave.append(...this.timeline.masks.map(({ start, end, lane }) => this.shade([start, end], `masked ${lane || ""}`, `Redacted: ${lane || "all sides"}`)));
     const lanes = element("div", { className: "lanes" }, element("div", { className: "lane-names" }, ...names), wave);
     this.root.append(element("div", { className: "card" }, lanes, this.controls(), this.spans()), this.transcript());
     this.surfer = WaveSurfer.create({
@@ -76,8 +77,8 @@ export class Player {
     return this.timeline.pauses.map(({ start, end, reason }) => ({ reason, places: placesOf(this.pieces, start, end ?? Infinity) }));
   }
 
-  shade([from, to], { reason }) {
-    const mark = element("span", { className: "paused", title: `Paused: ${reason || "no reason given"}` });
+  shade([from, to], className, title) {
+    const mark = element("span", { className, title });
     mark.style.left = `${(from / this.duration) * 100}%`;
     mark.style.width = `${((to - from) / this.duration) * 100}%`;
     return mark;
@@ -215,7 +216,8 @@ function placesOf(pieces, start, end) {
 // As many of the clock's times under the waveform as can be read.
 function labelled(duration, pixels) {
   const step = STEPS.find((seconds) => (duration / seconds) * LABEL_PIXELS <= pixels) || STEPS.at(-1);
-  const formatTimeCallback = (seconds) => clock(Math.round(seconds));
+  const isCut = (seconds) => ((duration - seconds) / duration) * pixels < LABEL_PIXELS * 0.75;
+  const formatTimeCallback = (seconds) => (isCut(seconds) ? "" : clock(Math.round(seconds)));
   return { timeInterval: step / 5, primaryLabelInterval: step, secondaryLabelInterval: step, formatTimeCallback };
 }
 
