@@ -77,14 +77,21 @@ def ranged(
 
 def judged(request: Request, content: Content, *, head: bool = False) -> Judged:
     asked, length = request.headers, content.length
-    if not _named(asked.get("if-match"), content.etag, absent=True):
-        return Judged(412)
-    if _named(asked.get("if-none-match"), content.etag, absent=False):
-        return Judged(304)
+    if not is_wanted(request, content.etag):
+        return Judged(304 if _is_meant(request, content.etag) else 412)
     wanted = None if head else byterange.parse(asked.get("range"), length)
     if wanted is None or not byterange.if_range_holds(asked.get("if-range"), content.etag):
         return Judged(200, () if head else (ByteRange(0, length),))
     return Judged(206, wanted) if wanted else Judged(416)
+
+
+def is_wanted(request: Request, etag: str) -> bool:
+    """Whether it is what the client means, and not what it has."""
+    return _is_meant(request, etag) and not _named(request.headers.get("if-none-match"), etag, absent=False)
+
+
+def _is_meant(request: Request, etag: str) -> bool:
+    return _named(request.headers.get("if-match"), etag, absent=True)
 
 
 def _answer(

@@ -31,6 +31,12 @@ def test_a_dat_file_of_8_bits_has_a_256th_of_each_peak_towards_zero_as_audiowave
     assert struct.unpack("<8b", data[24:]) == (-128, 127, 0, 0, 0, 1, -1, 0)
 
 
+@pytest.mark.parametrize("points", [0, 1, 4095, 4096, 4097, 20_000])
+def test_a_long_json_file_has_every_number_in_its_place(points: int) -> None:
+    peaks = np.arange(4 * points).astype(np.int16).reshape(points, 2, 2)
+    assert json.loads(serialize_json(Waveform(8000, 64, peaks)))["data"] == peaks.ravel().tolist()
+
+
 def test_a_json_file_says_the_same() -> None:
     assert json.loads(serialize_json(Waveform(16000, 256, PEAKS))) == {
         "version": 2,

@@ -1,5 +1,8 @@
 """Sound on its way out: any view in any format, and its picture."""
 
+import asyncio
+from dataclasses import replace
+
 from starlette.requests import Request
 
 from callvault.domain.access import Action
@@ -10,7 +13,7 @@ from callvault.web.auth import needs
 from callvault.web.native import hotdocs
 from callvault.web.native.lanes import whole
 from callvault.web.parts import Hot
-from callvault.web.ranges import Held, ranged
+from callvault.web.ranges import Held, is_wanted, ranged
 from callvault.web.responses import Answer
 from callvault.web.sound import PRIVATE, sound_answer
 from callvault.web.visit import visit_of
@@ -50,9 +53,9 @@ async def get_waveform(request: Request) -> Answer:
         recording, query.get("view", "mono"), zoom, live=asks(request, "live")
     )
     media_type, serialize = PICTURES[format]
-    body = serialize(waveform.Waveform(drawn.rate, drawn.samples_per_pixel, drawn.peaks, bits))
-    picture = Held(body, f'{drawn.etag[:-1]}-{format}{bits}"')
-    return ranged(request, picture, media_type, [PRIVATE], head=visit.head)
+    etag, picture = f'{drawn.etag[:-1]}-{format}{bits}"', replace(drawn, bits=bits)
+    body = await asyncio.to_thread(serialize, picture) if is_wanted(request, etag) else b""
+    return ranged(request, Held(body, etag), media_type, [PRIVATE], head=visit.head)
 
 
 def asks(request: Request, name: str) -> bool:
