@@ -146,7 +146,9 @@ class LiveTrack:
 
     def _anew(self, frame: Frame, nominal: int) -> int:
         """The sender's clock goes on from where the lane ends, or from now, when there was nothing for a while."""
-        arrived, end = self._arrived(frame), max(self._next, self.base)
+        arrived = self._arrived(frame)
+        # Before the first frame the stream's beginning is its end: what comes late has no place before that.
+        end = self._next = max(self._next, self.base)
         place = arrived if arrived - end > UNTIMED_GAP_SECONDS * self.rate else end
         self.base += place - nominal
         return place

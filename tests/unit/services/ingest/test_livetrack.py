@@ -131,6 +131,19 @@ def test_a_stream_whose_timestamps_begin_hours_ahead_begins_when_it_does(arrived
     assert [(p.start, p.samples) for p in pieces] == [(place, 480), (place + 480, 1120)]
 
 
+@pytest.mark.parametrize("ms", [3_600_000 - MS, 3_600_000 - 20 * MS, 0])
+def test_what_comes_late_lies_nowhere_before_a_stream_that_begins_hours_ahead(ms: int) -> None:
+    later = frame(5, ms=3_600_000)._replace(arrived_us=0)
+    pieces = fed(track(base=400), [later], [frame(4, ms=ms)])
+    assert [(p.start, p.samples) for p in pieces] == [(400, SIZE)]
+
+
+def test_what_comes_late_lies_between_the_beginning_and_a_first_frame_of_hours_ahead_that_took_its_time() -> None:
+    first, late = (frame(n, ms=3_600_000 + MS * n)._replace(arrived_us=1_000_000) for n in (5, 4))
+    pieces = fed(track(base=400), [first], [late])
+    assert [(p.start, p.samples) for p in pieces] == [(8000, SIZE), (8000 - SIZE, SIZE)]
+
+
 def test_a_burst_may_run_ahead_and_have_gaps() -> None:
     frames = [frame(n)._replace(arrived_us=0) for n in range(3100) if not 1500 <= n < 3000]
     pieces = fed(track(), frames)
