@@ -1,6 +1,6 @@
 """What can go wrong, as facts: each error's docstring is its message, its family says who can mend it."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class Fault(Exception):
@@ -244,6 +244,11 @@ class StaleWrite(PassingFault):
     """{what} was changed by somebody else in the meantime"""
 
     code = "stale_write"
+
+
+UNDONE: Final = (CallerFault, StaleWrite, DiskFull)
+"""With one of these a commit says that nothing of it happened. With any other failure, or when nobody waited for its
+end, it may have: then what it speaks of must stay where it is."""
 
 
 class TooManyRequests(PassingFault):

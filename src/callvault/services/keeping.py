@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from callvault.domain.access import Action, Caller
 from callvault.domain.call import Call
-from callvault.domain.errors import AlreadyThere, ArtifactUnkept, Malformed, Refused
+from callvault.domain.errors import UNDONE, AlreadyThere, ArtifactUnkept, Malformed, Refused
 from callvault.domain.ids import Json
 from callvault.domain.lane import Span
 from callvault.domain.query import Query
@@ -112,12 +112,13 @@ class Keeping:
         )
 
     async def _known(self, caller: Caller, artifact: Artifact, stored: StoredObject) -> Kept:
-        kept: Kept | None = None
         try:
             kept = await self._commit(caller, artifact, stored)
-        finally:
-            if kept is None or not kept.created:
-                await asyncio.shield(asyncio.to_thread(self._blobs.delete, stored.key))
+        except UNDONE:
+            await asyncio.to_thread(self._blobs.delete, stored.key)
+            raise
+        if not kept.created:
+            await asyncio.to_thread(self._blobs.delete, stored.key)
         return kept
 
     @again_when_stale

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from callvault.domain.access import Action, Caller, Principal
 from callvault.domain.errors import (
+    UNDONE,
     DigestMismatch,
     Malformed,
     Missing,
@@ -207,6 +208,7 @@ class Uploads:
 
     async def _checked(self, upload: Upload, chunks: AsyncIterator[bytes], checksum: Checksum) -> Upload:
         digest, rest, parts = hashlib.new(checksum.algorithm, usedforsecurity=False), bytearray(), list[StoredObject]()
+        is_whole = False
         try:
             async for chunk in chunks:
                 digest.update(chunk)
@@ -221,10 +223,11 @@ class Uploads:
                 raise DigestMismatch
             if rest:
                 parts.append(await self.parts.put(upload, upload.offset + sum(p.size for p in parts), bytes(rest)))
-            grown, parts = await self._grown(upload, parts), []
+            is_whole = True
         finally:
-            await asyncio.shield(self.parts.destroy(parts))
-        return grown
+            if not is_whole:
+                await asyncio.shield(self.parts.destroy(parts))
+        return await self._grown(upload, parts)
 
     async def _touch(self, upload: Upload) -> None:
         """A recording is not idle while its file comes in."""
@@ -252,8 +255,10 @@ class Uploads:
         unit.add(*parts)
         try:
             await self._store.commit(unit)
-        except StaleWrite:
+        except UNDONE as fault:
             await self.parts.destroy(parts)
+            if not isinstance(fault, StaleWrite):
+                raise
             there = await self._store.get(Upload, upload.id)
             raise UploadMisplaced(offset=there.offset if there else upload.offset) from None
         return grown

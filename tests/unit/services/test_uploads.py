@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable
 
 import pytest
 from tests.callhouse import CallHouse, caller
+from tests.unsure import UnsureStore
 
 from callvault.adapters.blobs.memory import MemoryBlobs
 from callvault.domain.access import Caller, Principal
@@ -16,6 +17,7 @@ from callvault.domain.errors import (
     Missing,
     RecordingDisabled,
     RecordingEnded,
+    StoreUnavailable,
     TooLarge,
     UploadMisplaced,
 )
@@ -30,8 +32,9 @@ ME = caller()
 class Desk:
     def __init__(self) -> None:
         self.house, self.blobs, self.unlocked = CallHouse(), MemoryBlobs(), []
+        self.store = UnsureStore(self.house.store, Upload)
         self.uploads = Uploads(
-            self.house.store,
+            self.store,
             self.blobs,
             clock=self.house.clock,
             ids=self.house.ids,
@@ -147,6 +150,18 @@ async def test_a_storage_that_is_away_loses_nothing_that_counted(desk: Desk) -> 
     with pytest.raises(BlobsUnavailable):
         await desk.uploads.append(ME, upload.id, 60, sent(b"y" * 40))
     desk.blobs.put = put
+    assert (await desk.uploads.get(ME, upload.id)).offset == 60
+    await desk.uploads.append(ME, upload.id, 60, sent(b"y" * 40))
+    assert await desk.content(upload) == b"x" * 60 + b"y" * 40
+
+
+@pytest.mark.parametrize("algorithm", ["", "sha1"])
+async def test_a_part_of_which_nobody_knows_whether_it_counts_stays_when_it_does(desk: Desk, algorithm: str) -> None:
+    upload = await desk.begun(100)
+    checksum = Checksum(algorithm, hashlib.new(algorithm, b"x" * 60).digest()) if algorithm else None
+    desk.store.armed = True
+    with pytest.raises((StoreUnavailable, UploadMisplaced)):
+        await desk.uploads.append(ME, upload.id, 0, sent(b"x" * 60), checksum)
     assert (await desk.uploads.get(ME, upload.id)).offset == 60
     await desk.uploads.append(ME, upload.id, 60, sent(b"y" * 40))
     assert await desk.content(upload) == b"x" * 60 + b"y" * 40

@@ -8,7 +8,7 @@ from itertools import groupby
 import numpy as np
 
 from callvault.audio.peaks import CELL, Envelope
-from callvault.domain.errors import Fault
+from callvault.domain.errors import UNDONE
 from callvault.domain.ids import Json
 from callvault.domain.job import Job
 from callvault.domain.lane import Segment
@@ -102,7 +102,7 @@ class Compaction:
         unit.enqueue(self._sweeping(recording, [segment.object_key for segment in group]))
         try:
             await progress.commit(unit)
-        except Fault:
+        except UNDONE:
             await asyncio.to_thread(self._segments.delete, [united.stored])
             raise
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from callvault.domain.access import Action, Caller
-from callvault.domain.errors import AlreadyThere, Missing, RecordingEnded, StaleWrite
+from callvault.domain.errors import UNDONE, AlreadyThere, Missing, RecordingEnded, StaleWrite
 from callvault.domain.ids import Json
 from callvault.domain.lane import Lane
 from callvault.domain.recording import Recording
@@ -109,14 +109,18 @@ class Filing:
         raise AlreadyThere(what=f"{source.kind} of this recording")
 
     async def make_known(self, caller: Caller, known: OpenRecording, fill: Callable[[Filed], None]) -> Filed:
-        """`fill` puts things into storage, in a thread; what it put is taken away again when it fails."""
-        filed, is_known = Filed(), False
+        """`fill` puts things into storage, in a thread; what it put is taken away again when it fails, and when they
+        are known not to have become known."""
+        filed, may_be_known = Filed(), False
         try:
             await asyncio.to_thread(fill, filed)
+            may_be_known = True
             await self._commit(caller, known, filed)
-            is_known = True
+        except UNDONE:
+            may_be_known = False
+            raise
         finally:
-            if not is_known:
+            if not may_be_known:
                 await asyncio.shield(asyncio.to_thread(self._segments.delete, filed.objects))
         await self._open.learn_lanes(known)
         return filed

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from callvault.domain.access import SYSTEM
-from callvault.domain.errors import AlreadyThere, DiskFull, Fault, Misconfigured, Missing, StaleWrite
+from callvault.domain.errors import UNDONE, AlreadyThere, Fault, Misconfigured, Missing, StaleWrite
 from callvault.domain.lane import Lane, OpenSpool, Segment
 from callvault.domain.query import Query
 from callvault.domain.recording import Recording
@@ -99,8 +99,7 @@ class Mover:
             is_put = True
             await self._commit(known, stored, moved, pauses)
         except Fault as fault:
-            # A commit of which nobody knows whether it happened leaves what it may speak of.
-            if not is_put or isinstance(fault, Missing | DiskFull):
+            if not is_put or isinstance(fault, UNDONE):
                 await self._take_back(stored)
             raise
         except (Gone, PausedMeanwhile):

@@ -121,12 +121,12 @@ class IntakeHouse(CallHouse):
     async def events(self, recording_id: str) -> list[str]:
         return [event.type for event in await self.all(Event, recording_id=recording_id)]
 
-    async def work(self) -> list[str]:
+    async def work(self, store: Any = None) -> list[str]:
         """Runs the jobs that are due."""
         kinds = {kind.name: kind for kind in self.intake.kinds()}
         due = [job for job in await self.all(Job) if job.kind in kinds and job.due_ms <= self.clock.now_ms()]
         for job in due:
-            await kinds[job.kind].run(job, CommittingProgress(self.store))
+            await kinds[job.kind].run(job, CommittingProgress(store or self.store))
             unit = Unit()
             unit.remove(job)
             await self.store.commit(unit)

@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.unit.services.ingest.intakehouse import CALLER, CommittingProgress, IntakeHouse, speech
+from tests.unsure import UnsureStore
 
 from callvault.adapters.spool.memory import MemorySpool
+from callvault.domain.errors import StoreUnavailable
 from callvault.domain.job import Job
 from callvault.domain.lane import Segment
 from callvault.domain.stored import StoredObject
@@ -77,6 +79,22 @@ async def test_old_objects_stay_for_those_who_still_read_them_and_then_go(house:
     assert {obj.key for obj in await house.all(StoredObject)} == set(house.blobs.objects)
     house.begin()
     assert len(await house.heard(recording)) > 0
+
+
+async def test_what_a_commit_may_have_made_of_segments_stays_when_nobody_knows_whether_it_happened(
+    house: IntakeHouse,
+) -> None:
+    recording = await scattered(house)
+    before = await everything(house, recording)
+    store = UnsureStore(house.store, Segment)
+    store.armed = True
+    with pytest.raises(StoreUnavailable):
+        await house.work(store)
+    await house.work()
+    house.clock.ms += SWEEP_AFTER_MS + 1
+    await house.work()
+    house.begin()
+    assert await everything(house, recording) == before
 
 
 async def test_the_waveform_goes_on_as_it_was(house: IntakeHouse) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from tests.audits import audited
 from tests.unit.services.ingest.intakehouse import CALLER, FlakyBlobs, IntakeHouse, speech
+from tests.unsure import UnsureStore
 
-from callvault.domain.errors import AlreadyThere, Malformed, RecordingDisabled, RecordingEnded
+from callvault.domain.errors import AlreadyThere, Malformed, RecordingDisabled, RecordingEnded, StoreUnavailable
 from callvault.domain.lane import Lane, Segment
 from callvault.domain.stored import Artifact, StoredObject
 from callvault.wire import wav
@@ -217,3 +218,44 @@ async def test_a_twenty_channel_conference_is_twenty_lanes(house: IntakeHouse) -
     samples = noise(10_000, 20)
     await put(house, recording, wav_of(samples, 8000), channels=tuple(f"seat-{n}" for n in range(20)))
     assert np.array_equal(await house.heard(recording, "lane:seat-13"), samples[:, 13])
+
+
+async def test_a_file_of_which_nobody_knows_whether_it_was_taken_in_stays_when_it_was(house: IntakeHouse) -> None:
+    recording, samples = await house.recording(), noise(50_000, 1)
+    house.begin(store := UnsureStore(house.store, Segment))
+    store.armed = True
+    with pytest.raises(StoreUnavailable):
+        await put(house, recording, wav_of(samples))
+    assert (await put(house, recording, wav_of(samples))).created is False
+    assert np.array_equal(await house.heard(recording, "mono"), samples[:, 0])
+
+
+async def test_a_file_whose_sender_is_given_up_at_the_last_moment_stays_when_it_was_taken_in() -> None:
+    house = IntakeHouse()
+    recording, samples = await house.recording(), noise(50_000, 1)
+    house.begin(store := SlowStore(house.store))
+    sending = asyncio.create_task(put(house, recording, wav_of(samples)))
+    await store.asked.wait()
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    await store.done
+    assert (await put(house, recording, wav_of(samples))).created is False
+    assert np.array_equal(await house.heard(recording, "mono"), samples[:, 0])
+
+
+class SlowStore:
+    """As any: what it was asked to commit it commits, also when nobody waits for it any more."""
+
+    def __init__(self, store) -> None:
+        self.store, self.asked = store, asyncio.Event()
+
+    def __getattr__(self, name: str):
+        return getattr(self.store, name)
+
+    async def commit(self, unit) -> None:
+        self.done = asyncio.ensure_future(self.store.commit(unit))
+        if any(isinstance(write.entity, Segment) for write in unit.writes):
+            self.asked.set()
+            await asyncio.Event().wait()
+        await self.done
