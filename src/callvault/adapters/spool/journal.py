@@ -28,7 +28,18 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 def fault(error: OSError, path: Path) -> PassingFault:
     if error.errno in _FULL:
         return DiskFull(path=path.parent)
-    return BlobsUnavailable(why=f"the spool cannot be written ({os.strerror(error.errno or 0)})")
+    return BlobsUnavailable(why=f"the spool cannot be used ({os.strerror(error.errno or 0)})")
+
+
+@contextmanager
+def _faults(path: Path) -> Iterator[None]:
+    """What the disk or the system does not do now is no end of whoever asked; a file that is gone is another matter."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise fault(error, path) from error
 
 
 class JournalFile:
@@ -47,11 +58,12 @@ class JournalFile:
     @contextmanager
     def opened(self) -> Iterator["Reader"]:
         """`FileNotFoundError` when everything wanted in it was carried elsewhere in the meantime."""
-        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            yield Reader(self, fd)
-        finally:
-            os.close(fd)
+        with _faults(self.path):
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                yield Reader(self, fd)
+            finally:
+                os.close(fd)
 
     def cut(self, size: int) -> None:
         """What lies behind was never acknowledged."""
@@ -60,7 +72,8 @@ class JournalFile:
             self.size = size
 
     def unlink(self) -> None:
-        self.path.unlink(missing_ok=True)
+        with _faults(self.path):
+            self.path.unlink(missing_ok=True)
 
 
 class Reader:
@@ -144,8 +157,9 @@ class JournalHead(JournalFile):
 
 
 def sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    with _faults(folder):
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

@@ -1,6 +1,7 @@
 """The journal on disk: crashes, full disks, rotation, seals."""
 
 import asyncio
+import os
 import resource
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ import pytest
 from tests.contract.test_spool import MASTER, keyring, piece, takes
 
 from callvault.adapters.spool.disk import SMALL_BYTES, DiskSpool
-from callvault.domain.errors import BlobCorrupt, DiskFull, KeyUnavailable, Misconfigured
+from callvault.domain.errors import BlobCorrupt, BlobsUnavailable, DiskFull, KeyUnavailable, Misconfigured
 from callvault.domain.workspace import WorkspaceKey
 from callvault.ports.spool import Piece, Spool
 
@@ -235,6 +236,19 @@ def no_file_over(size: int):  # type: ignore[no-untyped-def]
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@contextmanager
+def files_at_once(more: int):  # type: ignore[no-untyped-def]
+    """As when connections have taken all the others."""
+    free = os.open("/", os.O_RDONLY)
+    os.close(free)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + more, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 def fill(spool: Spool) -> int:
     for n in range(10_000):
         try:
@@ -257,6 +271,20 @@ def test_a_full_disk_refuses_and_what_was_acknowledged_stays_and_it_goes_on_when
     spool.append("r1", "w1", [piece(count)]).result()
     spool = reopened(spool, tmp_path)
     assert takes(spool, "r1") == list(range(count + 1))
+    spool.close()
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_while_no_more_files_may_be_open_it_refuses_and_then_goes_on(make: Callable[..., DiskSpool], more: int) -> None:
+    """The new journal file needs one, and the folder in which it must be durable another."""
+    spool = make(1)
+    spool.append("r1", "w1", [piece(0)]).result()
+    with files_at_once(more), pytest.raises(BlobsUnavailable):
+        spool.append("r1", "w1", [piece(1)]).result(timeout=10)
+    spool.append("r1", "w1", [piece(2)]).result(timeout=10)
+    with files_at_once(0), pytest.raises(BlobsUnavailable):
+        spool.read("r1")
+    assert takes(spool, "r1") == [0, 2]
     spool.close()
 
 
