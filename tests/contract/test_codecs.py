@@ -207,6 +207,17 @@ def test_what_came_before_a_cut_is_heard_and_the_cut_is_told(codecs: Codecs, nam
     assert decoding.damage
 
 
+@pytest.mark.parametrize("left", [1, 20, 27, 28, 100])
+def test_an_ogg_that_is_cut_within_its_last_page_is_told_too(codecs: Codecs, left: int) -> None:
+    """The page's head alone says that it is the last one."""
+    data = encoded(codecs, tone(16000, 2), "ogg", 16000)
+    decoding = codecs.decode(BytesIO(data[: data.rfind(b"OggS") + left]), LIMITS)
+    assert sum(map(len, decoding))
+    assert decoding.damage
+    whole = codecs.decode(BytesIO(data), LIMITS)
+    assert (sum(map(len, whole)) >= 2 * 48000, whole.damage) == (True, None)
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -16,6 +16,7 @@ _BOXES_MOST: Final = 500_000
 """Two each second of the longest file that is taken, and more."""
 _OGG_PAGE: Final = b"OggS"
 _OGG_LAST: Final = 4
+_OGG_HEAD: Final = 27
 
 
 class Readable(Protocol):
@@ -100,8 +101,12 @@ def _pieces(source: BinaryIO, at: int, end: int) -> Iterator[bytes]:
 
 
 def _lacks_last_page(tail: bytes) -> bool:
-    flags = tail[tail.rfind(_OGG_PAGE) + 5 :][:1]
-    return not (flags and flags[0] & _OGG_LAST)
+    page = tail[tail.rfind(_OGG_PAGE) :]
+    if len(page) < _OGG_HEAD:
+        return True
+    flags, count = page[5], page[_OGG_HEAD - 1]
+    whole = _OGG_HEAD + count + sum(page[_OGG_HEAD : _OGG_HEAD + count])
+    return not flags & _OGG_LAST or len(page) < whole
 
 
 class Spliced:
