@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -27,6 +28,8 @@ _AHEAD_SAMPLES: Final = 1 << 20
 _LEAD_SECONDS: Final = 1
 """A decoder of G.722 that begins within a stream is deaf for some 20 ms, and has it right to the bit after half a
 second. So it begins so much earlier, where the lane has it."""
+_LEAD_MOST: Final = 256
+"""And of so many takes, for who cuts a second into thousands waits for each of them."""
 _CONTEXT_SECONDS: Final = 1
 """What a resampled or warped stretch may need of the lane on either side of it."""
 
@@ -37,6 +40,22 @@ class Place(NamedTuple):
     source: Source
     offset: int
     length: int
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What is decoded as one."""
+
+    codec: str
+    start: int
+    skip: int
+    samples: int = 0
+    length: int = 0
+    places: list[Place] = field(default_factory=list)
+
+    def leads_to(self, start: int, codec: str) -> bool:
+        to_the_end = self.skip + self.samples == STREAMED_SAMPLES_PER_BYTE * self.length
+        return codec == self.codec == STREAMED and to_the_end and self.start + self.samples == start
 
 
 class LaneReader:
@@ -90,23 +109,27 @@ class LaneReader:
             out[start - first : start - first + samples] = sound
 
     def _lay_coded(self, source: Source, pieces: Table, out: Samples, first: int) -> None:
-        for start, samples, skip, offset, length, _, codec in rows(pieces):
-            lead = self._lead(start - skip) if codec == STREAMED else []
-            places = _joined([*lead, Place(source, offset, length)])
-            take = CodedTake((codec, *map(_name, places)), codec, self._lane.lane.rate, self._payload(places))
+        for one in _streams(source, pieces):
+            lead = self._lead(one.start - one.skip) if one.codec == STREAMED else []
+            places = _joined([*lead, *one.places])
+            name = (one.codec, *map(_name, places))
+            take = CodedTake(name, one.codec, self._lane.lane.rate, self._payload(places))
             led = STREAMED_SAMPLES_PER_BYTE * sum(place.length for place in lead)
-            out[start - first : start - first + samples] = self._takes.samples(take, led + skip, samples)
+            at = one.start - first
+            out[at : at + one.samples] = self._takes.samples(take, led + one.skip, one.samples)
 
     def _lead(self, end: int) -> list[Place]:
-        """What leads to a place of the lane without a gap, in the same coding."""
+        """What leads to a place of the lane without a gap, in the same coding: of a take that something lies over all
+        of it up to there, as when it is in one piece with what it leads to."""
         lead: list[Place] = []
-        before = self._lane.layout.under(end - _LEAD_SECONDS * self._lane.lane.rate, end)
-        for start, samples, skip, offset, _, source, codec in reversed([*rows(before)]):
-            if codec != STREAMED or start + samples != end:
+        low = end - _LEAD_SECONDS * self._lane.lane.rate
+        while len(lead) < _LEAD_MOST and low < end and len(before := self._lane.layout.under(end - 1, end)):
+            start, samples, skip, offset, _, source, codec = next(rows(before))
+            if codec != STREAMED:
                 break
-            first, past = skip // STREAMED_SAMPLES_PER_BYTE, (skip + samples) // STREAMED_SAMPLES_PER_BYTE
+            end = start - skip
+            first, past = (n // STREAMED_SAMPLES_PER_BYTE for n in (max(low - end, 0), skip + samples))
             lead.append(Place(self._lane.sources[source], offset + first, past - first))
-            end = start
         return lead[::-1]
 
     def _payload(self, places: Sequence[Place]) -> Callable[[], Chunk]:
@@ -157,6 +180,18 @@ class LaneFrames:
 def is_exact(lane: LaneTimeline, rate: int) -> bool:
     """Whether the frames of a view at the rate are the lane's samples."""
     return lane.clock.is_steady and lane.lane.rate == rate
+
+
+def _streams(source: Source, pieces: Table) -> list[_Stream]:
+    """The pieces, and what goes on where the one before ends as one with it, wherever in the source that is."""
+    found: list[_Stream] = []
+    for start, samples, skip, offset, length, _, codec in rows(pieces):
+        if not (found and skip == 0 and found[-1].leads_to(start, codec)):
+            found.append(_Stream(codec, start, skip))
+        found[-1].samples += samples
+        found[-1].length += length
+        found[-1].places.append(Place(source, offset, length))
+    return found
 
 
 def _joined(places: Sequence[Place]) -> list[Place]:

@@ -11,6 +11,7 @@ from tests.audits import audited
 from tests.callhouse import caller
 from tests.unit.services.ingest.intakehouse import CALLER, PCMU, IntakeHouse, g722, speech
 
+from callvault.adapters.codecs.pyav import PyAvCodecs
 from callvault.adapters.spool.memory import MemorySpool
 from callvault.audio.pcm import DECODERS
 from callvault.audio.peaks import fine
@@ -447,3 +448,48 @@ async def test_a_lane_of_thousands_of_tiny_takes_in_the_worst_order_is_kept(hous
 async def test_pcmu_at_another_rate_is_taken_at_that_rate(house: IntakeHouse) -> None:
     taken = await house.put(await house.recording(), 1, speech(320), ms=20, form=parse("audio/PCMU;rate=16000"))
     assert (taken.start, PCMU.rate) == (320, 8000)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_stream_of_g722_over_which_something_lies_is_heard_the_same_wherever_it_is(
+    house: IntakeHouse, seed: int
+) -> None:
+    """In the spool, in segments, in larger ones, and in any piece."""
+    rng = np.random.default_rng(seed)
+    said = b"".join(g722(rng.integers(-9000, 9000, 320 * 60).astype(np.int16)))
+    form, recording = parse("audio/G722;rate=8000"), await house.recording()
+    cuts = [0, *sorted(rng.choice(np.arange(1, len(said)), 20, replace=False).tolist()), len(said)]
+    for take in rng.permutation(21).tolist():
+        await house.put(recording, take, said[cuts[take] : cuts[take + 1]], sample=2 * cuts[take], form=form)
+    for take in range(30, 33):
+        noise, at = rng.bytes(int(rng.integers(1, 300))), int(rng.integers(0, 2 * len(said)))
+        await house.put(recording, take, noise, sample=at, form=form)
+    before = await house.heard(recording)
+    opened = await house.views.open(await house.found(recording), "lane:customer", live=True)
+    for at in rng.integers(0, len(before) - 999, 10).tolist():
+        assert np.array_equal((await asyncio.to_thread(opened.pcm, at, at + 999))[:, 0], before[at : at + 999])
+    while await house.intake.mover.move(recording):
+        assert np.array_equal(await house.heard(recording), before)
+    await house.intake.completion.complete(CALLER, recording)
+    await house.work()
+    house.begin()
+    assert np.array_equal(await house.heard(recording), before)
+
+
+class CountedCodecs(PyAvCodecs):
+    decoded = 0
+
+    def decode_frames(self, codec, frames, rate):
+        given = list(frames)
+        self.decoded += sum(map(len, given))
+        return super().decode_frames(codec, given, rate)
+
+
+async def test_a_stream_of_g722_in_thousands_of_takes_is_not_decoded_anew_for_each(house: IntakeHouse) -> None:
+    house.codecs = CountedCodecs()
+    house.begin()
+    recording, form = await house.recording(), parse("audio/G722;rate=8000")
+    for n in np.random.default_rng(1).permutation(2000).tolist():
+        await house.put(recording, n, bytes([n % 256]), sample=2 * n, form=form)
+    assert len(await house.heard(recording)) == 4000
+    assert house.codecs.decoded < 3 * 2000
