@@ -334,3 +334,15 @@ async def test_a_recording_that_is_completed_ends_its_stream(house: WebHouse) ->
 
     await until(over_however_much_is_said)
     assert (await socket.ended())["reason"] == "recording_ended"
+
+
+@pytest.mark.parametrize("rate", [7999, 96_000])
+async def test_who_stops_before_his_sound_was_found_to_be_none_that_a_lane_can_have_is_told(
+    house: WebHouse, rate: int
+) -> None:
+    socket = AsgiSocket(house.app, "/streams")
+    start = started(token=await house.key())
+    start["start"]["mediaFormat"]["sampleRate"] = rate
+    for message in (start, media(0), STOP):
+        socket.say(message)
+    assert await socket.ended() == {"type": "websocket.close", "code": 1008, "reason": "malformed"}
