@@ -32,8 +32,11 @@ class Recovery:
                     detail={"moved": "0"},
                 )
                 found[held.recording_id] = blank
-        for row in found.values():
-            await self._mark(row)
+        unit = Unit()
+        unit.put(*(replace(row, detail={**row.detail, CUT: "1"}) for row in found.values()))
+        await self._store.commit(unit)
+        for recording_id in found:
+            await self._load(recording_id)
         return len(found)
 
     async def abandon(self, node: str) -> list[str]:
@@ -47,12 +50,9 @@ class Recovery:
         await self._store.commit(unit)
         return [row.recording_id for row in rows]
 
-    async def _mark(self, row: OpenSpool) -> None:
-        unit = Unit()
-        unit.put(replace(row, detail={**row.detail, CUT: "1"}))
-        await self._store.commit(unit)
+    async def _load(self, recording_id: str) -> None:
         try:
-            await self._open.get(row.recording_id)
+            await self._open.get(recording_id)
         except Missing:
             # It was deleted: the next round lets the spool forget it.
-            self._open.holding.add(row.recording_id)
+            self._open.holding.add(recording_id)

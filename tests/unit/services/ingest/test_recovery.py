@@ -143,3 +143,24 @@ async def test_nothing_behind_the_doors_ends_with_a_damaged_database(house: Inta
     store.damaged = False
     assert await crash(house) == 2
     assert np.array_equal(await house.heard(other), ulaw(speech(800)))
+
+
+async def test_what_was_cut_off_is_marked_in_one_write_however_many_it_is(house: IntakeHouse) -> None:
+    for n in range(5):
+        await house.put(await house.recording(), n, speech(160), ms=0)
+    house.begin(store := CountedStore(house.store))
+    assert await house.intake.recovery.recover() == 5
+    assert store.commits == 1
+    assert ["cut" in row.detail for row in await house.all(OpenSpool)] == [True] * 5
+
+
+class CountedStore:
+    def __init__(self, store) -> None:
+        self._store, self.commits = store, 0
+
+    def __getattr__(self, name: str):
+        return getattr(self._store, name)
+
+    async def commit(self, unit: Unit) -> None:
+        self.commits += 1
+        await self._store.commit(unit)
