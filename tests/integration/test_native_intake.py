@@ -108,6 +108,8 @@ async def test_a_take_s_digest_is_checked(house: WebHouse, where: str) -> None:
 @pytest.mark.parametrize(
     ("path", "headers", "code"),
     [
+        ("lanes/customer/takes/1?start=0", PCMU | {"content-encoding": "gzip"}, "malformed"),
+        ("audio", {"content-encoding": "br"}, "malformed"),
         ("lanes/customer/takes/x?start=0", PCMU, "malformed"),
         ("lanes/customer/takes/1?start=soon", PCMU, "malformed"),
         ("lanes/customer/takes/1?start=-1", PCMU, "malformed"),

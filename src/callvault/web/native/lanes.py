@@ -46,6 +46,7 @@ class FileOut(Told):
 
 @needs(Action.WRITE_SOUND, body=TAKE_BYTES)
 async def put_take(request: Request) -> Answer:
+    _check_plain(request)
     visit, asked, query = visit_of(request), request.path_params, request.query_params
     digest = request.headers.get("content-digest")
     taken = await visit.services.intake.takes.put(
@@ -73,6 +74,7 @@ async def put_take(request: Request) -> Answer:
 
 @needs(Action.WRITE_SOUND, body=None)
 async def put_audio(request: Request) -> Answer:
+    _check_plain(request)
     visit, query = visit_of(request), request.query_params
     recording_id = request.path_params["id"].lower()
     # Whether it may come in at all is asked before a gigabyte is read.
@@ -101,6 +103,12 @@ def whole(what: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX):
         raise Malformed(what=what, why="it is a whole number")
     return int(text)
+
+
+def _check_plain(request: Request) -> None:
+    """Sound is kept as it comes: what was packed once more would be taken for it."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Malformed(what="the request's body", why="sound comes without a Content-Encoding")
 
 
 def _start(ms: str | None, sample: str | None) -> Start:
