@@ -188,6 +188,13 @@ async def test_the_sound_of_a_call_ends_with_it(house: WebHouse) -> None:
     assert again["endedAt"] == told["endedAt"]
 
 
+async def test_who_may_only_write_ends_a_call_and_is_told_no_word_of_it(house: WebHouse) -> None:
+    live = await begun(house, TURNS)
+    house.client.headers.update(await house.bearer("recordings:write"))
+    told = await ok(house.client.post(f"/v1/calls/{live.public_id}/end"))
+    assert (told["status"], told["transcripts"], told["lastTranscriptSnippet"]) == ("completed", [], None)
+
+
 async def test_what_has_expired_is_not_available(house: WebHouse) -> None:
     recorded = await ended(house)
     await opened(house)

@@ -160,6 +160,29 @@ async def test_a_call_is_announced_changed_ended_and_deleted(house: WebHouse) ->
     assert (await house.client.get(where)).status_code == 404
 
 
+async def test_who_may_only_write_is_told_no_word_of_what_was_said_and_found_out(house: WebHouse) -> None:
+    recording = await created(house)
+    where, call = f"/api/v1/recordings/{recording['id']}", recording["call"]["id"]
+    turns = {"turns": [{"role": "customer", "content": "4111 1111", "start": 0, "end": 1}]}
+    await house.client.put(f"{where}/transcript", json=turns)
+    await house.client.patch(f"/api/v1/calls/{call}", json={"analysis": {"summary": "4111 1111"}})
+    writer = await house.bearer("recordings:write", "recordings:delete")
+    named = {"call": {"id": call}}
+    command = {"operation": "update", "parameters": {"id": recording["id"]}}
+    for method, path, body in (
+        ("PATCH", where, {}),
+        ("PATCH", f"/api/v1/calls/{call}", {}),
+        ("POST", "/api/v1/recordings", named),
+        ("POST", "/CallRecording", command),
+        ("PATCH", f"/call/{call}", {}),
+        ("POST", f"/api/v1/calls/{call}/end", {}),
+        ("DELETE", where, {}),
+    ):
+        answer = await house.client.request(method, path, json=body, headers=writer)
+        assert answer.is_success and "4111" not in answer.text, (method, path, answer.text)
+    assert "4111" in (await house.client.get(f"/api/v1/calls/{call}")).text
+
+
 @pytest.mark.parametrize(
     "facts",
     [

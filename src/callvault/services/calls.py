@@ -96,9 +96,14 @@ class Calls:
             raise Missing(what="call")
         return call
 
+    def readable(self, caller: Caller, calls: Iterable[Call]) -> list[Call]:
+        """Those of which the caller may know what was said and found out: who changes or ends a call may not be one
+        who reads it."""
+        return [call for call in calls if self._access.may(caller, Action.READ_CALL, call)]
+
     async def capabilities_open(self, caller: Caller) -> bool:
         """Whether `by_capability` finds the calls of the caller's workspace, those for everybody in it."""
-        principal = self._access.permit(caller, Action.READ_CALL)
+        principal = self._access.permit(caller, Action.READ_CALL, Action.CHANGE_CALL)
         return await self._opens_recordings(principal.workspace_id)
 
     async def find(

@@ -100,7 +100,8 @@ class Transcripts:
         return await self._readable(caller, call, list(await self._stored(call, after)))
 
     async def of_each(self, caller: Caller, calls: Sequence[Call]) -> dict[str, list[Turn]]:
-        """The same of many at once, by the ids of the calls of which there is something to read."""
+        """The same of many at once, by the ids of the calls of which there is something that the caller may read."""
+        calls = self._calls.readable(caller, calls)
         ids, said = tuple(call.id for call in calls), defaultdict[str, list[Turn]](list)
         for turn in await self._store.find(Query(Turn).where("call_id", "in", ids).by("call_id", "seq")) if ids else ():
             said[turn.call_id].append(turn)
@@ -108,16 +109,19 @@ class Transcripts:
 
     async def last(self, caller: Caller, calls: Sequence[Call]) -> dict[str, Turn]:
         """What was said last in each of the calls, by their ids, as this caller may read it."""
+        calls = self._calls.readable(caller, calls)
         spoken = await self.exist_for([call.id for call in calls])
         said = {call.id: list(await self._newest(call)) for call in calls if call.id in spoken}
         readable = await self._each_readable(caller, calls, said)
         return {call_id: turns[-1] for call_id, turns in readable.items() if turns}
 
     async def summed_up(self, caller: Caller, calls: Sequence[Call]) -> list[Call]:
-        """The calls, without what was found out about those of which the caller hears a redacted version at most: a
-        summary may say what is hidden in the sound."""
-        redacted = await self._recordings.redactions(caller, [call for call in calls if call.analysis])
-        return [replace(call, analysis={}) if call.id in redacted else call for call in calls]
+        """The calls, without what was found out about those that the caller may not read, or of which he hears a
+        redacted version at most: a summary may say what is hidden in the sound."""
+        analyzed = self._calls.readable(caller, [call for call in calls if call.analysis])
+        redacted = await self._recordings.redactions(caller, analyzed)
+        told = {call.id for call in analyzed} - redacted.keys()
+        return [call if call.id in told or not call.analysis else replace(call, analysis={}) for call in calls]
 
     async def _each_readable(
         self, caller: Caller, calls: Sequence[Call], said: Mapping[str, list[Turn]]
