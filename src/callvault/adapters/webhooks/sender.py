@@ -58,7 +58,7 @@ class HttpxSender:
         schemes = ("https", "http") if self._private_allowed else ("https",)
         if parts.scheme not in schemes:
             raise Malformed(what="url", why=f"it begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
-        if not host or port == 0 or not parsed.host or len(url) > LONGEST_URL or not UNBROKEN.fullmatch(url):
+        if not host or port == 0 or not parsed.raw_host or len(url) > LONGEST_URL or not UNBROKEN.fullmatch(url):
             raise Malformed(what="url", why=f"it names a host and has at most {LONGEST_URL} characters")
         if parts.username or parts.password or parts.fragment:
             raise Malformed(what="url", why="it has no user, no password and no fragment")
@@ -79,7 +79,7 @@ class HttpxSender:
         await self._client.aclose()
 
     async def _post(self, url: httpx.URL, headers: Mapping[str, str], body: bytes) -> tuple[httpx.Response, bytes]:
-        addresses = await self._resolve(url.host, url.port or (443 if url.scheme == "https" else 80))
+        addresses = await self._resolve(_name(url), url.port or (443 if url.scheme == "https" else 80))
         if not self._private_allowed and not all(is_public(address) for address in addresses):
             raise AddressRefused
         for address in addresses[:-1]:
@@ -94,7 +94,7 @@ class HttpxSender:
     ) -> tuple[httpx.Response, bytes]:
         """The host's name stays in the header, and in the certificate that is asked for."""
         told = {**headers, "host": url.netloc.decode()}
-        there, named = url.copy_with(host=address), {"sni_hostname": url.host}
+        there, named = url.copy_with(host=address), {"sni_hostname": _name(url)}
         request = self._client.stream("POST", there, content=body, headers=told, extensions=named)
         async with request as response:
             answered = b""
@@ -115,6 +115,11 @@ class HttpxSender:
         if _is_about_trust(error):
             return "the certificate is not trusted"
         return "no connection" if isinstance(error, httpx.ConnectError) else f"failed: {type(error).__name__}"
+
+
+def _name(url: httpx.URL) -> str:
+    """In ASCII, as it is in the header: other readings of a name beyond it may come to somebody else's."""
+    return url.raw_host.decode()
 
 
 async def resolved(host: str, port: int) -> Sequence[str]:

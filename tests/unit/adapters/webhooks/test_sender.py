@@ -150,6 +150,18 @@ async def test_the_name_is_resolved_once_and_the_connection_goes_to_what_was_che
     assert (received.path, received.headers["x-one"], received.body) == ("/a?b=c", "1", b"body")
 
 
+@pytest.mark.parametrize("name", ["fa\u00df.example", "xn--fa-hia.example", "FA\u00df.example"])
+async def test_a_name_beyond_ascii_is_the_one_that_the_url_names_and_none_that_looks_like_it(name: str) -> None:
+    """Which Python's own reading takes for `fass.example`, somebody else's."""
+    async with receiving() as receiver:
+        resolve = resolving("127.0.0.1")
+        answer = await HttpxSender(private_allowed=True, resolve=resolve).send(
+            f"http://{name}:{receiver.port}/", {}, b""
+        )
+    assert (answer.status, resolve.asked) == (200, [("xn--fa-hia.example", receiver.port)])
+    assert receiver.received[0].headers["host"] == f"xn--fa-hia.example:{receiver.port}"
+
+
 async def test_a_name_that_is_not_known_is_told_as_such() -> None:
     async def resolve(host: str, port: int) -> Sequence[str]:
         raise socket.gaierror(-2, "secret.example is not known")
@@ -229,6 +241,12 @@ async def test_retry_after_is_understood_in_seconds_alone() -> None:
             receiver.reply = lambda received, told=told: Reply(503, headers={"retry-after": told})
             asked[told] = (await sender.send(receiver.url(), {}, b"")).retry_after_seconds
     assert list(asked.values()) == [120, 0, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["xn--i-7iq.ws", "xn--"])
+def test_a_name_that_no_reading_of_names_knows_may_be_set(name: str) -> None:
+    """Names with pictures are not in the standard, and are there. That nobody has one is told when it is sent to."""
+    HttpxSender().check(f"https://{name}/")
 
 
 @pytest.fixture(scope="module")
