@@ -135,6 +135,14 @@ async def test_a_recording_is_had_in_ranges_and_its_head_alone(house: WebHouse) 
     assert (await ok(house.client.get(f"/api/v1/recordings/{recorded.id}")))["downloadCount"] == 0
 
 
+@pytest.mark.parametrize("name", ["call_%00", "%ED%A0%80", "call_%0A", "call_" + "x" * 5000, "%F0%9F%93%9E"])
+async def test_what_can_be_no_id_is_no_call_s(house: WebHouse, name: str) -> None:
+    assert (await keyless(house, f"/v1/calls/{name}/recording")).status_code == 404
+    for path in (f"/v1/calls/{name}", f"/v1/calls/{name}/transcript", f"/v1/calls/{name}/transcript/stream"):
+        assert (await house.client.get(path)).status_code == 404
+    assert (await house.client.post(f"/v1/calls/{name}/end")).status_code == 404
+
+
 async def test_who_heard_it_without_a_key_is_in_the_audit_as_public(house: WebHouse) -> None:
     recorded = await ended(house)
     await opened(house)

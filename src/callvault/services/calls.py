@@ -1,5 +1,6 @@
 """Calls: announced, looked up by any of their ids, changed, ended, and their data deleted."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -26,6 +27,7 @@ from callvault.services.stale import again_when_stale
 from callvault.services.witness import Witness
 
 PUBLIC_ID_BYTES = 18
+PUBLIC_ID = re.compile("call_[0-9A-Za-z]{1,64}")
 C = TypeVar("C", bound=Chat)
 AHEAD = ("scheduled", "queued", "ringing")
 OVER = ("ended", "failed")
@@ -227,6 +229,8 @@ class Calls:
         return await self._store.find(query.by("id")) if 0 < chat_id < 2**63 else ()
 
     async def _of_public_id(self, public_id: str) -> Call | None:
+        if not PUBLIC_ID.fullmatch(public_id):
+            return None
         found = await self._store.find(Query(Call).where("public_id", "=", public_id).by("id").page(1))
         return found[0] if found else None
 
