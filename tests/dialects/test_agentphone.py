@@ -12,12 +12,13 @@ import pytest
 
 from callvault.adapters.webhooks.sender import HttpxSender
 from callvault.domain.access import OPERATOR
-from callvault.domain.call import Call
+from callvault.domain.call import Call, Turn
 from callvault.domain.event import Event
 from callvault.domain.query import Query
 from callvault.domain.recording import Clip, Derivation, EditList, Mask, Recording
 from callvault.domain.unit import Unit
 from callvault.domain.webhook import BODY_LIMIT, WebhookEndpoint
+from callvault.web.dialects.agentphone.webhooks.messages import call_ended
 from tests.audits import audited
 from tests.dialects import goldens
 from tests.dialects.agentphone_calls import FACTS, SECONDS, TURNS, Recorded, noises, wav_of
@@ -386,6 +387,27 @@ async def test_a_message_that_would_be_too_long_is_cut_and_says_so(house: WebHou
     turns = [{"role": "customer", "content": turn, "start": n} for n in range(50)]
     data = (await message(house, await ended(house, turns)))["data"]
     assert data["transcriptTruncated"] and 0 < len(data["transcript"]) < 50
+
+
+def test_of_a_call_whose_facts_alone_are_too_long_the_message_is_too() -> None:
+    """And is not sent: nothing is left of the transcript that could be cut."""
+    long = "\x01" * 1_000
+    call = Call(
+        id="c",
+        workspace_id="w",
+        public_id="call_1",
+        created_ms=0,
+        updated_ms=0,
+        assistant_id=long,
+        phone_number_id=long,
+        from_number=long,
+        to_number=long,
+        ended_reason=long,
+    )
+    turn = Turn(call_id="c", workspace_id="w", seq=0, id="t", role="customer", content="hi", start_ms=0, created_ms=0)
+    event = Event(id="e", workspace_id="w", type="call.ended", created_ms=0, call_id="c")
+    body = call_ended(event, call, [turn])
+    assert len(body) >= BODY_LIMIT and json.loads(body)["data"]["transcript"] == []
 
 
 async def test_of_a_deleted_call_nothing_is_told(house: WebHouse) -> None:

@@ -278,6 +278,8 @@ def test_a_report_that_would_be_too_long_leaves_out_what_can_be_had_elsewhere() 
     )
     huge = {**message, "analysis": {"summary": "x" * 30_000}}
     assert json.loads(fitting(huge))["message"]["call"] == {"id": "c"}  # type: ignore[arg-type]
+    long_urls = {**message, "artifact": {"recordingUrl": "http://x/" + "y" * 20_000}}
+    assert json.loads(fitting(long_urls))["message"]["artifact"] == {}  # type: ignore[arg-type]
 
 
 async def looks(house: WebHouse, path: str) -> int:

@@ -123,7 +123,8 @@ def _ever_shorter(message: dict[str, Json]) -> Iterator[dict[str, Json]]:
         transcript = transcript[: len(transcript) // 2]
         yield {**message, "artifact": {**kept, "transcript": f"{transcript}…"}}
     yield {**message, "artifact": kept}
-    yield {**message, "analysis": {}, "artifact": kept, "call": _identified(message.get("call"))}
+    for urls in (kept, {}):
+        yield {**message, "analysis": {}, "artifact": urls, "call": _identified(message.get("call"))}
 
 
 def _identified(call: Json) -> dict[str, Json]:

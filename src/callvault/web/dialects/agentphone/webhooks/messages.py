@@ -43,7 +43,8 @@ async def _said(services: Services, call: Call) -> list[Turn]:
 
 
 def call_ended(event: Event, call: Call, turns: list[Turn]) -> bytes:
-    """A transcript that is too long for a message is cut at its end, and says so."""
+    """A transcript that is too long for a message is cut at its end, and says so. Where the facts alone are too long,
+    so is the message."""
     ended = schemas.ended_of(call).model_dump()
     data = {
         **ended,
@@ -53,11 +54,11 @@ def call_ended(event: Event, call: Call, turns: list[Turn]) -> bytes:
         "direction": call.direction,
         "startedAt": isotime.serialize(schemas.began_ms(call)),
         "disconnectionReason": call.ended_reason,
-        "transcript": [schemas.turn_of(call, turn).model_dump() for turn in turns],
+        "transcript": (said := [schemas.turn_of(call, turn).model_dump() for turn in turns]),
     }
-    while len(body := _message(CALL_ENDED, VOICE, event.created_ms, call.assistant_id, data)) >= BODY_LIMIT:
-        said = data["transcript"]
-        data |= {"transcript": said[: len(said) * 3 // 4], "transcriptTruncated": True}
+    while len(body := _message(CALL_ENDED, VOICE, event.created_ms, call.assistant_id, data)) >= BODY_LIMIT and said:
+        said = said[: len(said) * 3 // 4]
+        data |= {"transcript": said, "transcriptTruncated": True}
     return body
 
 
