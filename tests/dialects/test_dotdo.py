@@ -147,6 +147,15 @@ async def test_a_verb_is_done_once_for_its_key(house: WebHouse) -> None:
     assert first == second and first["secureUrl"] is None
 
 
+async def test_nothing_is_kept_of_an_answer_that_holds_a_signed_url(house: WebHouse) -> None:
+    one = await sounding(house)
+    again = {"parameters": {"id": one["id"], "tags": ["vip"]}, "options": {"idempotencyKey": "k"}}
+    first, second = [(await do(house, "update", **again))[1]["data"] for _ in range(2)]
+    assert first["secureUrl"] and first["secureUrl"] != second["secureUrl"]
+    await do(house, "delete", {"id": one["id"]})
+    assert (await do(house, "update", **again))[0] == 404
+
+
 async def test_a_verb_that_cannot_be_done_says_where(house: WebHouse) -> None:
     one = await sounding(house)
     status, told = await do(house, "redactPII", {"id": one["id"]})

@@ -35,8 +35,9 @@ ACTIONS = (
     "export",
     "share",
 )
-MAKING = frozenset(ACTIONS) - {"retrieve", "download", "generateSecureUrl", "export", "share"}
-"""Those that an Idempotency-Key is heeded for; the others' answers hold signed URLs, which are never kept."""
+MAKING = frozenset(ACTIONS) - {"retrieve", "update", "delete", "download", "generateSecureUrl", "export", "share"}
+"""Those that an Idempotency-Key is heeded for. The others make no recording, and their answers hold what must not be
+kept: signed URLs, and words that may be redacted or deleted by the time that they are told again."""
 NAMES = ("id", "recordingId", "recording")
 CHANGEABLE = ("tags", "metadata", "expiresAt", "retentionPeriod")
 Parameters = Mapping[str, Any]
