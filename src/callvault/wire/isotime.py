@@ -6,16 +6,19 @@ from functools import lru_cache
 from callvault.domain.errors import Malformed
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a time without a zone is put into text in half the time
+_LAST_SECOND = 253_402_300_799
+"""Of the year 9999: four digits tell no later one."""
 
 
 def serialize(unix_ms: int) -> str:
+    """What is beyond the year 9999, as the end of a call that begins in its last second, is told as in that second."""
     return f"{_second(unix_ms // 1000)}.{unix_ms % 1000:03}Z"
 
 
 @lru_cache(1024)
 def _second(unix_s: int) -> str:
     """What is told at the same time is mostly of the same times."""
-    return (_EPOCH + timedelta(seconds=unix_s)).isoformat()
+    return (_EPOCH + timedelta(seconds=min(unix_s, _LAST_SECOND))).isoformat()
 
 
 def maybe(unix_ms: int | None) -> str | None:
