@@ -244,6 +244,13 @@ async def test_no_metadata_is_told_in_the_place_of_a_fact(house: WebHouse) -> No
     assert "x" not in told.values()
 
 
+@pytest.mark.parametrize("kept", [{"type": ["x"]}, {"type": {}}, {"artifactPlan": {"transcriptPlan": []}}, ["x"], 1])
+async def test_no_metadata_spoils_the_list(house: WebHouse, kept: Any) -> None:
+    await ok(house.client.post("/api/v1/calls", json={"metadata": {"vapi": kept}}))
+    [call] = await ok(house.client.get("/call"))
+    assert (call["type"], call["artifactPlan"]["transcriptPlan"]["enabled"]) == ("inboundPhoneCall", True)
+
+
 async def test_a_hundred_calls_cost_a_handful_of_looks(house: WebHouse) -> None:
     one = await ended(house, await with_artifacts(house, await begun(house)))
     few = await looks(house, "/call?limit=1")

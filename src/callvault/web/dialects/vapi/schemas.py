@@ -156,7 +156,7 @@ def unwanted_artifacts(request: Mapping[str, Json]) -> list[Json]:
 def kept_of(request: Mapping[str, Json]) -> dict[str, Json]:
     """What of a request to create a call is kept as it came, and given back."""
     kept = {name: request[name] for name in _OPAQUE if request.get(name) is not None}
-    if kept.get("type") not in _DIRECTIONS:
+    if not isinstance(kind := kept.get("type"), str) or kind not in _DIRECTIONS:
         kept.pop("type", None)
     if plan := _asked_plan(request):
         kept["artifactPlan"] = plan
