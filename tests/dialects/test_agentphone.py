@@ -304,7 +304,9 @@ async def test_the_path_that_two_apis_have_is_the_other_s_when_its_header_is_the
 async def test_a_call_at_the_end_of_all_years_spoils_no_list(house: WebHouse) -> None:
     recorded = await ended(house, TURNS, startedAt="9999-12-31T23:59:59Z")
     told = await ok(house.client.get("/v1/calls"))
-    assert [(call["id"], call["endedAt"]) for call in told["data"]] == [(recorded.public_id, "9999-12-31T23:59:59.000Z")]
+    assert [(call["id"], call["endedAt"]) for call in told["data"]] == [
+        (recorded.public_id, "9999-12-31T23:59:59.000Z")
+    ]
     assert len((await ok(house.client.get(f"/v1/calls/{recorded.public_id}/transcript")))["transcript"]) == len(TURNS)
     for path in ("/call", f"/api/v1/calls/{recorded.call['id']}"):
         await ok(house.client.get(path))

@@ -54,6 +54,8 @@ class Sending:
         self._sender, self._forms = sender, forms
         self._clock, self._ids, self._audit = clock, ids, audit
         self._under_way: defaultdict[str, list[float]] = defaultdict(list)
+        self._slow = set[str]()
+        """Endpoints that took long to answer the last time."""
 
     def kinds(self) -> list[JobKind]:
         return [JobKind(SEND, self.send, at_once=AT_ONCE, attempts=100_000)]
@@ -78,10 +80,12 @@ class Sending:
         return None
 
     def _has_room(self, endpoint: WebhookEndpoint) -> bool:
-        """An endpoint that answers slowly may not keep the others waiting."""
-        began = self._under_way[endpoint.id]
-        is_slow = bool(began) and self._clock.monotonic() - min(began) > SLOW_SECONDS
-        return len(began) < (AT_ONCE_IF_SLOW if is_slow else AT_ONCE // 2)
+        """Endpoints that answer slowly may not keep the others waiting: no one of them, nor all of them together."""
+        own, earlier = len(self._under_way.get(endpoint.id, ())), self._clock.monotonic() - SLOW_SECONDS
+        slow = self._slow.union(name for name, began in self._under_way.items() if min(began) < earlier)
+        if endpoint.id not in slow:
+            return own < AT_ONCE // 2
+        return own < AT_ONCE_IF_SLOW and sum(len(self._under_way.get(name, ())) for name in slow) < AT_ONCE // 2
 
     @contextmanager
     def _counted(self, endpoint: WebhookEndpoint) -> Iterator[None]:
@@ -93,6 +97,8 @@ class Sending:
             self._under_way[endpoint.id].remove(began)
             if not self._under_way[endpoint.id]:
                 del self._under_way[endpoint.id]
+            is_slow = self._clock.monotonic() - began > SLOW_SECONDS
+            (self._slow.add if is_slow else self._slow.discard)(endpoint.id)
 
     async def _come_back(self, delivery: Delivery, progress: Progress) -> None:
         unit, later = Unit(), 1000 + int.from_bytes(self._ids.secret(2), "big") % 1000

@@ -358,6 +358,26 @@ async def test_an_endpoint_that_answers_slowly_keeps_no_other_waiting() -> None:
     assert await house.store.count(Query(Delivery).where("tries", "!=", 1)) == 0
 
 
+async def test_many_endpoints_that_answer_slowly_keep_no_other_waiting() -> None:
+    sender = SlowSender()
+    house = HookHouse(sender)
+    for number in range(20):
+        await house.endpoints.create(caller(), f"https://slow.example/{number}", event_types=("a.slow",))
+    quick = (await house.endpoints.create(caller(), "https://quick.example", event_types=("a.quick",))).endpoint
+
+    async def told() -> bool:
+        return [delivery.state for delivery in await house.log(quick)] == ["delivered"]
+
+    async with house.working():
+        await house.tell("a.slow")
+        await until(lambda: asyncio.sleep(0, sender.sending == 20))
+        house.clock.advance(2)
+        await house.tell(*["a.slow"] * 10, "a.quick")
+        await until(told)
+        assert sender.most <= 32
+        sender.gate.set()
+
+
 async def test_a_result_that_meets_a_changed_endpoint_is_written_and_not_sent_twice() -> None:
     house = HookHouse()
     meddled = asyncio.Event()
