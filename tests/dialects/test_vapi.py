@@ -1,5 +1,6 @@
 """Vapi's dialect: golden transcripts, each headed by the line it comes from; its messages; deletions; many calls."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -199,6 +200,21 @@ async def test_many_calls_are_deleted_later_and_each_is_told(house: WebHouse) ->
     }
     assert (await house.client.get(f"/call/{doomed[1].id}")).status_code == 404
     assert (await house.client.get(f"/call/{kept.id}/mono-recording")).status_code == 302
+
+
+async def test_of_calls_that_are_others_a_failed_deletion_tells_nothing(house: WebHouse) -> None:
+    own = await ok(house.client.post("/call", json={}))
+    other = await house.client.post("/call", json={}, headers=await house.bearer(workspace="other"))
+    private = {"kind": "manager", "participants": [{"id": "bob", "role": "customer"}]}
+    bobs = await ok(house.client.post("/api/v1/calls", json=private, headers=await house.bearer(member_id="bob")))
+    ids = [own["id"], other.json()["id"], bobs["id"]]
+    async with receiving() as receiver, working(house):
+        await server(house, receiver, eventTypes=["call.deleteFailed"])
+        await ok(house.client.request("DELETE", f"/call/{NO_CALL}", json={"ids": ids}))
+        await until(lambda: asyncio.sleep(0, len(receiver.received) == 2))
+    messages = [one.json["message"] for one in receiver.received]
+    told = {message["call"]["id"]: (message["reason"], message["call"].keys()) for message in messages}
+    assert told == {ids[1]: ("not_found", {"id"}), ids[2]: ("forbidden", {"id"})}
 
 
 async def test_ids_of_which_no_call_is_known_are_not_found(house: WebHouse) -> None:

@@ -64,7 +64,7 @@ class Message:
 
     async def facts(self) -> dict[str, Json] | None:
         kind = MESSAGES[self._event.type]
-        call = await self._services.store.get(Call, self._event.call_id) if self._event.call_id else None
+        call = await self._call()
         if kind in (REPORT, UPLOAD):
             if call is None or call.deleted_ms is not None:
                 return None
@@ -72,6 +72,14 @@ class Message:
         about: dict[str, Json] = _identified(call_json(CallParts(call))) if call else {"id": self._event.call_id}
         reason = self._event.data.get("reason")
         return {**self._head(kind), "call": about, **({"reason": reason} if reason else {})}
+
+    async def _call(self) -> Call | None:
+        """None also for one that is nothing to the endpoint: anybody's may have been named in a deletion that could not
+        be done."""
+        call = await self._services.store.get(Call, self._event.call_id) if self._event.call_id else None
+        if call is None or call.workspace_id != self._endpoint.workspace_id:
+            return None
+        return call if call.readers is None or self._endpoint.member_id in call.readers else None
 
     async def _report(self, call: Call) -> dict[str, Json]:
         query = Query(Recording).where("call_id", "=", call.id).where("deleted_ms", "is null").by("created_ms", "id")
