@@ -41,7 +41,7 @@ def test_what_one_server_takes_in_the_other_hands_out(postgres_url: str, s3_serv
         one.client(key) as first,
         two.client(key) as second,
     ):
-        assert second.get("/readyz").json()["parts"] == {"database": "ok", "storage": "ok", "disk": "ok"}
+        assert second.get("/readyz").json()["parts"] == {"database": "ok", "storage": "ok", "disk": "ok", "work": "ok"}
         recording = first.post("/api/v1/recordings", json=FACTS).json()["id"]
         take = f"/api/v1/recordings/{recording}/lanes/customer/takes/1?start=0"
         put = first.put(take, content=SOUND, headers={"content-type": "audio/PCMU;rate=8000"})

@@ -1,5 +1,6 @@
 """What the house is made of: keys, secrets, and everybody's work."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -7,10 +8,10 @@ import pytest
 
 from callvault.adapters.keys.file import FileMasterKeys
 from callvault.adapters.keys.master import create_master_key
-from callvault.bootstrap import assemble
+from callvault.bootstrap import assemble, opened
 from callvault.bootstrap.adapters import link_secrets, open_engine
 from callvault.bootstrap.work import worker
-from callvault.domain.errors import KeyUnavailable, Misconfigured
+from callvault.domain.errors import KeyUnavailable, Misconfigured, WorkStopped
 from callvault.settings import Settings
 from tests.webhouse import memory_adapters
 
@@ -74,3 +75,22 @@ async def test_a_data_folder_that_is_gone_is_a_disk_that_is_down(tmp_path: Path)
         await checks["disk"]()
     folder.mkdir()
     await checks["disk"]()
+
+
+async def test_a_house_whose_work_has_stopped_is_not_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = asyncio.Event()
+
+    async def run() -> None:
+        await failing.wait()
+        raise ValueError("unforeseen")
+
+    async with opened(Settings(data=tmp_path), node=True) as house:
+        monkeypatch.setattr(house.services.intake, "run", run)
+        await house.start(workers=False)
+        check = house.services.checks["work"]
+        await check()
+        failing.set()
+        with pytest.raises(WorkStopped, match="intake"):
+            for _ in range(100):
+                await asyncio.sleep(0)
+                await check()

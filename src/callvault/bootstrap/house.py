@@ -13,7 +13,7 @@ from typing import Final
 from callvault.bootstrap.adapters import Adapters, is_there, open_adapters, open_engine, open_store, prepare
 from callvault.bootstrap.assembly import assemble
 from callvault.domain.access import OPERATOR
-from callvault.domain.errors import Fault
+from callvault.domain.errors import Fault, WorkStopped
 from callvault.domain.query import Query
 from callvault.domain.workspace import Workspace
 from callvault.services.house import Services
@@ -41,6 +41,7 @@ class House:
     async def start(self, *, workers: bool, node: bool = True) -> None:
         """What goes on behind the answers; commands need none of it. A `node` moves what it takes in to storage."""
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "blocking"))
+        self.services.checks["work"] = self._check_work
         self._run("audit", self.services.audit.run())
         if node:
             self._run("intake", self.services.intake.run())
@@ -98,6 +99,10 @@ class House:
             _, late = await asyncio.wait(running, timeout=STOP_SECONDS)
             for task in late:
                 task.cancel()
+
+    async def _check_work(self) -> None:
+        if stopped := [name for name, task in self._tasks.items() if task.done()]:
+            raise WorkStopped(what=stopped[0])
 
     def _run(self, name: str, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

@@ -213,6 +213,12 @@ class Misconfigured(OperatorFault):
     code = "misconfigured"
 
 
+class WorkStopped(OperatorFault):
+    """{what} has stopped: the log tells why, and callvault must be restarted"""
+
+    code = "work_stopped"
+
+
 class SpeechMissing(OperatorFault):
     """{what} needs the extra '{extra}': install callvault[{extra}]"""
 

@@ -68,7 +68,7 @@ class Offices(Floor):
     scratch: str | None = None
     """The folder for bodies on their way in; None for the system's own."""
     storage: StorageFacts = field(default_factory=StorageFacts)
-    checks: Mapping[str, Check] = field(default_factory=dict)
+    checks: dict[str, Check] = field(default_factory=dict)
     """`database`, `storage`, `disk` ...: what /readyz asks."""
     gauges: Mapping[str, Callable[[], float]] = field(default_factory=dict)
     """Numbers that /metrics shows, by name, as they are when it is asked."""

@@ -45,16 +45,16 @@ async def _said(services: Services, call: Call) -> list[Turn]:
 def call_ended(event: Event, call: Call, turns: list[Turn]) -> bytes:
     """A transcript that is too long for a message is cut at its end, and says so. Where the facts alone are too long,
     so is the message."""
-    ended = schemas.ended_of(call).model_dump()
+    said = [schemas.turn_of(call, turn).model_dump() for turn in turns]
     data = {
-        **ended,
+        **schemas.ended_of(call).model_dump(),
         "numberId": call.phone_number_id,
         "from": call.from_number or "",
         "to": call.to_number or "",
         "direction": call.direction,
         "startedAt": isotime.serialize(schemas.began_ms(call)),
         "disconnectionReason": call.ended_reason,
-        "transcript": (said := [schemas.turn_of(call, turn).model_dump() for turn in turns]),
+        "transcript": said,
     }
     while len(body := _message(CALL_ENDED, VOICE, event.created_ms, call.assistant_id, data)) >= BODY_LIMIT and said:
         said = said[: len(said) * 3 // 4]
