@@ -46,8 +46,7 @@ class Spool(Protocol):
 
     def append(self, recording_id: str, workspace_id: str, pieces: Sequence[Piece]) -> Future[None]:
         """May be called from any thread and returns at once. When the future is done the pieces are on disk (fsync,
-        shared with other appends, so an event loop never blocks for it within its turn). It fails with `DiskFull` when
-        the disk is full; then none of them is there."""
+        shared with other appends). It fails with `DiskFull` when the disk is full; then none of them is there."""
         ...
 
     def read(self, recording_id: str, at_most: int | None = None) -> Sequence[Spooled]:

@@ -1,9 +1,9 @@
 """The spool in a folder: one writer thread takes what all callers appended, writes and syncs it at once, tells them."""
 
-import asyncio
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -23,6 +23,9 @@ FILE_BYTES = 128 << 20
 SPARE_BYTES = 2 * FILE_BYTES
 """Of the disk sound leaves so much free. Nothing leaves the spool before the database, which may lie on the same disk,
 has written down where it went; and where storage is on it too, a file's sound must fit in before the file can go."""
+SLOW_SECONDS = 0.0005
+"""A sync that takes longer is worth waiting for company."""
+COMPANY_SECONDS_MOST = 0.002
 CARRIED_AT_ONCE = 256
 READ_ATTEMPTS = 5
 SMALL_BYTES = 128 << 10
@@ -75,8 +78,6 @@ class DiskSpool:
         self._group = _Group()
         self._waiting = threading.Condition(threading.Lock())
         self._closing = False
-        self._turn: asyncio.AbstractEventLoop | None = None
-        """The event loop that calls the writer when its turn is over."""
         self._writer = threading.Thread(target=self._write_on, name="spool", daemon=True)
         self._writer.start()
 
@@ -134,24 +135,8 @@ class DiskSpool:
         if self._closing:
             raise ShuttingDown
         self._group.wishes.append(wish)
-        self._call_writer()
+        self._waiting.notify()
         return self._group.done
-
-    def _call_writer(self) -> None:
-        """At the end of the event loop's turn, where there is one, so that what comes in one turn shares a sync."""
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self._waiting.notify()
-            return
-        if self._turn is not loop:
-            self._turn = loop
-            loop.call_soon(self._turn_over)
-
-    def _turn_over(self) -> None:
-        with self._waiting:
-            self._turn = None
-            self._waiting.notify()
 
     def _read(self, recording_id: str, at_most: int | None) -> list[Spooled]:
         found: list[Spooled] = []
@@ -165,12 +150,16 @@ class DiskSpool:
 
     def _write_on(self) -> None:
         while (group := self._gathered()).wishes:
+            began = time.monotonic()
             try:
                 self._commit(self._head(), group.wishes)
             except PassingFault as error:
                 group.done.set_exception(error)
             else:
                 group.done.set_result(None)
+            waits = company_seconds(len(group.wishes), time.monotonic() - began)
+            if waits and not self._closing:
+                time.sleep(waits)
 
     def _gathered(self) -> _Group:
         """All that is wished for now; nothing when the spool is closed."""
@@ -221,6 +210,12 @@ class DiskSpool:
         for name, entry, data in group:
             self._ledger.add(name, "", entry._replace(file=head.number, offset=at))
             at += len(data)
+
+
+def company_seconds(told: int, took: float) -> float:
+    """How long the writer waits when it has told so many after a sync of so many seconds. Who was told sends his next
+    take in a moment; on a slow disk he would come a little too late for the next sync, and half of all share each."""
+    return min(took / 8, COMPANY_SECONDS_MOST) if told > 1 and took > SLOW_SECONDS else 0.0
 
 
 def _failed(error: Exception) -> "Future[None]":

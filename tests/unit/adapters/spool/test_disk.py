@@ -1,6 +1,5 @@
 """The journal on disk: crashes, full disks, rotation, seals."""
 
-import asyncio
 import os
 import resource
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.contract.test_spool import MASTER, keyring, piece, takes
 
-from callvault.adapters.spool.disk import SMALL_BYTES, DiskSpool
+from callvault.adapters.spool.disk import SMALL_BYTES, DiskSpool, company_seconds
 from callvault.domain.errors import BlobCorrupt, BlobsUnavailable, DiskFull, KeyUnavailable, Misconfigured
 from callvault.domain.workspace import WorkspaceKey
 from callvault.ports.spool import Piece, Spool
@@ -44,31 +43,6 @@ def test_everything_is_there_after_a_restart_and_serials_go_on(make: Callable[..
     spool.close()
 
 
-async def test_what_comes_in_one_turn_of_the_event_loop_shares_a_sync(make: Callable[..., DiskSpool]) -> None:
-    spool = make()
-    for _ in range(3):
-        group = {spool.append("r1", "w1", [piece(n)]) for n in range(50)}
-        assert len(group) == 1
-        await asyncio.wait_for(asyncio.wrap_future(group.pop()), 5)
-    assert len(spool.read("r1")) == 150
-    await asyncio.to_thread(spool.close)
-
-
-def test_an_event_loop_that_ends_in_the_middle_of_a_turn_holds_up_no_other(make: Callable[..., DiskSpool]) -> None:
-    spool = make()
-    loop = asyncio.new_event_loop()
-    loop.call_soon(lambda: (spool.append("r1", "w1", [piece(1)]), loop.stop()))
-    loop.run_forever()
-    loop.close()
-
-    async def append() -> None:
-        await asyncio.wait_for(asyncio.wrap_future(spool.append("r1", "w1", [piece(2)])), 5)
-
-    asyncio.run(append())
-    assert takes(spool, "r1") == [1, 2]
-    spool.close()
-
-
 def test_serials_go_on_after_everything_was_dropped_and_the_program_restarted(
     make: Callable[..., DiskSpool], tmp_path: Path
 ) -> None:
@@ -85,6 +59,13 @@ def test_serials_go_on_after_everything_was_dropped_and_the_program_restarted(
         last = held.serial
         spool.drop("r1", last)
     spool.close()
+
+
+@pytest.mark.parametrize(
+    ("told", "took", "waits"), [(2, 0.004, 0.0005), (8, 1.0, 0.002), (1, 0.004, 0.0), (8, 0.0003, 0.0)]
+)
+def test_a_slow_sync_is_followed_by_a_moment_for_those_who_were_told(told: int, took: float, waits: float) -> None:
+    assert company_seconds(told, took) == waits
 
 
 @pytest.mark.parametrize("lost", [1, 7, 40, 150, 200])
