@@ -112,6 +112,7 @@ async def vault(data: Path) -> AsyncIterator[tuple[Services, Caller]]:
         key = await house.first_key()
         assert key
         await house.start(workers=False)
+        house.settle()
         yield house.services, Caller(Principal(key.row.id, key.row.workspace_id, "bench", frozenset(SCOPES)))
 
 
