@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
+from callvault.adapters.spool.disk import SPARE_BYTES
 from callvault.bootstrap.adapters import Adapters
 from callvault.domain.errors import DiskFull, Misconfigured
 from callvault.domain.stored import StorageFacts
@@ -52,8 +53,8 @@ from callvault.services.workspaces import Workspaces
 from callvault.settings import Settings
 from callvault.wire.storageurl import parse_storage_url
 
-FREE_BYTES: Final = 256 * 2**20
-"""With less free space the house is not well: what comes in needs room before it can move to storage."""
+FREE_BYTES: Final = SPARE_BYTES
+"""With less free space the house is not well: no sound is taken in."""
 
 
 def assemble(adapters: Adapters, settings: Settings) -> Services:

@@ -39,9 +39,11 @@ _TELLING: Final = re.compile(
     r"transcript|content|utterance|text|body|secret|password|token|authorization|number|phone|url|cookie|^key$|^to$|^from$"
 )
 _UUID: Final = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-_WORD: Final = r"[a-z_-]*\d{0,3}(?:\.[a-z0-9]{2,4})?"
-_HARMLESS: Final = re.compile(rf"(?:/(?!(?:link|s|shares?)/)(?:{_UUID}|{_WORD}|v[12]|\d{{1,8}}))*")
-"""A path of words like `lane-12`, small numbers and UUIDs: it has nothing to hide."""
+_WORD: Final = r"[a-z_-]*[0-9]{0,3}(?:\.[a-z0-9]{2,4})?"
+_SEGMENT: Final = rf"(?>(?:{_UUID}|{_WORD}|[0-9]{{1,8}})(?=/|\Z))"
+_HARMLESS: Final = re.compile(rf"(?:/(?!(?:link|s|shares?)/){_SEGMENT})*+")
+"""A path of words like `lane-12`, small numbers and UUIDs: it has nothing to hide. What one segment is taken for is not
+tried again, or a path of many would be tried in all ways."""
 PATH_MAX: Final = 1000
 """So much of a request's path is told: what it says is the client's choice."""
 _json: Final = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode

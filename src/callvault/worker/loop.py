@@ -107,8 +107,9 @@ class Worker:
 
     def _after(self, error: BaseException, job: Job, kind: JobKind) -> Change:
         now = self._clock.now_ms()
-        code, why = (error.code, str(error)) if isinstance(error, Fault) else UNEXPECTED
+        code, why = (error.code, str(error.outside())) if isinstance(error, Fault) else UNEXPECTED
         if isinstance(error, PassingFault) and job.attempts < kind.attempts:
+            log.warning("job %s of kind %s waits: %s", job.id, job.kind, error)
             due_ms = now + pause_ms(job.attempts, int.from_bytes(self._ids.secret(2), "big") / 0xFFFF)
             return lambda job: postponed(job, code, why, now, due_ms)
         log.error("job %s of kind %s failed: %s: %s", job.id, job.kind, code, _where(error))

@@ -1,6 +1,7 @@
 """The spool in a folder: one writer thread takes what all callers appended, writes and syncs it at once, tells them."""
 
 import fcntl
+import logging
 import os
 import threading
 import time
@@ -14,11 +15,20 @@ from callvault.adapters.spool.index import Entry
 from callvault.adapters.spool.journal import JournalHead, fault, sync_folder
 from callvault.adapters.spool.ledger import Ledger
 from callvault.adapters.spool.sealing import DataKey, JournalKeys
-from callvault.domain.errors import BlobMissing, DiskFull, KeyUnavailable, Misconfigured, PassingFault, ShuttingDown
+from callvault.domain.errors import (
+    BlobMissing,
+    BlobsUnavailable,
+    DiskFull,
+    KeyUnavailable,
+    Misconfigured,
+    PassingFault,
+    ShuttingDown,
+)
 from callvault.ports.keyring import Keyring
 from callvault.ports.spool import Holding, Piece, Spooled
 from callvault.wire.spoolfile import Kind, Record, Torn, parse_head, parse_pieces, serialize_pieces, serialize_record
 
+log = logging.getLogger(__name__)
 FILE_BYTES = 128 << 20
 SPARE_BYTES = 2 * FILE_BYTES
 """Of the disk sound leaves so much free. Nothing leaves the spool before the database, which may lie on the same disk,
@@ -26,6 +36,8 @@ has written down where it went; and where storage is on it too, a file's sound m
 SLOW_SECONDS = 0.0005
 """A sync that takes longer is worth waiting for company."""
 COMPANY_SECONDS_MOST = 0.002
+UNFORESEEN = (OSError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+"""What no writing should raise; whoever waits is told all the same, and the writer goes on."""
 CARRIED_AT_ONCE = 256
 READ_ATTEMPTS = 5
 SMALL_BYTES = 128 << 10
@@ -84,8 +96,8 @@ class DiskSpool:
     def append(self, recording_id: str, workspace_id: str, pieces: Sequence[Piece]) -> "Future[None]":
         body = serialize_pieces(pieces)
         with self._waiting:
-            if not self._closing and _free_bytes(self._lock_fd) < self._spare_bytes:
-                return _failed(DiskFull(path=self._folder))
+            if not self._closing and (lack := self._lack()):
+                return _failed(lack)
             try:
                 key = self._keys.newest(workspace_id)
             except KeyUnavailable as error:
@@ -131,6 +143,14 @@ class DiskSpool:
         with suppress(OSError):
             os.close(self._lock_fd)
 
+    def _lack(self) -> PassingFault | None:
+        """Of room on the disk, if there is one."""
+        try:
+            disk = os.fstatvfs(self._lock_fd)
+        except OSError as error:
+            return fault(error, self._folder / "lock")
+        return DiskFull(path=self._folder) if disk.f_bavail * disk.f_frsize < self._spare_bytes else None
+
     def _wish(self, wish: _Wish) -> "Future[None]":
         if self._closing:
             raise ShuttingDown
@@ -155,6 +175,9 @@ class DiskSpool:
                 self._commit(self._head(), group.wishes)
             except PassingFault as error:
                 group.done.set_exception(error)
+            except UNFORESEEN as error:
+                log.critical("the spool's writer met %s", type(error).__name__, exc_info=error)
+                group.done.set_exception(BlobsUnavailable(why=f"the spool cannot be written ({type(error).__name__})"))
             else:
                 group.done.set_result(None)
             waits = company_seconds(len(group.wishes), time.monotonic() - began)
@@ -196,7 +219,8 @@ class DiskSpool:
             return
         oldest = self._ledger.oldest()
         wanted = self._ledger.in_file(oldest.number)
-        with suppress(OSError, PassingFault, Torn), oldest.opened() as reader:
+        # With the last that was wanted of it the file goes, and its keys do, at any moment.
+        with suppress(OSError, PassingFault, Torn, KeyError), oldest.opened() as reader:
             for first in range(0, len(wanted), CARRIED_AT_ONCE):
                 group = wanted[first : first + CARRIED_AT_ONCE]
                 self._carry(head, [(name, entry, reader.bytes(entry.offset, entry.length)) for name, entry in group])
@@ -208,7 +232,7 @@ class DiskSpool:
         at = head.append([*needed, *(data for _, _, data in group)]) + sum(map(len, needed))
         head.keys |= keys
         for name, entry, data in group:
-            self._ledger.add(name, "", entry._replace(file=head.number, offset=at))
+            self._ledger.move(name, entry._replace(file=head.number, offset=at))
             at += len(data)
 
 
@@ -222,11 +246,6 @@ def _failed(error: Exception) -> "Future[None]":
     failed: Future[None] = Future()
     failed.set_exception(error)
     return failed
-
-
-def _free_bytes(fd: int) -> int:
-    disk = os.fstatvfs(fd)
-    return disk.f_bavail * disk.f_frsize
 
 
 def _locked(folder: Path) -> int:

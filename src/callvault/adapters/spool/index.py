@@ -30,6 +30,10 @@ class Held:
     def __iter__(self) -> Iterator[Entry]:
         return map(Entry._make, zip(self._serials, self._files, self._offsets, self._lengths, strict=True))
 
+    def __contains__(self, serial: int) -> bool:
+        at = bisect_left(self._serials, serial)
+        return at < len(self._serials) and self._serials[at] == serial
+
     def add(self, entry: Entry) -> Entry | None:
         """Returns the entry that this one replaces: the same record where it stood before it was carried over."""
         serial, file, offset, length = entry

@@ -120,13 +120,15 @@ class JournalHead(JournalFile):
         super().__init__(path)
         self._dirty = False
         """Whether something that was not acknowledged may lie behind `size`."""
+        has_begun = False
         try:
             self.append([serialize_file_head(head)])
             sync_folder(path.parent)
-        except PassingFault:
-            self.unlink()
-            self.close()
-            raise
+            has_begun = True
+        finally:
+            if not has_begun:
+                self.unlink()
+                self.close()
 
     def append(self, parts: Sequence[bytes]) -> int:
         """The parts are durable one behind the other from the offset returned, or the file is as it was before."""

@@ -84,6 +84,16 @@ class Ledger:
             if replaced:
                 self._count(replaced, -1)
 
+    def move(self, recording_id: str, entry: Entry) -> None:
+        """It stands in a new place, if it is wanted still."""
+        with self._lock:
+            held = self._held.get(recording_id)
+            if held is not None and entry.serial in held:
+                replaced = held.add(entry)
+                self._count(entry, 1)
+                if replaced:
+                    self._count(replaced, -1)
+
     def drop(self, recording_id: str, through: int) -> None:
         with self._lock:
             held = self._held.get(recording_id)
@@ -116,8 +126,9 @@ class Ledger:
 
     def mostly_dead(self) -> bool:
         """Whether records in the oldest file keep the disk full of what nobody wants."""
-        sizes = sum(file.size for file in self._files.values())
-        return sum(file.live_bytes for file in self._files.values()) * 2 < sizes and len(self._files) > 2
+        with self._lock:
+            files = list(self._files.values())
+        return sum(file.live_bytes for file in files) * 2 < sum(file.size for file in files) and len(files) > 2
 
     def in_file(self, number: int) -> list[tuple[str, Entry]]:
         """What is wanted in the file."""

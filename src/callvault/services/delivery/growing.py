@@ -47,8 +47,8 @@ class Growing:
 
     async def within(self, seconds: float) -> "StoredContent | Growing":
         """All of it, if it is stored by then; else this one, as it grows."""
-        stored, _ = await asyncio.wait([self.made], timeout=seconds)
-        return self.made.result() if stored else self
+        await asyncio.wait([self.made], timeout=seconds)
+        return self.made.result() if self.made.done() and not self.made.cancelled() else self
 
     async def stream(self) -> AsyncIterator[Chunk]:
         at = 0

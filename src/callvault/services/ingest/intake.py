@@ -83,6 +83,8 @@ class Intake:
         """On the node that has the spool, until `stop`: takes in streams, finds what was cut off when the node went
         down, makes its rounds. At the end all that came in is durable, and in storage if that is there."""
         streaming = asyncio.create_task(self.live.run())
+        # Should it end by an error, this ends by the same.
+        streaming.add_done_callback(lambda _: self.rounds.stop())
         while not await self._recovered():
             if await self.rounds.stopping(RECOVER_AGAIN_SECONDS):
                 break

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from callvault.domain.access import Caller
-from callvault.domain.errors import Fault, Missing, PassingFault, RecordingDisabled, RecordingEnded, ShuttingDown
+from callvault.domain.errors import (
+    BlobsUnavailable,
+    Fault,
+    Missing,
+    PassingFault,
+    RecordingDisabled,
+    RecordingEnded,
+    ShuttingDown,
+)
 from callvault.domain.recording import Recording
 from callvault.domain.unit import Unit
 from callvault.ports.codecs import Codecs
@@ -79,8 +87,8 @@ class LiveCalls:
         return call
 
     async def end(self, caller: Caller, call: LiveCall, *, complete: bool = True) -> Recording:
-        """The stream is over and its sound durable. The recording is completed with the last of its streams, unless
-        more may come: as after a connection that was lost."""
+        """The stream is over and its sound durable, or given up (`call.lost`). The recording is completed with the last
+        of its streams, unless more may come: as after a connection that was lost, or sound that was."""
         call.ended = call.ended or RecordingEnded()
         if call in self._calls:
             try:
@@ -90,19 +98,20 @@ class LiveCalls:
         known = call.known
         if not known.recording.in_progress:
             return await self._completion.finish(known.id)
-        if complete and not known.live:
+        if complete and not known.live and not call.lost:
             return await self._completion.end(caller, known, "completed")
         return known.recording
 
     async def flush(self, call: LiveCall) -> None:
-        """All that came in is durable when this returns, or the disk has not taken it for too long."""
+        """All that came in is durable when this returns, or given up, for the disk has not taken it for too long."""
         await self._check(call)
         for _ in range(LAST_ATTEMPTS):
             await self._save(call)
             if await self._landed(call):
                 return
             await asyncio.sleep(TICK_SECONDS)
-        log.error("the last sound of a stream could not be kept", extra={"recording": call.known.id})
+        call.lost = call.refused or BlobsUnavailable(why="the disk that takes in sound does not answer")
+        log.error("the last sound of a stream could not be kept: %s", call.lost, extra={"recording": call.known.id})
 
     async def run(self) -> None:
         """Until `stop`, and then until all that came in is durable."""
@@ -140,8 +149,9 @@ class LiveCalls:
                 await self._open.lane(call.known, track.lane, track.rate, call.place.caller)
         except PassingFault as fault:
             log.warning("a stream waits for the database: %s", fault)
+            call.refused = fault
         except Fault as fault:
-            call.ended = fault
+            call.ended = call.lost = fault
             for track in call.homeless:
                 track.frames.clear()
         self._spool_what_came(call)

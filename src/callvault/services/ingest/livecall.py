@@ -60,6 +60,10 @@ class LiveCall:
         """Bytes of sound that are durable."""
         self.ended: Fault | None = None
         """Why nothing more is taken in."""
+        self.refused: Fault | None = None
+        """Why sound could not be kept when that was last tried."""
+        self.lost: Fault | None = None
+        """Why sound that came in was given up."""
         self.tracks: dict[str, LiveTrack] = {}
         self._form, self._codecs, self._now = form, codecs, clock.monotonic
         self._decoded: dict[str, Transcoder] = {}
@@ -149,8 +153,10 @@ class LiveCall:
             else:
                 self.durable += unsaved.size
         self._unsaved = kept
-        if fault and sum(unsaved.size for unsaved in kept) > UNSAVED_BYTES:
-            self.ended = fault if isinstance(fault, Fault) else ShuttingDown()
+        if fault:
+            self.refused = fault if isinstance(fault, Fault) else ShuttingDown()
+            if sum(unsaved.size for unsaved in kept) > UNSAVED_BYTES:
+                self.ended = self.refused
 
     def _make_room(self, now: float) -> None:
         self._room = min(self._room + (now - self._room_told) * self._pace, self._most_room)

@@ -34,6 +34,8 @@ ANSWER_CHARACTERS = 500
 AT_ONCE = 64
 AT_ONCE_IF_SLOW = 4
 SLOW_SECONDS = 1.0
+REMEMBERED = 10_000
+"""Of so many endpoints, the last ones, it is known how quick they are."""
 Conclude = Callable[[Unit, Delivery, WebhookEndpoint], None]
 
 
@@ -54,8 +56,8 @@ class Sending:
         self._sender, self._forms = sender, forms
         self._clock, self._ids, self._audit = clock, ids, audit
         self._under_way: defaultdict[str, list[float]] = defaultdict(list)
-        self._slow = set[str]()
-        """Endpoints that took long to answer the last time."""
+        self._was_quick: dict[str, bool] = {}
+        """Of endpoints, whether they took no time to answer when they were last asked."""
 
     def kinds(self) -> list[JobKind]:
         return [JobKind(SEND, self.send, at_once=AT_ONCE, attempts=100_000)]
@@ -80,12 +82,22 @@ class Sending:
         return None
 
     def _has_room(self, endpoint: WebhookEndpoint) -> bool:
-        """Endpoints that answer slowly may not keep the others waiting: no one of them, nor all of them together."""
-        own, earlier = len(self._under_way.get(endpoint.id, ())), self._clock.monotonic() - SLOW_SECONDS
-        slow = self._slow.union(name for name, began in self._under_way.items() if min(began) < earlier)
-        if endpoint.id not in slow:
+        """Endpoints that answer slowly may not keep the others waiting: no one of them, nor all of them together, nor
+        with them those of which nothing is known yet."""
+        quick = {name: self._is_quick(name) for name in (*self._under_way, endpoint.id)}
+        own, is_quick = len(self._under_way.get(endpoint.id, ())), quick[endpoint.id]
+        if is_quick:
             return own < AT_ONCE // 2
-        return own < AT_ONCE_IF_SLOW and sum(len(self._under_way.get(name, ())) for name in slow) < AT_ONCE // 2
+        slow = sum(len(began) for name, began in self._under_way.items() if quick[name] is False)
+        unsure = sum(len(began) for name, began in self._under_way.items() if quick[name] is None)
+        return own < AT_ONCE_IF_SLOW and slow + unsure < AT_ONCE * 3 // 4 and (slow < AT_ONCE // 2 or is_quick is None)
+
+    def _is_quick(self, endpoint_id: str) -> bool | None:
+        """None when it was not asked yet."""
+        began = self._under_way.get(endpoint_id)
+        if began and min(began) < self._clock.monotonic() - SLOW_SECONDS:
+            return False
+        return self._was_quick.get(endpoint_id)
 
     @contextmanager
     def _counted(self, endpoint: WebhookEndpoint) -> Iterator[None]:
@@ -97,8 +109,10 @@ class Sending:
             self._under_way[endpoint.id].remove(began)
             if not self._under_way[endpoint.id]:
                 del self._under_way[endpoint.id]
-            is_slow = self._clock.monotonic() - began > SLOW_SECONDS
-            (self._slow.add if is_slow else self._slow.discard)(endpoint.id)
+            self._was_quick.pop(endpoint.id, None)
+            self._was_quick[endpoint.id] = self._clock.monotonic() - began <= SLOW_SECONDS
+            while len(self._was_quick) > REMEMBERED:
+                del self._was_quick[next(iter(self._was_quick))]
 
     async def _come_back(self, delivery: Delivery, progress: Progress) -> None:
         unit, later = Unit(), 1000 + int.from_bytes(self._ids.secret(2), "big") % 1000

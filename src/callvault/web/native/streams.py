@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from callvault.domain.access import Caller
-from callvault.domain.errors import Malformed, RecordingEnded
+from callvault.domain.errors import Malformed
 from callvault.services.house import Services
 from callvault.services.ingest.livecall import LiveCall
 from callvault.services.streampasses import is_pass
@@ -65,10 +65,8 @@ class Session:
             if self._live is not None:
                 # What came in is kept, whatever ended the connection.
                 await asyncio.shield(self._services.intake.live.end(self._visitor.caller, self._live, complete=stopped))
-        why = self._live.ended
-        if why and not isinstance(why, RecordingEnded) and self._socket.client_state is WebSocketState.CONNECTED:
-            # Its last sound was refused when all had come.
-            raise why
+        if self._live.lost and self._socket.client_state is WebSocketState.CONNECTED:
+            raise self._live.lost
 
     async def _started(self) -> Start:
         for _ in range(BEFORE_START_MOST):

@@ -1,5 +1,6 @@
 """The journal on disk: crashes, full disks, rotation, seals."""
 
+import errno
 import os
 import resource
 from collections.abc import Callable
@@ -10,6 +11,10 @@ import pytest
 from tests.contract.test_spool import MASTER, keyring, piece, takes
 
 from callvault.adapters.spool.disk import SMALL_BYTES, DiskSpool, company_seconds
+from callvault.adapters.spool.index import Entry
+from callvault.adapters.spool.journal import JournalHead
+from callvault.adapters.spool.ledger import Ledger
+from callvault.adapters.spool.sealing import JournalKeys
 from callvault.domain.errors import BlobCorrupt, BlobsUnavailable, DiskFull, KeyUnavailable, Misconfigured
 from callvault.domain.workspace import WorkspaceKey
 from callvault.ports.spool import Piece, Spool
@@ -19,14 +24,14 @@ def files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.spool"))
 
 
-def reopened(spool: DiskSpool, folder: Path, file_bytes: int = 1 << 20, **more: int) -> DiskSpool:
+def reopened(spool: DiskSpool, folder: Path, file_bytes: int = 1 << 20, spare_bytes: int = 0) -> DiskSpool:
     spool.close()
-    return DiskSpool(folder, keyring("w1", "w2"), file_bytes, **more)
+    return DiskSpool(folder, keyring("w1", "w2"), file_bytes, spare_bytes)
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., DiskSpool]:
-    return lambda file_bytes=1 << 20: DiskSpool(tmp_path, keyring("w1", "w2"), file_bytes)
+    return lambda file_bytes=1 << 20: DiskSpool(tmp_path, keyring("w1", "w2"), file_bytes, spare_bytes=0)
 
 
 def test_everything_is_there_after_a_restart_and_serials_go_on(make: Callable[..., DiskSpool], tmp_path: Path) -> None:
@@ -269,8 +274,58 @@ def test_while_no_more_files_may_be_open_it_refuses_and_then_goes_on(make: Calla
     spool.close()
 
 
+@pytest.mark.parametrize("error", [KeyError("key"), RuntimeError("changed size"), MemoryError()])
+def test_what_nobody_foresaw_is_told_to_who_waits_and_the_writer_goes_on(
+    make: Callable[..., DiskSpool], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    spool = make()
+
+    def fail(*_: object) -> int:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(JournalHead, "append", fail)
+        with pytest.raises(BlobsUnavailable):
+            spool.append("r1", "w1", [piece(1)]).result(timeout=10)
+    spool.append("r1", "w1", [piece(2)]).result(timeout=10)
+    assert takes(spool, "r1") == [2]
+    spool.close()
+
+
+def test_a_disk_that_does_not_say_how_full_it_is_is_an_error_that_passes(
+    make: Callable[..., DiskSpool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = make()
+
+    def stale(fd: int) -> os.statvfs_result:
+        raise OSError(errno.ESTALE, "stale")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fstatvfs", stale)
+        with pytest.raises(BlobsUnavailable):
+            spool.append("r1", "w1", [piece(1)]).result(timeout=10)
+    spool.append("r1", "w1", [piece(2)]).result(timeout=10)
+    spool.close()
+
+
+def test_what_was_dropped_while_it_was_carried_over_is_not_wanted_again(tmp_path: Path) -> None:
+    keys = JournalKeys("5f" * 16, None)
+    ledger = Ledger(tmp_path, bytes(16), keys)
+    head = ledger.begin_file()
+    for serial in (1, 2):
+        ledger.add("r1", "w1", Entry(serial, head.number, 100 * serial, 100))
+    ledger.drop("r1", 1)
+    for serial in (1, 2):
+        ledger.move("r1", Entry(serial, head.number, 500 * serial, 100))
+    assert [entry.offset for _, entry in ledger.entries("r1", None)] == [1000]
+    ledger.drop("r1", 2)
+    ledger.move("r1", Entry(2, head.number, 900, 100))
+    assert list(ledger.holdings()) == []
+    head.close()
+
+
 def test_sound_leaves_room_on_the_disk_for_what_must_be_written_before_it_can_go(tmp_path: Path) -> None:
-    spool = DiskSpool(tmp_path, keyring("w1"))
+    spool = DiskSpool(tmp_path, keyring("w1"), spare_bytes=0)
     spool.append("r1", "w1", [piece(1)]).result()
     spool = reopened(spool, tmp_path, spare_bytes=1 << 62)
     with pytest.raises(DiskFull, match=str(tmp_path)):

@@ -25,6 +25,7 @@ from callvault.domain.errors import (
 )
 from callvault.domain.lane import Lane, Segment
 from callvault.domain.unit import Unit
+from callvault.services.ingest import live
 from callvault.services.ingest.livecall import LiveCall
 from callvault.wire.mediatypes import parse
 from callvault.wire.runs import parse_runs
@@ -373,6 +374,32 @@ async def test_the_end_of_a_stream_waits_for_a_disk_that_was_full_just_then() ->
     call.push("inbound", 11, 200, speech(160))
     done = await house.intake.live.end(CALLER, call)
     assert (done.status, done.duration_us) == ("completed", 11 * 20_000)
+
+
+async def test_a_stream_whose_last_sound_was_given_up_says_why_and_its_recording_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live, "TICK_SECONDS", 0)
+    house = IntakeHouse(UnsureSpool())
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    await say(house, call, 10)
+    house.spool.full = True
+    call.push("inbound", 11, 200, speech(160))
+    done = await house.intake.live.end(CALLER, call)
+    assert isinstance(call.lost, DiskFull)
+    assert (done.status, done.in_progress) == ("processing", True)
+
+
+async def test_streams_that_end_by_an_error_end_the_intake_by_the_same(
+    house: IntakeHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail() -> None:
+        raise ValueError("unforeseen")
+
+    monkeypatch.setattr(house.intake.live, "run", fail)
+    with pytest.raises(ValueError, match="unforeseen"):
+        await asyncio.wait_for(house.intake.run(), 10)
 
 
 async def test_the_end_of_a_stream_waits_for_a_database_that_was_away_when_it_began(house: IntakeHouse) -> None:

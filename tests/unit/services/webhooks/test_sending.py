@@ -378,6 +378,19 @@ async def test_many_endpoints_that_answer_slowly_keep_no_other_waiting() -> None
         sender.gate.set()
 
 
+async def test_endpoints_that_were_never_asked_do_not_take_all_places_at_once() -> None:
+    sender = SlowSender()
+    house = HookHouse(sender)
+    for number in range(2):
+        await house.endpoints.create(caller(), f"https://slow.example/{number}", event_types=("a.slow",))
+    async with house.working():
+        await house.tell(*["a.slow"] * 40)
+        await until(lambda: asyncio.sleep(0, sender.sending == 8))
+        await asyncio.sleep(0.05)
+        assert sender.most == 8
+        sender.gate.set()
+
+
 async def test_a_result_that_meets_a_changed_endpoint_is_written_and_not_sent_twice() -> None:
     house = HookHouse()
     meddled = asyncio.Event()
