@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from callvault.domain.access import Action, Caller
 from callvault.domain.call import Call
-from callvault.domain.errors import UNDONE, AlreadyThere, ArtifactUnkept, Malformed, Refused
+from callvault.domain.errors import UNDONE, AlreadyThere, ArtifactUnkept, Fault, Malformed, Refused
 from callvault.domain.ids import Json
 from callvault.domain.lane import Span
 from callvault.domain.query import Query
@@ -25,6 +26,7 @@ from callvault.services.timelines import Unlock
 from callvault.services.witness import Witness
 from callvault.wire import calllogs
 
+log = logging.getLogger(__name__)
 VIDEO, CALL_LOGS = "video", "call-logs"
 KINDS = (VIDEO, CALL_LOGS)
 CHUNK = 1 << 20
@@ -115,11 +117,18 @@ class Keeping:
         try:
             kept = await self._commit(caller, artifact, stored)
         except UNDONE:
-            await asyncio.to_thread(self._blobs.delete, stored.key)
+            await self._take_back(stored)
             raise
         if not kept.created:
-            await asyncio.to_thread(self._blobs.delete, stored.key)
+            await self._take_back(stored)
         return kept
+
+    async def _take_back(self, stored: StoredObject) -> None:
+        """What cannot be deleted now is found by `callvault verify`."""
+        try:
+            await asyncio.to_thread(self._blobs.delete, stored.key)
+        except Fault as fault:
+            log.warning("an object that nothing refers to stays in storage: %s", fault)
 
     @again_when_stale
     async def _commit(self, caller: Caller, artifact: Artifact, stored: StoredObject) -> Kept:

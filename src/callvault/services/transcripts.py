@@ -87,7 +87,8 @@ class Transcripts:
         unit = Unit()
         unit.put(*turns)
         unit.remove(*before[len(turns) :])
-        tell(unit, self._witness, caller, await self._originals(call.id), TRANSCRIBED)
+        if turns:
+            tell(unit, self._witness, caller, await self._originals(call.id), TRANSCRIBED)
         await self._store.commit(unit)
         self._wake(call.id)
         return turns
