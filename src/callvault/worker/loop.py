@@ -112,7 +112,8 @@ class Worker:
             log.warning("job %s of kind %s waits: %s", job.id, job.kind, error)
             due_ms = now + pause_ms(job.attempts, int.from_bytes(self._ids.secret(2), "big") / 0xFFFF)
             return lambda job: postponed(job, code, why, now, due_ms)
-        log.error("job %s of kind %s failed: %s: %s", job.id, job.kind, code, _where(error))
+        told = error if isinstance(error, Fault) else _where(error)
+        log.error("job %s of kind %s failed: %s: %s", job.id, job.kind, code, told)
         return lambda job: failed(job, code, why, now)
 
     async def _settle(self, run: Run, change: Change) -> Outcome:
