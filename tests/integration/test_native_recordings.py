@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from callvault.domain.idempotency import IdempotentRequest
+from callvault.domain.query import Query
 from tests.webhouse import WebHouse, webhouse
 
 # fmt: off
@@ -84,6 +86,14 @@ async def test_the_same_request_with_the_same_key_is_done_once(house: WebHouse) 
     assert len({answer.content for answer in answers}) == 1
     assert sorted(answer.headers.get("idempotent-replayed", "") for answer in answers) == ["", "true", "true", "true"]
     assert len((await house.client.get("/api/v1/recordings")).json()["data"]) == 1
+
+
+@pytest.mark.parametrize("chosen", [None, "01a1fd98-e7c9-72b9-90db-ff2558183780"])
+async def test_what_was_answered_is_kept_under_the_id_of_what_was_made(house: WebHouse, chosen: str | None) -> None:
+    asked = {"direction": "inbound"} | ({"id": chosen} if chosen else {})
+    made = (await house.client.post("/api/v1/calls", json=asked, headers={"Idempotency-Key": "k1"})).json()
+    [kept] = await house.services.store.find(Query(IdempotentRequest).by("workspace_id", "key"))
+    assert kept.reserved_id == made["id"] == (chosen or made["id"])
 
 
 async def test_another_request_with_the_same_key_is_refused(house: WebHouse) -> None:

@@ -50,8 +50,9 @@ class Idempotency:
     def __init__(self, store: Store, clock: Clock, ids: Ids) -> None:
         self._store, self._clock, self._ids = store, clock, ids
 
-    async def once(self, workspace_id: str, key: str, print_: str, run: Run) -> Reply:
+    async def once(self, workspace_id: str, key: str, print_: str, run: Run, *, made_id: str | None = None) -> Reply:
         """The answer of the first request with this key; one that was refused leaves no trace and may be sent mended.
+        `made_id` is the id that what is made will have, where that is known already.
 
         `IdempotencyConflict` for another request under the same key, and for the same one while it still runs.
         """
@@ -64,7 +65,7 @@ class Idempotency:
                 raise IdempotencyConflict
             if known and known.status and not self._is_over(known):
                 return Reply(known.status, known.answer, replayed=True)
-            if claim := await self._claim(known, workspace_id, key, print_):
+            if claim := await self._claim(known, workspace_id, key, print_, made_id):
                 return await self._run(claim, run)
             await asyncio.sleep(LOOK_SECONDS)
             waited += LOOK_SECONDS
@@ -84,7 +85,7 @@ class Idempotency:
         return len(found) == SWEEP
 
     async def _claim(
-        self, known: IdempotentRequest | None, workspace_id: str, key: str, print_: str
+        self, known: IdempotentRequest | None, workspace_id: str, key: str, print_: str, made_id: str | None
     ) -> IdempotentRequest | None:
         """None when somebody else has it."""
         now, unit = self._clock.now_ms(), Unit()
@@ -94,7 +95,7 @@ class Idempotency:
                 workspace_id=workspace_id,
                 key=key,
                 fingerprint=print_,
-                reserved_id=self._ids.uuid(),
+                reserved_id=made_id or self._ids.uuid(),
                 claimed_ms=now,
                 version=version,
             )

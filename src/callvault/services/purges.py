@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from callvault.domain.call import Call, Turn
 from callvault.domain.errors import OnHold, Refused, StaleWrite
+from callvault.domain.idempotency import IdempotentRequest
 from callvault.domain.ids import Json
 from callvault.domain.job import Job
 from callvault.domain.lane import Lane, OpenSpool, Segment, Span
@@ -28,6 +30,7 @@ ROWS = (
     (Upload, ("id",)),
 )
 Commit = Callable[[Unit], Awaitable[None]]
+T = TypeVar("T", Recording, Call)
 
 
 class Purges:
@@ -55,8 +58,7 @@ class Purges:
         recording = await self._store.get(Recording, recording_id)
         if recording is not None and recording.held:
             raise OnHold
-        _must_be_deleted(recording)
-        objects = 0
+        recording, objects = _deleted(recording), 0
         while found := await self._objects(recording_id):
             await asyncio.to_thread(self._destroy, found)
             unit = Unit()
@@ -64,16 +66,18 @@ class Purges:
             await commit(unit)
             objects += len(found)
         await self._forget(recording_id, commit)
+        await self._forget_answers(recording_id, recording.workspace_id, commit)
         return objects
 
     async def purge_call(self, call_id: str, commit: Commit | None = None) -> None:
-        """The words of a deleted call."""
+        """The words of a deleted call, and what was answered to who made it."""
         commit = commit or self._store.commit
-        _must_be_deleted(await self._store.get(Call, call_id))
+        call = _deleted(await self._store.get(Call, call_id))
         while turns := await self._store.find(Query(Turn).where("call_id", "=", call_id).by("seq").page(AT_ONCE)):
             unit = Unit()
             unit.remove(*turns)
             await commit(unit)
+        await self._forget_answers(call_id, call.workspace_id, commit)
 
     async def _objects(self, recording_id: str) -> Sequence[StoredObject]:
         query = Query(StoredObject).where("recording_id", "=", recording_id).by("key")
@@ -90,6 +94,13 @@ class Purges:
             unit.remove(*await self._store.find(query))
         await commit(unit)
 
+    async def _forget_answers(self, made_id: str, workspace_id: str, commit: Commit) -> None:
+        """What is kept for a day to be answered again, where it is of this recording or call."""
+        query = Query(IdempotentRequest).where("workspace_id", "=", workspace_id).where("reserved_id", "=", made_id)
+        unit = Unit()
+        unit.remove(*await self._store.find(query.by("workspace_id", "key")))
+        await commit(unit)
+
     async def _nothing_is_coming(self, recording_ids: Sequence[str]) -> None:
         """A node that still holds sound drops it when it learns of the deletion; what it moved before comes too late
         for this run and is found by the next one."""
@@ -99,9 +110,10 @@ class Purges:
                 raise StaleWrite(what="sound of a deleted recording")
 
 
-def _must_be_deleted(thing: Recording | Call | None) -> None:
+def _deleted(thing: T | None) -> T:
     if thing is None or thing.deleted_ms is None:
         raise Refused(why="only what is deleted is purged")
+    return thing
 
 
 def _list(value: Json) -> list[Json]:

@@ -8,6 +8,7 @@ from tests.callhouse import CallHouse, caller
 from callvault.adapters.blobs.memory import MemoryBlobs
 from callvault.domain.call import Turn
 from callvault.domain.errors import BlobsUnavailable, OnHold, Refused, StaleWrite
+from callvault.domain.idempotency import IdempotentRequest
 from callvault.domain.job import Job
 from callvault.domain.lane import Lane, OpenSpool
 from callvault.domain.recording import Recording
@@ -99,6 +100,23 @@ async def test_a_deleted_call_s_sound_rows_and_words_are_destroyed_and_nobody_el
     }
     assert {turn.call_id for turn in await house.all(Turn)} == {other.call.id}
     assert steps.told == [0.5]
+
+
+async def test_what_is_kept_to_be_answered_again_goes_with_what_it_tells_of(house: CallHouse) -> None:
+    blobs = MemoryBlobs()
+    made, other = await filled(house, blobs), await filled(house, blobs)
+    unit = Unit()
+    for name in (made.recording.id, made.call.id, other.recording.id, other.call.id):
+        unit.add(
+            IdempotentRequest(
+                workspace_id="w", key=name, fingerprint="", reserved_id=name, claimed_ms=0, status=201, answer="+1415"
+            )
+        )
+    await house.store.commit(unit)
+    await house.calls.delete(ME, made.call.id)
+    [job] = await house.all(Job)
+    await Purges(house.store, blobs).run(job, Steps(house))
+    assert {kept.key for kept in await house.all(IdempotentRequest)} == {other.recording.id, other.call.id}
 
 
 async def test_a_purge_that_was_cut_off_is_finished_by_its_next_run(house: CallHouse) -> None:

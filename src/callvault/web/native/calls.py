@@ -35,14 +35,14 @@ async def create_call(
 
     async def create(reserved_id: str) -> CallOut:
         try:
-            return call_out(await calls.create(caller, asked.facts(), asked.id or reserved_id))
+            return call_out(await calls.create(caller, asked.facts(), reserved_id))
         except AlreadyThere:
             if asked.id is not None:
                 raise
             # An earlier run of this very request was cut off behind its commit.
             return call_out(await calls.by_id(caller, reserved_id, Action.CREATE_CALL))
 
-    return await once(request, idempotency_key, create)
+    return await once(request, idempotency_key, create, made_id=asked.id)
 
 
 @router.get("/calls")
