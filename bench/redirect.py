@@ -8,7 +8,6 @@ import argparse
 import asyncio
 import json
 import os
-import shutil
 import socket
 import sqlite3
 import subprocess
@@ -26,6 +25,7 @@ import httpx
 import psutil
 from starlette.requests import Request
 
+from bench import wrk
 from callvault.web.auth import public
 from callvault.web.parts import Claim, Hot, Part
 from callvault.web.responses import Answer, json_answer, redirect
@@ -88,7 +88,7 @@ class Asked:
 
 
 def run(calls: int = CALLS, seconds: float = SECONDS, keep: Path | None = None) -> list[Line]:
-    if not shutil.which("wrk"):
+    if not wrk.is_there():
         return [HEAD, ("wrk is not there: nothing can be measured", *[""] * 5)]
     with tempfile.TemporaryDirectory(prefix="callvault-bench-") as folder:
         data = keep or Path(folder) / "vault"
@@ -182,16 +182,10 @@ def _round(server: Serving, asked: list[Asked], calls: int) -> dict[str, Rate]:
 
 def _load(server: Serving, path: str, calls: int) -> Rate:
     script = _SCRIPT % {"key": server.key, "path": path, "calls": calls}
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
-        file.write(script)
-        file.flush()
-        command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{TURN}s", "-s", file.name, f"http://{server.address}"]
-        before = _cpu(server.process)
-        told = subprocess.run(_pinned(1, command), capture_output=True, text=True, check=True).stdout
-        used = _cpu(server.process) - before
-    requests, wrong, p50, p99 = told.splitlines()[-1].split()
-    assert wrong == "0", told
-    return Rate(int(requests) / TURN, int(requests) / used, float(p50) / 1000, float(p99) / 1000)
+    before = _cpu(server.process)
+    loaded = wrk.load(server.address, script, connections=CONNECTIONS, seconds=TURN)
+    used = _cpu(server.process) - before
+    return Rate(loaded.requests / TURN, loaded.requests / used, loaded.p50_ms, loaded.p99_ms)
 
 
 def _cpu(process: psutil.Process) -> float:
@@ -214,24 +208,13 @@ elseif string.find(path, "%%%%d") then
 else
   request = function() return wrk.format("GET", path) end
 end
-done = function(summary, latency)
-  local e = summary.errors
-  local wrong = e.connect + e.read + e.write + e.status + e.timeout
-  io.write(string.format("%%d %%d %%f %%f\\n", summary.requests, wrong, latency:percentile(50), latency:percentile(99)))
-end
 """
-
-
-def _pinned(core: int, command: list[str]) -> list[str]:
-    """On a core of its own, where there are several."""
-    cores = sorted(os.sched_getaffinity(0))
-    return ["taskset", "-c", str(cores[core % len(cores)]), *command] if shutil.which("taskset") else command
 
 
 @contextmanager
 def serving(data: Path, *, one_core: bool = True) -> Iterator[Serving]:
     command = [sys.executable, "-m", "bench.redirect", "--serve", str(data)]
-    command = _pinned(0, command) if one_core else command
+    command = wrk.pinned(0, command) if one_core else command
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout

@@ -5,9 +5,7 @@ python -m bench.takes
 
 import asyncio
 import os
-import shutil
 import sqlite3
-import subprocess
 import tempfile
 import time
 from collections import defaultdict
@@ -23,6 +21,7 @@ from typing import Final
 import httpx
 import uvloop
 
+from bench import wrk
 from bench.redirect import serving
 from callvault.bootstrap import opened
 from callvault.domain.access import Caller, Principal
@@ -36,7 +35,7 @@ from callvault.wire.mediatypes import parse
 
 CALLERS: Final = 8
 TAKE_BYTES: Final = 32 * 1024
-SECONDS: Final = 3.0
+SECONDS: Final = 3
 DISK_SECONDS: Final = 1.0
 ROUNDS: Final = 5
 Line = tuple[str, ...]
@@ -82,7 +81,7 @@ async def _measured(folder: Path, rounds: int) -> dict[str, list[Rate]]:
             for name, lanes in (("one lane each", CALLERS), ("all into one lane", 1)):
                 beside = _disk(folder / "raw", CALLERS)
                 found[f"takes by {CALLERS} callers, {name}"].append(await _takes(services, caller, lanes, beside))
-            if shutil.which("wrk"):
+            if wrk.is_there():
                 beside = _disk(folder / "raw", CALLERS)
                 uploaded = await asyncio.to_thread(_uploads, folder / f"server-{n}", beside)
                 found[f"takes by HTTP, {CALLERS} connections"].append(uploaded)
@@ -145,17 +144,12 @@ def _uploads(data: Path, beside: float) -> Rate:
     with serving(data, one_core=False) as server, httpx.Client(base_url=f"http://{server.address}") as client:
         client.headers["authorization"] = f"Bearer {server.key}"
         recording = client.post("/api/v1/recordings", json={}).json()["id"]
-        script = data / "takes.lua"
-        script.write_text(_SCRIPT % {"key": server.key, "recording": recording, "bytes": TAKE_BYTES, "lanes": CALLERS})
-        command = ["wrk", "-t1", f"-c{CALLERS}", f"-d{SECONDS:.0f}s", "-s", str(script), f"http://{server.address}"]
-        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        script = _SCRIPT % {"key": server.key, "recording": recording, "bytes": TAKE_BYTES, "lanes": CALLERS}
+        loaded = wrk.load(server.address, script, connections=CALLERS, seconds=SECONDS)
         with closing(sqlite3.connect(data / "callvault.db")) as database:
             ((moved,),) = database.execute("SELECT coalesce(sum(peaks_offset), 0) FROM segments")
-    requests, wrong, p50, p99 = told.splitlines()[-1].split()
-    assert wrong == "0", told
-    return Rate(
-        int(requests) / SECONDS, beside, float(p50) / 1000, float(p99) / 1000, moved / TAKE_BYTES / int(requests)
-    )
+    moved_share = moved / TAKE_BYTES / loaded.requests
+    return Rate(loaded.requests / SECONDS, beside, loaded.p50_ms, loaded.p99_ms, moved_share)
 
 
 _SCRIPT: Final = """
@@ -172,11 +166,6 @@ request = function()
   local start = take * %(bytes)d %% 1000000000
   local path = "/api/v1/recordings/%(recording)s/lanes/lane-%%d/takes/%%d?startSample=%%d"
   return wrk.format(nil, string.format(path, lane, take, start))
-end
-done = function(summary, latency)
-  local e = summary.errors
-  local wrong = e.connect + e.read + e.write + e.status + e.timeout
-  io.write(string.format("%%d %%d %%f %%f\\n", summary.requests, wrong, latency:percentile(50), latency:percentile(99)))
 end
 """
 

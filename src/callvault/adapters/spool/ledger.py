@@ -78,21 +78,15 @@ class Ledger:
             held = self._held.get(recording_id)
             if held is None:
                 held = self._held[recording_id] = Held(workspace_id)
-            replaced = held.add(entry)
-            self._count(entry, 1)
+            self._place(held, entry)
             self.next_serial = max(self.next_serial, entry.serial + 1)
-            if replaced:
-                self._count(replaced, -1)
 
     def move(self, recording_id: str, entry: Entry) -> None:
         """It stands in a new place, if it is wanted still."""
         with self._lock:
             held = self._held.get(recording_id)
             if held is not None and entry.serial in held:
-                replaced = held.add(entry)
-                self._count(entry, 1)
-                if replaced:
-                    self._count(replaced, -1)
+                self._place(held, entry)
 
     def drop(self, recording_id: str, through: int) -> None:
         with self._lock:
@@ -101,6 +95,12 @@ class Ledger:
                 self._count(entry, -1)
             if held is not None and not held:
                 del self._held[recording_id]
+
+    def _place(self, held: Held, entry: Entry) -> None:
+        replaced = held.add(entry)
+        self._count(entry, 1)
+        if replaced:
+            self._count(replaced, -1)
 
     def _count(self, entry: Entry, by: int) -> None:
         file = self._files[entry.file]

@@ -123,19 +123,26 @@ class Endpoints:
         """Of `url`, `event_types`, `description` and `enabled`. With another URL it is the caller's, who chose where
         its messages go; if it must verify, it is asked there first. One that is enabled again is told of what happens
         from then on; of what happened meanwhile by a replay."""
-        return await self._update(caller, endpoint_id, self._checked(changes), [])
+        endpoint, checked = await self.get(caller, endpoint_id), self._checked(changes)
+        answers = await self._answers_anew(endpoint, checked.get("url", endpoint.url), checked.get("enabled"))
+        return await self._update(caller, endpoint_id, checked, answers=answers)
 
     @again_when_stale
     async def _update(
-        self, caller: Caller, endpoint_id: str, changes: Mapping[str, Any], answered: list[bool]
+        self, caller: Caller, endpoint_id: str, changes: Mapping[str, Any], *, answers: bool
     ) -> WebhookEndpoint:
-        """`answered` holds whether the new URL has answered, once it was asked: it is not asked again."""
+        """`answers` says that it was asked at its new URL, and has answered."""
         endpoint, checked = await self.get(caller, endpoint_id), dict(changes)
         moved = checked.get("url", endpoint.url) != endpoint.url
         if moved:
             checked |= {"member_id": self._member(caller), "verified_ms": None}
         if moved and endpoint.must_verify:
-            checked |= await self._asked_anew(replace(endpoint, url=checked["url"]), checked.get("enabled"), answered)
+            checked |= {
+                "enabled": answers,
+                "disabled_reason": None if answers else UNVERIFIED,
+                "failing_since_ms": None,
+            }
+            checked["verified_ms"] = self._clock.now_ms() if answers else None
         elif checked.get("enabled") and endpoint.disabled_reason == UNVERIFIED:
             raise Refused(why="the webhook endpoint must be verified first")
         elif "enabled" in checked:
@@ -202,20 +209,12 @@ class Endpoints:
         signature = self._signers[endpoint.scheme].headers(secrets, message_id, now, body)
         return {"content-type": "application/json", **signature}
 
-    async def _asked_anew(
-        self, endpoint: WebhookEndpoint, enabled: bool | None, answered: list[bool]
-    ) -> dict[str, Any]:
-        """What becomes of it at its new URL, which is asked if it is to be enabled, or waits for nothing but that."""
+    async def _answers_anew(self, endpoint: WebhookEndpoint, url: str, enabled: bool | None) -> bool:
+        """Whether it answers at its new URL, if it must: it is asked there when it is to be enabled, or waits for
+        nothing but that."""
         wanted = endpoint.enabled or endpoint.disabled_reason == UNVERIFIED if enabled is None else enabled
-        if wanted and not answered:
-            answered.append(not await self._challenge(endpoint))
-        verified = wanted and answered[0]
-        return {
-            "verified_ms": self._clock.now_ms() if verified else None,
-            "enabled": verified,
-            "disabled_reason": None if verified else UNVERIFIED,
-            "failing_since_ms": None,
-        }
+        is_asked = url != endpoint.url and endpoint.must_verify and wanted
+        return is_asked and not await self._challenge(replace(endpoint, url=url))
 
     async def _challenge(self, endpoint: WebhookEndpoint) -> str:
         """Why it was not answered; nothing when it was."""
