@@ -4,6 +4,7 @@ import asyncio
 import math
 from dataclasses import dataclass
 
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
 from callvault.domain.errors import TooLarge, TooManyRequests
@@ -84,6 +85,18 @@ def limited(
         return message
 
     return receive_within
+
+
+async def whole_body(receive: Receive) -> bytes:
+    """A body that is small enough to be held."""
+    pieces, is_whole = list[bytes](), False
+    while not is_whole:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        pieces.append(message.get("body", b""))
+        is_whole = not message.get("more_body", False)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _length(header: bytes | None) -> int:

@@ -6,10 +6,11 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
+
+from pydantic_core import to_json
 
 from callvault.domain.errors import Fault
 
@@ -46,7 +47,7 @@ _HARMLESS: Final = re.compile(rf"(?:/(?!(?:link|s|shares?)/){_SEGMENT})*+")
 tried again, or a path of many would be tried in all ways."""
 PATH_MAX: Final = 1000
 """So much of a request's path is told: what it says is the client's choice."""
-_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": ")).encode
+_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -121,7 +122,7 @@ class RequestLog:
     def __init__(self) -> None:
         self._stream: TextIO | None = None
         self._plain = False
-        self._waiting: list[str] = []
+        self._waiting: list[bytes] = []
 
     def configure(self, stream: TextIO | None, plain: bool = False) -> None:
         """Without a stream nothing is written. What waits goes where it was meant to go."""
@@ -130,7 +131,7 @@ class RequestLog:
         self._waiting.clear()
         self._stream, self._plain = stream, plain
 
-    def note(self, event: str, facts: Mapping[str, str | float | None]) -> None:
+    def note(self, event: str, facts: dict[str, str | float | None]) -> None:
         """Nothing here may need redaction: the path has been redacted already, the rest was made by us."""
         if self._stream is None:
             return
@@ -139,15 +140,14 @@ class RequestLog:
         at = datetime.now(UTC).isoformat(timespec="milliseconds")[:23]
         if self._plain:
             told = " ".join([f"{name}={value}" for name, value in facts.items()])
-            self._waiting.append(f"{at[11:]} info    {_printable(event)} {told}\n")
+            self._waiting.append(f"{at[11:]} info    {_printable(event)} {told}".encode())
         else:
-            told = ", ".join([f'"{name}": {_json(value)}' for name, value in facts.items()])
-            self._waiting.append(f'{{"at": "{at}Z", "level": "info", "event": {_json(event)}, {told}}}\n')
+            self._waiting.append(to_json({"at": f"{at}Z", "level": "info", "event": event} | facts))
 
     def flush(self) -> None:
         if self._stream and self._waiting:
             lines, self._waiting = self._waiting, []
-            self._stream.write("".join(lines))
+            self._stream.write(b"\n".join([*lines, b""]).decode())
             self._stream.flush()
 
 

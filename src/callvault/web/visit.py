@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
+from urllib.parse import parse_qsl
 
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
@@ -33,6 +34,16 @@ class Visit:
     """Whether HEAD was asked: no byte of the body will leave. (Routes see GET.)"""
     headers: Headers = field(default_factory=list)
     """For the answer, whatever it will be."""
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query's parameters, with less ado than a request's `query_params`; of one that came twice, the last."""
+        return dict(parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True))
+
+    def told(self, header: str) -> str | None:
+        """What a header of the request says, which is named in lower case."""
+        value = self.asked.get(header.encode())
+        return None if value is None else value.decode("latin-1")
 
     @property
     def request_id(self) -> str:

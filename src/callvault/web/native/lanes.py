@@ -13,12 +13,13 @@ from callvault.services.ingest.files import MIXED
 from callvault.services.ingest.form import TAKE_BYTES
 from callvault.services.ingest.takes import Start
 from callvault.web.auth import needs
+from callvault.web.limits import whole_body
 from callvault.web.native import hotdocs
 from callvault.web.native.received import received
 from callvault.web.native.spelling import Told
 from callvault.web.parts import Hot
 from callvault.web.responses import Answer, bytes_answer
-from callvault.web.visit import visit_of
+from callvault.web.visit import Visit, visit_of
 from callvault.wire import contentdigest, mediatypes
 
 DIGITS_MAX = 18
@@ -46,17 +47,17 @@ class FileOut(Told):
 
 @needs(Action.WRITE_SOUND, body=TAKE_BYTES)
 async def put_take(request: Request) -> Answer:
-    _check_plain(request)
-    visit, asked, query = visit_of(request), request.path_params, request.query_params
-    digest = request.headers.get("content-digest")
+    visit, place, query = visit_of(request), request.path_params, visit_of(request).query
+    _check_plain(visit)
+    digest = visit.told("content-digest")
     taken = await visit.services.intake.takes.put(
         visit.caller,
-        asked["id"].lower(),
-        asked["lane"],
-        whole("the take's number", asked["n"]),
-        await request.body(),
+        place["id"].lower(),
+        place["lane"],
+        whole("the take's number", place["n"]),
+        await whole_body(request.receive),
         start=_start(query.get("start"), query.get("startSample")),
-        form=mediatypes.parse(request.headers.get("content-type", "")),
+        form=mediatypes.parse(visit.told("content-type") or ""),
         promised=contentdigest.parse(digest) if digest else None,
     )
     return answered(
@@ -74,8 +75,8 @@ async def put_take(request: Request) -> Answer:
 
 @needs(Action.WRITE_SOUND, body=None)
 async def put_audio(request: Request) -> Answer:
-    _check_plain(request)
-    visit, query = visit_of(request), request.query_params
+    visit = visit_of(request)
+    _check_plain(visit)
     recording_id = request.path_params["id"].lower()
     # Whether it may come in at all is asked before a gigabyte is read.
     receiving = visit.services.intake.admission.receiving(visit.caller, recording_id)
@@ -84,9 +85,9 @@ async def put_audio(request: Request) -> Answer:
             visit.caller,
             recording_id,
             file,
-            channels=named(query.get("channels")),
-            media_type=request.headers.get("content-type", "application/octet-stream"),
-            damaged_too=query.get("damaged") == "accept",
+            channels=named(visit.query.get("channels")),
+            media_type=visit.told("content-type") or "application/octet-stream",
+            damaged_too=visit.query.get("damaged") == "accept",
         )
     told = FileOut(
         lanes=list(filed.lanes), rate=filed.rate, samples=filed.samples, created=filed.created, damage=filed.damage
@@ -105,9 +106,9 @@ def whole(what: str, text: str) -> int:
     return int(text)
 
 
-def _check_plain(request: Request) -> None:
+def _check_plain(visit: Visit) -> None:
     """Sound is kept as it comes: what was packed once more would be taken for it."""
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    if (visit.told("content-encoding") or "identity").lower() != "identity":
         raise Malformed(what="the request's body", why="sound comes without a Content-Encoding")
 
 
