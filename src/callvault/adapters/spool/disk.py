@@ -33,7 +33,7 @@ FILE_BYTES = 128 << 20
 SPARE_BYTES = 2 * FILE_BYTES
 """Of the disk sound leaves so much free. Nothing leaves the spool before the database, which may lie on the same disk,
 has written down where it went; and where storage is on it too, a file's sound must fit in before the file can go."""
-SLOW_SECONDS = 0.0005
+SLOW_SECONDS = 0.001
 """A sync that takes longer is worth waiting for company."""
 COMPANY_SECONDS_MOST = 0.002
 UNFORESEEN = (OSError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
@@ -88,6 +88,8 @@ class DiskSpool:
         """Drops that are not on the disk yet."""
         self._next_serial = self._ledger.next_serial
         self._group = _Group()
+        self._enough = 1
+        """For so many wishes the writer waits."""
         self._waiting = threading.Condition(threading.Lock())
         self._closing = False
         self._writer = threading.Thread(target=self._write_on, name="spool", daemon=True)
@@ -155,7 +157,8 @@ class DiskSpool:
         if self._closing:
             raise ShuttingDown
         self._group.wishes.append(wish)
-        self._waiting.notify()
+        if len(self._group.wishes) >= self._enough:
+            self._waiting.notify()
         return self._group.done
 
     def _read(self, recording_id: str, at_most: int | None) -> list[Spooled]:
@@ -170,19 +173,33 @@ class DiskSpool:
 
     def _write_on(self) -> None:
         while (group := self._gathered()).wishes:
-            began = time.monotonic()
-            try:
-                self._commit(self._head(), group.wishes)
-            except PassingFault as error:
+            began, error = time.monotonic(), self._written(group.wishes)
+            waits = company_seconds(len(group.wishes), time.monotonic() - began)
+            enough = len(self._group.wishes) + len(group.wishes)
+            if error:
                 group.done.set_exception(error)
-            except UNFORESEEN as error:
-                log.critical("the spool's writer met %s", type(error).__name__, exc_info=error)
-                group.done.set_exception(BlobsUnavailable(why=f"the spool cannot be written ({type(error).__name__})"))
             else:
                 group.done.set_result(None)
-            waits = company_seconds(len(group.wishes), time.monotonic() - began)
-            if waits and not self._closing:
-                time.sleep(waits)
+            if waits:
+                self._wait_for_company(enough, waits)
+
+    def _written(self, wishes: Sequence[_Wish]) -> PassingFault | None:
+        """What went wrong, if anything did."""
+        try:
+            self._commit(self._head(), wishes)
+        except PassingFault as error:
+            return error
+        except UNFORESEEN as error:
+            log.critical("the spool's writer met %s", type(error).__name__, exc_info=error)
+            return BlobsUnavailable(why=f"the spool cannot be written ({type(error).__name__})")
+        return None
+
+    def _wait_for_company(self, enough: int, seconds: float) -> None:
+        """Until as many came as were told, besides those who waited already."""
+        with self._waiting:
+            self._enough = enough
+            self._waiting.wait_for(lambda: len(self._group.wishes) >= enough or self._closing, seconds)
+            self._enough = 1
 
     def _gathered(self) -> _Group:
         """All that is wished for now; nothing when the spool is closed."""
@@ -237,9 +254,10 @@ class DiskSpool:
 
 
 def company_seconds(told: int, took: float) -> float:
-    """How long the writer waits when it has told so many after a sync of so many seconds. Who was told sends his next
-    take in a moment; on a slow disk he would come a little too late for the next sync, and half of all share each."""
-    return min(took / 8, COMPANY_SECONDS_MOST) if told > 1 and took > SLOW_SECONDS else 0.0
+    """How long the writer waits at most when it has told so many after a sync of so many seconds. Who was told sends
+    his next take in a moment; on a slow disk he would come a little too late for the next sync, and half of all share
+    each."""
+    return min(took / 2, COMPANY_SECONDS_MOST) if told > 1 and took > SLOW_SECONDS else 0.0
 
 
 def _failed(error: Exception) -> "Future[None]":

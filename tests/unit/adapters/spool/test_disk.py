@@ -3,13 +3,16 @@
 import errno
 import os
 import resource
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import wait
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tests.contract.test_spool import MASTER, keyring, piece, takes
 
+from callvault.adapters.spool import disk
 from callvault.adapters.spool.disk import SMALL_BYTES, DiskSpool, company_seconds
 from callvault.adapters.spool.index import Entry
 from callvault.adapters.spool.journal import JournalHead
@@ -67,10 +70,40 @@ def test_serials_go_on_after_everything_was_dropped_and_the_program_restarted(
 
 
 @pytest.mark.parametrize(
-    ("told", "took", "waits"), [(2, 0.004, 0.0005), (8, 1.0, 0.002), (1, 0.004, 0.0), (8, 0.0003, 0.0)]
+    ("told", "took", "waits"), [(2, 0.003, 0.0015), (8, 1.0, 0.002), (1, 0.004, 0.0), (8, 0.0008, 0.0)]
 )
 def test_a_slow_sync_is_followed_by_a_moment_for_those_who_were_told(told: int, took: float, waits: float) -> None:
     assert company_seconds(told, took) == waits
+
+
+def test_after_two_were_told_the_writer_waits_for_two(
+    make: Callable[..., DiskSpool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_writing, may_write, write = threading.Event(), threading.Event(), JournalHead.append
+
+    def append_when_it_may(head: JournalHead, parts: Sequence[bytes]) -> int:
+        is_writing.set()
+        assert may_write.wait(10)
+        return write(head, parts)
+
+    monkeypatch.setattr(JournalHead, "append", append_when_it_may)
+    monkeypatch.setattr(disk, "company_seconds", lambda told, took: 60.0 if told == 2 else 0.0)
+    spool = make()
+    first = spool.append("r1", "w1", [piece(0)])
+    assert is_writing.wait(10)
+    two = [spool.append("r1", "w1", [piece(n)]) for n in (1, 2)]
+    may_write.set()
+    for done in (first, *two):
+        done.result(10)
+    third = spool.append("r1", "w1", [piece(3)])
+    assert not wait([third], 0.05).done
+    spool.append("r1", "w1", [piece(4)]).result(10)
+    assert third.done()
+    spool.append("r1", "w1", [piece(5)])
+    spool.close()
+    spool = make()
+    assert takes(spool, "r1") == list(range(6))
+    spool.close()
 
 
 @pytest.mark.parametrize("lost", [1, 7, 40, 150, 200])
