@@ -1,5 +1,9 @@
-"""A clock and identifiers that the tests hold in their hands."""
+"""A clock, identifiers and room on a disk that the tests hold in their hands."""
 
+from pathlib import Path
+
+from callvault.adapters.room import DiskRoom
+from callvault.domain.errors import DiskFull
 from callvault.domain.ids import uuid7
 
 
@@ -31,3 +35,17 @@ class FakeIds:
 
     def nonce(self) -> bytes:
         return self.secret(8)
+
+
+class FakeRoom(DiskRoom):
+    """For so many bytes at a time, whatever the disk says; for fewer than 0 for nothing at all."""
+
+    def __init__(self, folder: Path, free: int = 1 << 62) -> None:
+        super().__init__(folder)
+        self.free = free
+        self.asked: list[int] = []
+
+    def check(self, coming: int = 0) -> None:
+        self.asked.append(coming)
+        if coming > self.free:
+            raise DiskFull(path="…")

@@ -10,6 +10,7 @@ import httpx
 
 from callvault.adapters.blobs.memory import MemoryBlobs
 from callvault.adapters.blobs.sealed import SealedBlobs
+from callvault.adapters.blobs.sparing import SparingBlobs
 from callvault.adapters.codecs.pyav import PyAvCodecs
 from callvault.adapters.keys.master import KeyBytes, MasterKeys
 from callvault.adapters.keys.memory import MemoryKeyring
@@ -27,7 +28,7 @@ from callvault.settings import Settings
 from callvault.web.app import Front, create_app
 from callvault.web.options import Options
 from callvault.web.parts import Part
-from tests.fakes import FakeClock, FakeIds
+from tests.fakes import FakeClock, FakeIds, FakeRoom
 
 
 @dataclass
@@ -60,17 +61,20 @@ class WebHouse:
 def memory_adapters(clock: FakeClock | None = None) -> Adapters:
     master = MasterKeys([KeyBytes(b"m" * 32)])
     keyring = MemoryKeyring(master)
+    blobs, room = SealedBlobs(MemoryBlobs(), keyring), FakeRoom(Path("/tmp"))
     return Adapters(
         clock=clock or FakeClock(),
         ids=FakeIds(),
         store=TellingStore(MemoryStore()),
-        blobs=SealedBlobs(MemoryBlobs(), keyring),
+        blobs=blobs,
         master=master,
         keyring=keyring,
         spool=MemorySpool(),
         codecs=PyAvCodecs(),
         sender=HttpxSender(private_allowed=True, timeout_seconds=2),
         signers=SIGNERS,
+        room=room,
+        sparing=SparingBlobs(blobs, room),
         link_secrets={"test": b"l" * 32},
     )
 

@@ -12,8 +12,10 @@ from callvault.adapters.blobs.memory import MemoryBlobs
 from callvault.adapters.blobs.opening import open_blobs
 from callvault.adapters.blobs.retrying import RetryingBlobs
 from callvault.adapters.blobs.sealed import SealedBlobs
+from callvault.adapters.blobs.sparing import SparingBlobs
 from callvault.adapters.keys.master import KeyBytes
 from callvault.adapters.keys.memory import MemoryKeyring
+from callvault.adapters.room import DiskRoom
 from callvault.domain.errors import BlobsUnavailable
 from callvault.domain.stored import StoredObject
 from callvault.domain.workspace import WorkspaceKey
@@ -109,6 +111,8 @@ def opened(kind: str, folder: Path, request: pytest.FixtureRequest) -> Storage:
             below = DiskBlobs(folder / "storage")
         case "retrying":
             below = RetryingBlobs(FlakyBlobs(), pause=lambda seconds: None)
+        case "sparing":
+            below = SparingBlobs(DiskBlobs(folder / "storage"), DiskRoom(folder, spare_bytes=0))
         case "s3":
             s3: S3Server = request.getfixturevalue("s3_server")
             below = open_blobs(s3.url(prefix), s3.credentials)

@@ -14,7 +14,8 @@ from callvault.domain.stored import StoredObject
 from tests.contract.storages import WORKSPACE, Storage, opened
 from tests.servers_azure import azure_server  # noqa: F401
 
-KINDS = ["memory", "disk", "retrying", "s3", "azure", "sealed-memory", "sealed-disk", "sealed-retrying", "sealed-s3"]
+PLAIN = ["memory", "disk", "sparing", "retrying", "s3", "azure"]
+KINDS = [*PLAIN, "sealed-memory", "sealed-disk", "sealed-retrying", "sealed-s3"]
 MIB = 2**20
 SOUND = os.urandom(300_001)
 

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callvault.adapters.codecs.pyav import PyAvCodecs
-from callvault.domain.errors import CallerFault, Malformed, TooLarge
+from callvault.domain.errors import CallerFault, DiskFull, Malformed, TooLarge
 from callvault.ports.codecs import Codecs, Samples, SoundFormat, SoundLimits
 from callvault.wire import wav
+from tests.fakes import FakeRoom
 
 SOUND = Path(__file__).parents[1] / "media" / "sound"
 LIMITS = SoundLimits()
@@ -458,10 +459,20 @@ def test_no_sound_at_all_is_still_a_file(codecs: Codecs, format: str) -> None:
 
 @pytest.mark.parametrize("format", ["mp3", "m4a", "ogg"])
 def test_an_encoder_that_is_let_go_leaves_nothing_behind(codecs: Codecs, tmp_path: Path, format: str) -> None:
-    pieces = PyAvCodecs(scratch=tmp_path).encode(blocks(tone(16000, 9)), format=format, rate=16000, channels=1)
+    own = PyAvCodecs(FakeRoom(tmp_path).scratch)
+    pieces = own.encode(blocks(tone(16000, 9)), format=format, rate=16000, channels=1)
     next(pieces)
     pieces.close()  # type: ignore[attr-defined]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("format", ["mp3", "m4a", "flac"])
+def test_an_encoder_that_finds_no_room_on_the_disk_says_so(tmp_path: Path, format: str) -> None:
+    room = FakeRoom(tmp_path, free=-1)
+    loud = np.random.default_rng(1).integers(-30_000, 30_000, 200_000, np.int16)
+    with pytest.raises(DiskFull):
+        list(PyAvCodecs(lambda _: room.scratch(1)).encode(blocks(loud), format=format, rate=8000, channels=1))
+    assert room.asked
 
 
 def test_a_fault_of_the_blocks_comes_through(codecs: Codecs) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from callvault.adapters.keys.master import KeyBytes
 from callvault.adapters.keys.memory import MemoryKeyring
-from callvault.adapters.spool.disk import DiskSpool
+from callvault.adapters.room import DiskRoom
+from callvault.adapters.spool.disk import FILE_BYTES, DiskSpool
 from callvault.adapters.spool.memory import MemorySpool
 from callvault.domain.errors import ShuttingDown
 from callvault.domain.workspace import WorkspaceKey
@@ -26,13 +27,19 @@ def keyring(*workspaces: str) -> MemoryKeyring:
     return ring
 
 
+def disk_spool(
+    folder: Path, keyring: MemoryKeyring | None, file_bytes: int = FILE_BYTES, spare_bytes: int = 0
+) -> DiskSpool:
+    return DiskSpool(folder, keyring, DiskRoom(folder, spare_bytes), file_bytes)
+
+
 @pytest.fixture(params=["memory", "disk", "sealed disk"])
 def spool(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Spool]:
     made: Spool
     if request.param == "memory":
         made = MemorySpool()
     else:
-        made = DiskSpool(tmp_path / "spool", keyring("w1", "w2") if "sealed" in request.param else None)
+        made = disk_spool(tmp_path / "spool", keyring("w1", "w2") if "sealed" in request.param else None)
     yield made
     made.close()
 

@@ -21,11 +21,13 @@ from callvault.ports.blobs import Blobs, Presigning
 from callvault.ports.codecs import Codecs
 from callvault.ports.jobs import JobEngine
 from callvault.ports.keyring import Keyring, MasterKey
+from callvault.ports.room import Room
 from callvault.ports.spool import Spool
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.ports.webhooks import Sender, Signer
 from callvault.settings import Settings
+from callvault.wire.storageurl import parse_storage_url
 
 BRING_BACK = (
     "What is stored was sealed under another: bring that one back, in its file or in CALLVAULT_MASTER_KEY_FILE; "
@@ -45,6 +47,10 @@ class Adapters:
     codecs: Codecs
     sender: Sender
     signers: Mapping[str, Signer]
+    room: Room
+    """On the disk of the data folder."""
+    sparing: Blobs | None = None
+    """The same storage for all but what leaves the spool: it leaves room on our disks. None where it needs none."""
     clear: Blobs | None = None
     """The storage without our seals, for what the bucket itself delivers; None where no bucket does."""
     presigner: Presigning | None = None
@@ -57,28 +63,44 @@ async def open_adapters(settings: Settings, store: Store, node: bool) -> Adapter
     from callvault.adapters.blobs.sealed import SealedBlobs
     from callvault.adapters.codecs.pyav import PyAvCodecs
     from callvault.adapters.keys.memory import MemoryKeyring
+    from callvault.adapters.room import DiskRoom
     from callvault.adapters.webhooks.sender import HttpxSender
     from callvault.adapters.webhooks.signing import SIGNERS
 
     keep_freed_blocks()
     master, text = await open_master_key(settings, store)
     keyring = MemoryKeyring(master)
+    room = DiskRoom(settings.data)
     bare, presigner = await open_storage(settings)
+    blobs = SealedBlobs(bare, keyring)
     return Adapters(
         clock=SystemClock(),
         ids=SystemIds(),
         store=TellingStore(store),
-        blobs=SealedBlobs(bare, keyring),
+        blobs=blobs,
         master=master,
         keyring=keyring,
         spool=await asyncio.to_thread(_open_spool, settings, keyring, node),
-        codecs=PyAvCodecs(),
+        codecs=PyAvCodecs(room.scratch),
         sender=HttpxSender(private_allowed=settings.private_webhooks, user_agent=f"callvault/{__version__}"),
         signers=SIGNERS,
-        clear=bare if presigner else None,
+        room=room,
+        sparing=_sparing(settings, blobs, room),
+        clear=_sparing(settings, bare, room) if presigner else None,
         presigner=presigner,
         link_secrets=link_secrets(settings.link_secret or text.split()),
     )
+
+
+def _sparing(settings: Settings, blobs: Blobs, room: Room) -> Blobs:
+    from callvault.adapters.blobs.retrying import IN_MEMORY
+    from callvault.adapters.blobs.sparing import SparingBlobs
+    from callvault.adapters.room import DiskRoom
+
+    place = parse_storage_url(settings.storage_url, settings.storage_credentials)
+    if place.scheme == "file":
+        return SparingBlobs(blobs, DiskRoom(Path(place.path)))
+    return SparingBlobs(blobs, room, IN_MEMORY)
 
 
 def _open_spool(settings: Settings, keyring: Keyring, node: bool) -> Spool:
@@ -86,16 +108,19 @@ def _open_spool(settings: Settings, keyring: Keyring, node: bool) -> Spool:
         from callvault.adapters.spool.memory import MemorySpool
 
         return MemorySpool()
+    from callvault.adapters.room import DiskRoom
     from callvault.adapters.spool.disk import DiskSpool
 
-    return DiskSpool(settings.spool_path, keyring)
+    return DiskSpool(settings.spool_path, keyring, DiskRoom(settings.spool_path))
 
 
 async def open_storage(settings: Settings) -> tuple[Blobs, Presigning | None]:
     """The storage without our seals, and what signs its URLs where it has any."""
     from callvault.adapters.blobs.opening import open_blobs, open_presigner
+    from callvault.adapters.room import DiskRoom
 
-    bare = await asyncio.to_thread(open_blobs, settings.storage_url, settings.storage_credentials)
+    scratch = DiskRoom(settings.data, spare_bytes=0).scratch  # what leaves the spool goes through it too
+    bare = await asyncio.to_thread(open_blobs, settings.storage_url, settings.storage_credentials, scratch)
     return bare, open_presigner(settings.storage_url, settings.storage_credentials)
 
 

@@ -2,15 +2,14 @@
 
 import asyncio
 import os
-import shutil
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from callvault.adapters.spool.disk import SPARE_BYTES
 from callvault.bootstrap.adapters import Adapters
-from callvault.domain.errors import DiskFull, Misconfigured
+from callvault.domain.errors import Misconfigured
 from callvault.domain.stored import StorageFacts
+from callvault.ports.room import Room
 from callvault.services.access import Access
 from callvault.services.actions.compress import Compress
 from callvault.services.actions.convert import Convert
@@ -52,9 +51,6 @@ from callvault.services.witness import Witness
 from callvault.services.workspaces import Workspaces
 from callvault.settings import Settings
 from callvault.wire.storageurl import parse_storage_url
-
-FREE_BYTES: Final = SPARE_BYTES
-"""With less free space the house is not well: no sound is taken in."""
 
 
 def assemble(adapters: Adapters, settings: Settings) -> Services:
@@ -108,7 +104,7 @@ def _offices(floor: Floor, adapters: Adapters, settings: Settings) -> Offices:
         events=events,
         webhooks=_webhooks(floor, adapters),
         stream_passes=StreamPasses(store, clock=clock, access=access, audit=audit, secrets=adapters.link_secrets),
-        scratch=str(settings.data),
+        room=adapters.room,
         storage=_storage_facts(settings.storage_url),
         checks=_checks(adapters, settings),
         gauges={"audit_entries_waiting": lambda: audit.waiting},
@@ -123,7 +119,7 @@ def _floor(adapters: Adapters) -> Floor:
         clock=clock,
         ids=ids,
         store=store,
-        blobs=adapters.blobs,
+        blobs=adapters.sparing or adapters.blobs,
         audit=audit,
         access=access,
         witness=Witness(clock, ids, audit),
@@ -167,9 +163,10 @@ def _intake(
 ) -> Intake:
     return Intake(
         floor.store,
-        adapters.blobs,
+        floor.blobs,
         adapters.spool,
         adapters.codecs,
+        emptying=adapters.blobs,
         clock=floor.clock,
         ids=floor.ids,
         access=floor.access,
@@ -247,7 +244,7 @@ def _verbs(floor: Floor, adapters: Adapters, recordings: Recordings, delivery: D
 def _webhooks(floor: Floor, adapters: Adapters) -> Webhooks:
     return Webhooks(
         floor.store,
-        floor.blobs,
+        adapters.blobs,
         floor.sealing.ensure,
         sender=adapters.sender,
         signers=adapters.signers,
@@ -291,16 +288,15 @@ def _checks(adapters: Adapters, settings: Settings) -> dict[str, Check]:
     return {
         "database": adapters.store.check,
         "storage": lambda: asyncio.to_thread(adapters.blobs.check),
-        "disk": lambda: asyncio.to_thread(_check_disk, settings.data),
+        "disk": lambda: asyncio.to_thread(_check_disk, settings.data, adapters.room),
     }
 
 
-def _check_disk(folder: Path) -> None:
+def _check_disk(folder: Path, room: Room) -> None:
     try:
-        free = shutil.disk_usage(folder).free
+        folder.stat()
     except OSError as error:
         raise Misconfigured(problems=f"the data folder {folder} cannot be used: {error.strerror}") from None
     if not os.access(folder, os.W_OK):
         raise Misconfigured(problems=f"the data folder {folder} cannot be written")
-    if free < FREE_BYTES:
-        raise DiskFull(path=folder)
+    room.check()

@@ -16,7 +16,7 @@ from typing import Final
 
 import click
 
-from callvault.bootstrap import FREE_BYTES, open_master_key, open_storage, open_store, prepare
+from callvault.bootstrap import SPARE_BYTES, open_master_key, open_storage, open_store, prepare
 from callvault.cli.running import as_json, data, show
 from callvault.domain.errors import Fault, Misconfigured, OperatorFault, PassingFault
 from callvault.domain.query import Query
@@ -93,7 +93,7 @@ class Doctor:
             return None
         free = shutil.disk_usage(self._settings.data).free
         what = f"{free / GIB:.1f} GiB are free"
-        state = FAILED if free < FREE_BYTES else WARNING if free < 2 * GIB else OK
+        state = FAILED if free < SPARE_BYTES else WARNING if free < 2 * GIB else OK
         return Finding("disk space", state, what, "" if state == OK else "the operator: free space, or move --data")
 
     async def _secrets(self) -> Finding:

@@ -61,6 +61,15 @@ class Presigning(Protocol):
 
 
 @runtime_checkable
+class Sparing(Protocol):
+    """What some storages can do besides: tell beforehand that they have no room."""
+
+    def check_room(self, coming: int) -> None:
+        """`DiskFull` when so many bytes more would be refused."""
+        ...
+
+
+@runtime_checkable
 class Filing(Protocol):
     """What some storages can do besides: give an object as a file, for the system to send by itself."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from callvault.domain.stored import StorageFacts
 from callvault.ports.blobs import Blobs
+from callvault.ports.room import Room
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
@@ -65,8 +66,8 @@ class Offices(Floor):
     events: Events
     webhooks: Webhooks
     stream_passes: StreamPasses
-    scratch: str | None = None
-    """The folder for bodies on their way in; None for the system's own."""
+    room: Room
+    """For bodies on their way in."""
     storage: StorageFacts = field(default_factory=StorageFacts)
     checks: dict[str, Check] = field(default_factory=dict)
     """`database`, `storage`, `disk` ...: what /readyz asks."""

@@ -10,7 +10,7 @@ from callvault.domain.query import Query
 from callvault.domain.stored import StoredObject
 from callvault.domain.unit import Unit
 from callvault.domain.upload import Upload
-from callvault.ports.blobs import Blobs
+from callvault.ports.blobs import Blobs, Sparing
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.partsfile import PartsFile
@@ -20,6 +20,11 @@ from callvault.services.timelines import Unlock
 class UploadParts:
     def __init__(self, store: Store, blobs: Blobs, *, clock: Clock, ids: Ids, unlock: Unlock) -> None:
         self._store, self._blobs, self._clock, self._ids, self._unlock = store, blobs, clock, ids, unlock
+
+    async def check_room(self, coming: int) -> None:
+        """`DiskFull` when the storage says beforehand that so many bytes have no room."""
+        if isinstance(self._blobs, Sparing):
+            await asyncio.to_thread(self._blobs.check_room, coming)
 
     async def put(self, upload: Upload, offset: int, data: bytes) -> StoredObject:
         """In storage when it returns; it counts when the unit that adds it commits. No two have the same name, so

@@ -94,6 +94,7 @@ class Uploads:
             raise RecordingEnded
         if not 0 < length <= MOST_BYTES:
             raise TooLarge(what="the upload", limit=f"{MOST_BYTES} bytes, and not empty")
+        await self.parts.check_room(length)
         now = self._clock.now_ms()
         upload = Upload(
             id=token(self._ids.secret(16)),
@@ -137,6 +138,7 @@ class Uploads:
             raise RecordingEnded
         if offset != upload.offset:
             raise UploadMisplaced(offset=upload.offset)
+        await self.parts.check_room(upload.length - offset)
         return await (self._checked(upload, chunks, checksum) if checksum else self._streamed(upload, chunks))
 
     async def terminate(self, caller: Caller, upload_id: str) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -17,6 +18,7 @@ from callvault.adapters.blobs.presigning import AzurePresigner, SigV4Presigner
 from callvault.adapters.blobs.retrying import RetryingBlobs
 from callvault.domain.errors import Misconfigured
 from callvault.ports.blobs import Blobs, Presigning
+from callvault.ports.room import NewScratch
 from callvault.wire.azuresas import AzureSigner
 from callvault.wire.sigv4 import AwsSigner, GoogleSigner
 from callvault.wire.storageurl import StoragePlace, StorageUrlWrong, parse_storage_url
@@ -32,11 +34,15 @@ RETRIES: "RetryConfig" = {
 """Of one request, so that a part of a large object is sent again and not the whole; `RetryingBlobs` does the rest."""
 
 
-def open_blobs(url: str, credentials: Mapping[str, str] | None = None) -> Blobs:
-    """The storage, retrying where it is far away. Without credentials, an object store's client looks for those that
-    its cloud gives to machines and for the environment's (`AWS_…`, `GOOGLE_…`, `AZURE_…`)."""
+def open_blobs(
+    url: str, credentials: Mapping[str, str] | None = None, scratch: NewScratch = SpooledTemporaryFile
+) -> Blobs:
+    """The storage, retrying where it is far away: `scratch` is for what may have to be sent again. Without credentials,
+    an object store's client looks for those that its cloud gives to machines and for the environment's (`AWS_…`,
+    `GOOGLE_…`, `AZURE_…`)."""
     place = _place(url, credentials)
-    return OPENERS[place.scheme](place)
+    opened = OPENERS[place.scheme](place)
+    return RetryingBlobs(opened, scratch=scratch) if isinstance(opened, ObjectStoreBlobs) else opened
 
 
 def open_presigner(url: str, credentials: Mapping[str, str] | None = None) -> Presigning | None:
@@ -78,7 +84,7 @@ def _open_s3(place: StoragePlace) -> Blobs:
         retry_config=RETRIES,
         credential_provider=_s3_credential(place) if place.credentials else None,
     )
-    return RetryingBlobs(ObjectStoreBlobs(store))
+    return ObjectStoreBlobs(store)
 
 
 def _s3_credential(place: StoragePlace) -> "Callable[[], S3Credential]":
@@ -103,7 +109,7 @@ def _open_gs(place: StoragePlace) -> Blobs:
         **options,  # type: ignore[arg-type]
         **place.credentials,  # type: ignore[arg-type]
     )
-    return RetryingBlobs(ObjectStoreBlobs(store))
+    return ObjectStoreBlobs(store)
 
 
 def _open_az(place: StoragePlace) -> Blobs:
@@ -116,7 +122,7 @@ def _open_az(place: StoragePlace) -> Blobs:
         retry_config=RETRIES,
         **place.credentials,  # type: ignore[arg-type]
     )
-    return RetryingBlobs(ObjectStoreBlobs(store))
+    return ObjectStoreBlobs(store)
 
 
 def _client(place: StoragePlace) -> "ClientConfig":

@@ -11,6 +11,7 @@ from callvault.adapters.blobs.measure import Measured
 from callvault.domain.errors import BlobCorrupt, BlobExists, PassingFault
 from callvault.domain.stored import StoredObject
 from callvault.ports.blobs import Blobs, Chunk
+from callvault.ports.room import NewScratch
 
 T = TypeVar("T")
 ATTEMPTS = 4
@@ -23,12 +24,13 @@ BLOCK = 262_144
 class RetryingBlobs:
     """Goes inside `SealedBlobs`, so that what it keeps in temporary files is sealed."""
 
-    def __init__(self, inner: Blobs, *, pause: Callable[[float], None] = time.sleep) -> None:
-        self._inner = inner
-        self._pause = pause
+    def __init__(
+        self, inner: Blobs, *, scratch: NewScratch = SpooledTemporaryFile, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._inner, self._scratch, self._pause = inner, scratch, pause
 
     def put(self, key: str, chunks: Iterable[Chunk], *, workspace_id: str = "", digest: bool = True) -> StoredObject:
-        with SpooledTemporaryFile(IN_MEMORY) as file:
+        with self._scratch(IN_MEMORY) as file:
             kept = Kept(chunks, file)
             for attempt in range(1, ATTEMPTS + 1):
                 try:

@@ -1,13 +1,10 @@
 """Where encoders write: into pieces that leave at once, or into a scratch file that they come back to."""
 
 import os
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Protocol, Self
 
-_IN_MEMORY: Final = 4 << 20
 _PIECE: Final = 256 << 10
 
 
@@ -61,10 +58,10 @@ class Pipe:
 
 
 class Scratch:
-    """Keeps all until the end, beyond some size in a file without a name."""
+    """Keeps all until the end, in a file without a name."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY, dir=str(folder) if folder else None)  # noqa: SIM115
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
 
     def __enter__(self) -> Self:
         return self

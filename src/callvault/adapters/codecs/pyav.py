@@ -1,8 +1,8 @@
 """Sound files and coded frames by FFmpeg's libraries, through PyAV."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import BinaryIO
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, Final
 
 from callvault.adapters.codecs import encoding, lame
 from callvault.adapters.codecs.decoding import Frames, PyAvDecoding, format_of, no_sound, open_sound
@@ -10,13 +10,16 @@ from callvault.adapters.codecs.examined import examined
 from callvault.adapters.codecs.frames import decode
 from callvault.adapters.codecs.outlet import Pipe, Scratch
 from callvault.ports.codecs import FileForm, Samples, SoundFormat, SoundLimits
+from callvault.ports.room import NewScratch
+
+IN_MEMORY: Final = 4 << 20
 
 
 class PyAvCodecs:
     """Every call has its own FFmpeg objects and shares none; one call's must not be used by two threads at once."""
 
-    def __init__(self, scratch: Path | None = None) -> None:
-        """`scratch` is where files grow that must be whole before they can be sent; the system's place without."""
+    def __init__(self, scratch: NewScratch = SpooledTemporaryFile) -> None:
+        """`scratch` is for files that must be whole before they can be sent."""
         self._scratch = scratch
 
     def probe(self, source: BinaryIO) -> SoundFormat:
@@ -42,6 +45,6 @@ class PyAvCodecs:
     ) -> Iterator[bytes]:
         form = encoding.FORMATS[format]
         if format == "mp3" and lame.AVAILABLE:
-            return lame.encode(blocks, form, rate, channels, Scratch(self._scratch), bits=bits)
-        outlet = Pipe() if form.streamed else Scratch(self._scratch)
+            return lame.encode(blocks, form, rate, channels, Scratch(self._scratch(IN_MEMORY)), bits=bits)
+        outlet = Pipe() if form.streamed else Scratch(self._scratch(IN_MEMORY))
         return encoding.encode(blocks, form, rate, channels, outlet, bits=bits)

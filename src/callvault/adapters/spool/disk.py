@@ -18,21 +18,18 @@ from callvault.adapters.spool.sealing import DataKey, JournalKeys
 from callvault.domain.errors import (
     BlobMissing,
     BlobsUnavailable,
-    DiskFull,
     KeyUnavailable,
     Misconfigured,
     PassingFault,
     ShuttingDown,
 )
 from callvault.ports.keyring import Keyring
+from callvault.ports.room import Room
 from callvault.ports.spool import Holding, Piece, Spooled
 from callvault.wire.spoolfile import Kind, Record, Torn, parse_head, parse_pieces, serialize_pieces, serialize_record
 
 log = logging.getLogger(__name__)
 FILE_BYTES = 128 << 20
-SPARE_BYTES = 2 * FILE_BYTES
-"""Of the disk sound leaves so much free. Nothing leaves the spool before the database, which may lie on the same disk,
-has written down where it went; and where storage is on it too, a file's sound must fit in before the file can go."""
 SLOW_SECONDS = 0.001
 """A sync that takes longer is worth waiting for company."""
 COMPANY_SECONDS_MOST = 0.002
@@ -71,19 +68,14 @@ class _Group:
 class DiskSpool:
     """A folder belongs to one process at a time."""
 
-    def __init__(
-        self,
-        folder: Path,
-        keyring: Keyring | None,
-        file_bytes: int = FILE_BYTES,
-        spare_bytes: int = SPARE_BYTES,
-    ) -> None:
+    def __init__(self, folder: Path, keyring: Keyring | None, room: Room, file_bytes: int = FILE_BYTES) -> None:
+        """`room` is on the disk of the folder."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock_fd = _locked(folder)
         self.id = _identity(folder)
         self._keys = JournalKeys(self.id, keyring)
         self._ledger = Ledger(folder, bytes.fromhex(self.id), self._keys)
-        self._folder, self._file_bytes, self._spare_bytes = folder, file_bytes, spare_bytes
+        self._room, self._file_bytes = room, file_bytes
         self._owed: dict[str, int] = {}
         """Drops that are not on the disk yet."""
         self._next_serial = self._ledger.next_serial
@@ -98,11 +90,11 @@ class DiskSpool:
     def append(self, recording_id: str, workspace_id: str, pieces: Sequence[Piece]) -> "Future[None]":
         body = serialize_pieces(pieces)
         with self._waiting:
-            if not self._closing and (lack := self._lack()):
-                return _failed(lack)
             try:
+                if not self._closing:
+                    self._room.check()
                 key = self._keys.newest(workspace_id)
-            except KeyUnavailable as error:
+            except (PassingFault, KeyUnavailable) as error:
                 return _failed(error)
             # Given together with the place in the group: serials reach the file in their order.
             serial, self._next_serial = self._next_serial, self._next_serial + 1
@@ -144,14 +136,6 @@ class DiskSpool:
             self._ledger.head.close()
         with suppress(OSError):
             os.close(self._lock_fd)
-
-    def _lack(self) -> PassingFault | None:
-        """Of room on the disk, if there is one."""
-        try:
-            disk = os.fstatvfs(self._lock_fd)
-        except OSError as error:
-            return fault(error, self._folder / "lock")
-        return DiskFull(path=self._folder) if disk.f_bavail * disk.f_frsize < self._spare_bytes else None
 
     def _wish(self, wish: _Wish) -> "Future[None]":
         if self._closing:

@@ -45,6 +45,7 @@ class Intake:
         spool: Spool,
         codecs: Codecs,
         *,
+        emptying: Blobs,
         clock: Clock,
         ids: Ids,
         access: Access,
@@ -54,11 +55,12 @@ class Intake:
         unlock: Unlock,
         workspaces: RecentWorkspaces,
     ) -> None:
-        segments, decode = Segments(blobs, clock, ids), decoder(codecs)
+        """`emptying` is the same storage for what leaves the spool, which must not be kept from it by a full disk."""
+        segments, decode = Segments(emptying, clock, ids), decoder(codecs)
         self.open = OpenRecordings(store, spool, clock=clock, witness=witness, unlock=unlock, workspaces=workspaces)
         self.admission = Admission(self.open, access)
         self.takes = Takes(spool, self.open, codecs, admission=self.admission, decode=decode, clock=clock)
-        filing = Filing(store, segments, self.open, decode=decode, clock=clock, witness=witness)
+        filing = Filing(store, Segments(blobs, clock, ids), self.open, decode=decode, clock=clock, witness=witness)
         self.files = Files(filing, self.open, codecs, self.admission)
         self.captures = Captures(store, filing, self.open, codecs, admission=self.admission)
         self.pauses = Pauses(store, self.open, admission=self.admission, witness=witness, clock=clock, ids=ids)
@@ -71,7 +73,7 @@ class Intake:
         )
         self.rounds = Rounds(spool, self.open, self.mover, self.completion, clock)
         self.recovery = Recovery(store, spool, self.open)
-        self._compaction = Compaction(store, blobs, segments, timelines, unlock, clock=clock, ids=ids)
+        self._compaction = Compaction(store, emptying, segments, timelines, unlock, clock=clock, ids=ids)
 
     def kinds(self) -> list[JobKind]:
         return [*self._compaction.kinds(), *self.pauses.kinds()]

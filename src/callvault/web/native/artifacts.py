@@ -94,7 +94,7 @@ async def get_artifact(request: Request) -> Answer:
 
 async def _file(visit: Visit, request: Request, recording_id: str, kind: str) -> KeptOut:
     media_type, facts = request.headers.get("content-type", ""), _facts(request, kind)
-    async with received(request, visit.services.scratch, MOST.get(kind, VIDEO_MOST)) as file:
+    async with received(request, MOST.get(kind, VIDEO_MOST)) as file:
         kept = await visit.services.keeping.put(visit.caller, recording_id, kind, file, media_type, facts=facts)
     return KeptOut(kind=kind, created=kept.created, lanes={})
 
@@ -103,7 +103,7 @@ async def _capture(visit: Visit, request: Request, recording_id: str) -> KeptOut
     query = request.query_params
     sides = dict(_pair(text, "side") for text in query.getlist("side")[:NAMED_MOST])
     types = dict(_type(text) for text in query.getlist("type")[:NAMED_MOST])
-    async with received(request, visit.services.scratch, CAPTURE_MOST) as file:
+    async with received(request, CAPTURE_MOST) as file:
         captured = await visit.services.intake.captures.put(
             visit.caller, recording_id, file, rebuild=asks(request, "rebuild"), sides=sides, types=types
         )

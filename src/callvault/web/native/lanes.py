@@ -80,7 +80,7 @@ async def put_audio(request: Request) -> Answer:
     recording_id = request.path_params["id"].lower()
     # Whether it may come in at all is asked before a gigabyte is read.
     receiving = visit.services.intake.admission.receiving(visit.caller, recording_id)
-    async with receiving, received(request, visit.services.scratch) as file:
+    async with receiving, received(request) as file:
         filed = await visit.services.intake.files.put(
             visit.caller,
             recording_id,

@@ -1,15 +1,15 @@
 """Bodies of any length on their way in: held on this machine without a name, gone whatever happens."""
 
 import asyncio
-import errno
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import BinaryIO, cast
 
 from starlette.requests import Request
 
-from callvault.domain.errors import DiskFull, Malformed, TooLarge
+from callvault.domain.errors import Malformed, TooLarge
+from callvault.ports.room import Room
+from callvault.web.visit import visit_of
 from callvault.wire.contentdigest import Promised
 
 IN_MEMORY = 4 << 20
@@ -18,11 +18,14 @@ WRITE_BYTES = 1 << 20
 
 
 @asynccontextmanager
-async def received(request: Request, folder: str | None, most: int = MOST_BYTES) -> AsyncIterator[BinaryIO]:
-    """The request's body as a file, after its `Content-Digest`, if there is one, was found to be right."""
+async def received(request: Request, most: int = MOST_BYTES) -> AsyncIterator[BinaryIO]:
+    """The request's body as a file, after its `Content-Digest`, if there is one, was found to be right. One whose
+    length says that it has no room here is refused before it is read."""
+    room = visit_of(request).services.room
+    await asyncio.to_thread(_check_length, request.headers.get("content-length", ""), room, most)
     digest = request.headers.get("content-digest")
     promised = Promised(digest) if digest else None
-    with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=folder) as file:
+    with room.scratch(IN_MEMORY) as file:
         await _fill(cast(BinaryIO, file), request, promised, most)
         if promised:
             promised.check()
@@ -30,13 +33,24 @@ async def received(request: Request, folder: str | None, most: int = MOST_BYTES)
         yield cast(BinaryIO, file)
 
 
+def _check_length(told: str, room: Room, most: int) -> None:
+    length = int(told) if told.isascii() and told.isdigit() else 0
+    _check_most(length, most)
+    if length > IN_MEMORY:
+        room.check(length)
+
+
+def _check_most(length: int, most: int) -> None:
+    if length > most:
+        raise TooLarge(what="the request's body", limit=f"{most} bytes")
+
+
 async def _fill(file: BinaryIO, request: Request, promised: Promised | None, most: int) -> None:
     waiting, length = bytearray(), 0
     async for chunk in request.stream():
         waiting += chunk
         length += len(chunk)
-        if length > most:
-            raise TooLarge(what="the request's body", limit=f"{most} bytes")
+        _check_most(length, most)
         if len(waiting) >= WRITE_BYTES:
             await asyncio.to_thread(_write, file, bytes(waiting), promised)
             waiting.clear()
@@ -48,9 +62,4 @@ async def _fill(file: BinaryIO, request: Request, promised: Promised | None, mos
 def _write(file: BinaryIO, data: bytes, promised: Promised | None) -> None:
     if promised:
         promised.update(data)
-    try:
-        file.write(data)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(path="the data folder") from None
-        raise
+    file.write(data)

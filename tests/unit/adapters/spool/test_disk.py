@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.contract.test_spool import MASTER, keyring, piece, takes
+from tests.contract.test_spool import MASTER, disk_spool, keyring, piece, takes
 
 from callvault.adapters.spool import disk
 from callvault.adapters.spool.disk import SMALL_BYTES, DiskSpool, company_seconds
@@ -29,12 +29,12 @@ def files(folder: Path) -> list[Path]:
 
 def reopened(spool: DiskSpool, folder: Path, file_bytes: int = 1 << 20, spare_bytes: int = 0) -> DiskSpool:
     spool.close()
-    return DiskSpool(folder, keyring("w1", "w2"), file_bytes, spare_bytes)
+    return disk_spool(folder, keyring("w1", "w2"), file_bytes, spare_bytes)
 
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., DiskSpool]:
-    return lambda file_bytes=1 << 20: DiskSpool(tmp_path, keyring("w1", "w2"), file_bytes, spare_bytes=0)
+    return lambda file_bytes=1 << 20: disk_spool(tmp_path, keyring("w1", "w2"), file_bytes)
 
 
 def test_everything_is_there_after_a_restart_and_serials_go_on(make: Callable[..., DiskSpool], tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_sound_lies_sealed_on_the_disk_and_opens_with_the_workspaces_key_alone(
     spool.append("r2", "w2", [piece(1, secret)]).result()
     spool.close()
     assert secret[:16] not in b"".join(path.read_bytes() for path in files(tmp_path))
-    other = DiskSpool(tmp_path, keyring("w1"))
+    other = disk_spool(tmp_path, keyring("w1"))
     assert other.read("r1")[0].pieces[0].payload == secret
     with pytest.raises(KeyUnavailable):
         other.read("r2")
@@ -330,11 +330,11 @@ def test_a_disk_that_does_not_say_how_full_it_is_is_an_error_that_passes(
 ) -> None:
     spool = make()
 
-    def stale(fd: int) -> os.statvfs_result:
+    def stale(path: str) -> os.statvfs_result:
         raise OSError(errno.ESTALE, "stale")
 
     with monkeypatch.context() as patched:
-        patched.setattr(os, "fstatvfs", stale)
+        patched.setattr(os, "statvfs", stale)
         with pytest.raises(BlobsUnavailable):
             spool.append("r1", "w1", [piece(1)]).result(timeout=10)
     spool.append("r1", "w1", [piece(2)]).result(timeout=10)
@@ -358,7 +358,7 @@ def test_what_was_dropped_while_it_was_carried_over_is_not_wanted_again(tmp_path
 
 
 def test_sound_leaves_room_on_the_disk_for_what_must_be_written_before_it_can_go(tmp_path: Path) -> None:
-    spool = DiskSpool(tmp_path, keyring("w1"), spare_bytes=0)
+    spool = disk_spool(tmp_path, keyring("w1"))
     spool.append("r1", "w1", [piece(1)]).result()
     spool = reopened(spool, tmp_path, spare_bytes=1 << 62)
     with pytest.raises(DiskFull, match=str(tmp_path)):
@@ -405,7 +405,7 @@ def test_what_a_restart_would_bring_back_is_held_until_its_drop_is_on_the_disk(
 
 def test_what_comes_in_after_a_workspaces_key_was_exchanged_hangs_on_the_new_one_alone(tmp_path: Path) -> None:
     ring = keyring("w1")
-    spool = DiskSpool(tmp_path, ring)
+    spool = disk_spool(tmp_path, ring)
     spool.append("old", "w1", [piece(1)]).result()
     newer = WorkspaceKey(
         id="newer", workspace_id="w1", created_ms=2, wrapped=MASTER.wrap(b"n" * 32, "w1"), master_key_id=MASTER.id
@@ -417,7 +417,7 @@ def test_what_comes_in_after_a_workspaces_key_was_exchanged_hangs_on_the_new_one
         spool.append("destroyed", "w1", [piece(3)]).result()
     ring.learn("w1", [newer], None)
     spool.close()
-    spool = DiskSpool(tmp_path, ring)
+    spool = disk_spool(tmp_path, ring)
     assert takes(spool, "new") == [2]
     with pytest.raises(KeyUnavailable):
         spool.read("old")

@@ -76,6 +76,7 @@ class IntakeHouse(CallHouse):
             self.blobs,
             self.spool,
             self.codecs,
+            emptying=self.blobs,
             clock=self.clock,
             ids=self.ids,
             access=self.access,
