@@ -15,6 +15,7 @@ from callvault.services.delivery.channels import OF_ALL_LANES, check_lanes, chec
 from callvault.services.delivery.content import StoredContent
 from callvault.services.delivery.expiry import Expiry
 from callvault.services.delivery.growing import Growing, Passing
+from callvault.services.delivery.renditions import RATES as KEPT_RATES
 from callvault.services.delivery.renditions import Renditions
 from callvault.services.delivery.views import RATES, View, Views, check_open
 from callvault.wire.mediatypes import OF_FORMAT
@@ -84,11 +85,14 @@ class Desk:
             return await self._renditions.live(*asked)
         return await self._renditions.open(*asked)
 
-    async def whole(self, recording: Recording, wanted: Wanted) -> StoredContent:
-        """The same as one stored object, made first where it is not there yet."""
+    async def whole(self, recording: Recording, wanted: Wanted) -> StoredContent | None:
+        """The same as one stored object, made first where it is not there yet; None for a WAV at a rate at which none
+        is kept."""
         await self._expiry.left_ms(recording)
         if wanted.artifact:
             return await self._artifacts.open(recording, wanted.artifact)
+        if wanted.format == WAV and wanted.rate not in (0, *KEPT_RATES):
+            return None
         return await self._renditions.made(recording, wanted.view, wanted.format, wanted.rate)
 
     async def check(self, recording: Version, wanted: Wanted) -> int | None:

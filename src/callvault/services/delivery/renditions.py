@@ -6,7 +6,7 @@ from typing import Final
 from callvault.domain.errors import Malformed, Missing
 from callvault.domain.ids import Json
 from callvault.domain.job import Job
-from callvault.domain.recording import Recording
+from callvault.domain.recording import Recording, own_file
 from callvault.ports.blobs import Blobs
 from callvault.ports.codecs import Codecs
 from callvault.ports.jobs import JobKind, Progress
@@ -21,6 +21,8 @@ from callvault.wire.mediatypes import OF_FORMAT
 
 RENDER: Final = "render"
 REPORT_SECONDS: Final = 1.0
+RATES: Final = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+"""At which renditions are kept, besides those of the sound itself: who asks for every rate fills no storage."""
 
 
 class Renditions:
@@ -36,7 +38,7 @@ class Renditions:
         clear: Blobs | None = None,
     ) -> None:
         """`clear` is the storage without our seals, where renditions go that the bucket itself delivers."""
-        self._store, self._views, self._clock, self._ids = store, views, clock, ids
+        self._store, self._views, self._codecs, self._clock, self._ids = store, views, codecs, clock, ids
         self._making = Making(store, views.blobs, codecs, clock=clock, ids=ids, unlock=unlock, clear=clear)
 
     async def open(
@@ -100,4 +102,13 @@ class Renditions:
         if format not in OF_FORMAT:
             raise Malformed(what="format", why=f"it is {', '.join(OF_FORMAT)}")
         seen = await self._views.open(recording, view, rate, live=live)
+        if format != "wav":
+            seen = seen.at(self._made_at(recording, seen, format))
         return seen, (recording.id, view, format, seen.rate, recording.sound_version)
+
+    def _made_at(self, recording: Recording, seen: View, format: str) -> int:
+        """The rate of its sound or its own file, else the next one that is kept; and then the nearest that the format
+        knows."""
+        own = {lane.lane.rate for lane in seen.sound.lanes} | {own_file(recording)[1]}
+        kept = seen.rate if seen.rate in own else min((r for r in RATES if r >= seen.rate), default=RATES[-1])
+        return self._codecs.form(format, kept, seen.channels).rate

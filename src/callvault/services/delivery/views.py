@@ -46,6 +46,10 @@ class View:
         self.length = wav.file_length(self.channels, self.frames)
         self.etag = f'"{_fingerprint(sound, name, rate)}"'
 
+    def at(self, rate: int) -> "View":
+        """The same at another rate."""
+        return self if rate == self.rate else View(self.sound, self.name, rate, self.blobs, self.takes)
+
     def read(self, start: int, length: int) -> Chunk:
         """Bytes of the WAV file, as many of them as it has. Blocks; memory is that of what is asked for."""
         end, head = min(start + length, self.length), len(self.wav_header)

@@ -94,7 +94,9 @@ HOT = (
                 hotdocs.path("format", {"enum": list(OF_FORMAT)}),
                 _VIEW,
                 hotdocs.query(
-                    "rate", {"type": "integer", "minimum": 4000, "maximum": 192_000}, "Else the best there is."
+                    "rate",
+                    {"type": "integer", "minimum": 4000, "maximum": 192_000},
+                    "Else the best there is. Formats other than wav are made at usual rates: the next higher one.",
                 ),
                 hotdocs.query("download", {"type": "boolean", "default": False}, "As an attachment."),
                 _LIVE,

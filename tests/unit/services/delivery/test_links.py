@@ -15,7 +15,7 @@ from callvault.domain.errors import (
     Refused,
 )
 from callvault.domain.recording import Clip, Derivation, EditList, Mask, Recording
-from callvault.domain.stored import Artifact
+from callvault.domain.stored import Artifact, Rendition
 from callvault.domain.unit import Unit
 from callvault.domain.workspace import SCOPES
 from callvault.services.delivery.content import StoredContent
@@ -256,6 +256,8 @@ async def test_a_bucket_gives_out_what_lies_in_it_unsealed_and_the_vault_all_els
     assert made[0].url.startswith("https://bucket/w/") and "GET 60 audio/wav inline; " in made[0].url
     assert made[0].url.endswith("a__%C3%BC_b.wav")
     assert (await house.linked().secure_url(ME, recording, Wanted(), base_url=BASE)).url.startswith(BASE)
+    unusual = await links.secure_url(ME, recording, Wanted(rate=12_345), base_url=BASE)
+    assert unusual.url.startswith(BASE) and len(await house.all(Rendition)) == 1
     await artifact(house, recording, "pcap", b"x")
     stored = (await house.artifacts.open(recording, "pcap")).stored
     unit = Unit()

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.unit.services.delivery.house import House, content
+from tests.unit.services.delivery.recorder import Take, noise
 
 from callvault.adapters.blobs.memory import MemoryBlobs
+from callvault.adapters.codecs.pyav import PyAvCodecs
 from callvault.domain.errors import BlobsUnavailable, Malformed, Missing, RecordingInProgress, StaleWrite
 from callvault.domain.recording import Recording
 from callvault.domain.stored import Rendition, StoredObject
@@ -152,6 +154,33 @@ async def test_what_cannot_be_is_refused_before_anything_is_made(house: House) -
     with pytest.raises(Missing):
         await house.renditions.open(recording, "assistant")
     assert house.codecs.encodings == 0
+
+
+async def test_who_asks_for_every_rate_there_is_has_few_renditions_made(house: House) -> None:
+    recording = await house.spoken(80)
+    asked = [4_000, 8_001, 11_024, 11_025, 12_345, 44_101, 192_000, 8_000, 0]
+    made = [await house.renditions.made(recording, "mono", "flac", rate) for rate in asked]
+    rates = [int((await content(each.stream())).split()[1]) for each in made]
+    assert rates == [8_000, 11_025, 11_025, 11_025, 16_000, 48_000, 48_000, 8_000, 8_000]
+    assert sorted(kept.rate for kept in await house.all(Rendition)) == [8_000, 11_025, 16_000, 48_000]
+
+
+async def test_what_loses_nothing_is_made_at_the_rate_of_the_sound_and_of_its_own_file_whatever_they_are(
+    house: House,
+) -> None:
+    recording = await house.recorder.recording(operation="convert", sample_rate=12_345)
+    await house.recorder.lane(recording, "customer", [[Take(0, noise(80))]], rate=9_600)
+    for rate in (0, 9_600, 12_345):
+        made = await content((await house.renditions.made(recording, "mono", "flac", rate)).stream())
+        assert made.startswith(f"flac {rate or 9_600} 1\n".encode())
+
+
+async def test_a_format_that_knows_few_rates_is_made_at_one_of_those(house: House) -> None:
+    recording, codecs = await house.spoken(80), PyAvCodecs()
+    renditions = Renditions(house.store, house.views, codecs, clock=house.clock, ids=house.ids)
+    made = [await renditions.made(recording, "mono", "ogg", rate) for rate in (10_000, 11_025, 12_000)]
+    assert len({each.stored.key for each in made}) == 1
+    assert [kept.rate for kept in await house.all(Rendition)] == [12_000]
 
 
 async def test_a_bucket_that_delivers_itself_is_given_the_rendition_unsealed(house: House) -> None:
