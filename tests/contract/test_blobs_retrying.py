@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import pytest
 
 from callvault.adapters.blobs.memory import MemoryBlobs
 from callvault.adapters.blobs.retrying import ATTEMPTS, FIRST_PAUSE, IN_MEMORY, RetryingBlobs
-from callvault.domain.errors import BlobCorrupt, BlobExists, BlobMissing, BlobsUnavailable, Misconfigured
+from callvault.domain.errors import BlobCorrupt, BlobExists, BlobMissing, BlobsUnavailable, DiskFull, Misconfigured
 from callvault.domain.stored import StoredObject
+from tests.fakes import FakeRoom
 
 SOUND = os.urandom(600_000)
 CHUNKS = [SOUND[at : at + 10_007] for at in range(0, len(SOUND), 10_007)]
@@ -73,6 +75,14 @@ def test_a_source_that_gives_once_is_put_again_whole(behind: int) -> None:
     obj = blobs.put("w/x", iter(CHUNKS))
     assert inner.objects == {"w/x": SOUND}
     assert (obj.size, len(pauses)) == (len(SOUND), 3)
+
+
+def test_what_finds_no_room_to_be_kept_is_not_put_without_it(tmp_path: Path) -> None:
+    inner, room, pauses = MemoryBlobs(), FakeRoom(tmp_path, free=-1), list[float]()
+    blobs = RetryingBlobs(inner, scratch=lambda _: room.scratch(20_000), pause=pauses.append)
+    with pytest.raises(DiskFull):
+        blobs.put("w/x", iter(CHUNKS))
+    assert (inner.objects, pauses) == ({}, [])
 
 
 def test_what_is_larger_than_memory_is_put_again_from_a_file() -> None:

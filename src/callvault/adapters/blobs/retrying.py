@@ -116,17 +116,21 @@ class Kept:
     def __init__(self, chunks: Iterable[Chunk], file: IO[bytes]) -> None:
         self._fresh = Measured(chunks, digest=False)
         self._file = file
+        self._is_writing = False
 
     @property
     def failed(self) -> bool:
-        return self._fresh.failed
+        """Whether a chunk can be had no more: its source failed, or the file has no room for it."""
+        return self._fresh.failed or self._is_writing
 
     def __iter__(self) -> Iterator[Chunk]:
         self._file.seek(0)
         while block := self._file.read(BLOCK):
             yield block
         for chunk in self._fresh:
+            self._is_writing = True
             self._file.write(chunk)
+            self._is_writing = False
             yield chunk
 
     def stored(self, key: str, digest: bool) -> StoredObject:
