@@ -3,15 +3,18 @@
 import asyncio
 import os
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from callvault.adapters.blobs.retrying import IN_MEMORY
 from callvault.adapters.keys.file import FileMasterKeys
 from callvault.adapters.keys.master import create_master_key
-from callvault.bootstrap import assemble, opened
+from callvault.bootstrap import SPARE_BYTES, assemble, opened
 from callvault.bootstrap.adapters import link_secrets, open_engine
 from callvault.bootstrap.work import worker
-from callvault.domain.errors import KeyUnavailable, Misconfigured, WorkStopped
+from callvault.domain.errors import DiskFull, KeyUnavailable, Misconfigured, WorkStopped
+from callvault.ports.blobs import Blobs
 from callvault.settings import Settings
 from tests.webhouse import memory_adapters
 
@@ -75,6 +78,35 @@ async def test_a_data_folder_that_is_gone_is_a_disk_that_is_down(tmp_path: Path)
         await checks["disk"]()
     folder.mkdir()
     await checks["disk"]()
+
+
+def put(blobs: Blobs, workspace: str, size: int) -> int:
+    return blobs.put(f"{workspace}/{uuid4()}", [bytes(size)], workspace_id=workspace).size
+
+
+@pytest.mark.parametrize(("storage", "small"), [("", 0), ("memory:", IN_MEMORY)])
+async def test_on_a_disk_with_nothing_but_the_spare_room_only_what_leaves_the_spool_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storage: str, small: int
+) -> None:
+    async with opened(Settings(data=tmp_path, storage=storage), node=True) as house:
+        key = await house.first_key()
+        assert key
+        workspace, services = key.row.workspace_id, house.services
+        await services.sealing.ensure(workspace, ())
+        spare = os.statvfs_result([1, 1, 1 << 40, SPARE_BYTES, SPARE_BYTES, 0, 0, 0, 0, 255])
+        monkeypatch.setattr(os, "statvfs", lambda path: spare)
+        large = small + 2**21
+        with pytest.raises(DiskFull):
+            put(services.blobs, workspace, large)
+        with services.room.scratch(1) as file, pytest.raises(DiskFull):
+            file.write(b"xx")
+        assert put(house.adapters.blobs, workspace, large) == large
+        assert not small or put(services.blobs, workspace, small) == small
+        monkeypatch.setattr(os, "statvfs", lambda path: os.statvfs_result([*spare[:4], SPARE_BYTES - 1, *spare[5:]]))
+        with pytest.raises(DiskFull):
+            house.adapters.spool.append("r", workspace, []).result()
+        with pytest.raises(DiskFull):
+            await services.checks["disk"]()
 
 
 async def test_a_house_whose_work_has_stopped_is_not_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,7 +91,9 @@ class Doctor:
     async def _space(self) -> Finding | None:
         if not self._settings.data.exists():
             return None
-        free = shutil.disk_usage(self._settings.data).free
+        total, _, free = shutil.disk_usage(self._settings.data)
+        if not total:  # a file system without a size of its own
+            return None
         what = f"{free / GIB:.1f} GiB are free"
         state = FAILED if free < SPARE_BYTES else WARNING if free < 2 * GIB else OK
         return Finding("disk space", state, what, "" if state == OK else "the operator: free space, or move --data")

@@ -8,7 +8,6 @@ from typing import BinaryIO, cast
 from starlette.requests import Request
 
 from callvault.domain.errors import Malformed, TooLarge
-from callvault.ports.room import Room
 from callvault.web.visit import visit_of
 from callvault.wire.contentdigest import Promised
 
@@ -22,7 +21,10 @@ async def received(request: Request, most: int = MOST_BYTES) -> AsyncIterator[Bi
     """The request's body as a file, after its `Content-Digest`, if there is one, was found to be right. One whose
     length says that it has no room here is refused before it is read."""
     room = visit_of(request).services.room
-    await asyncio.to_thread(_check_length, request.headers.get("content-length", ""), room, most)
+    length = _announced(request)
+    _check_length(length, most)
+    if length > IN_MEMORY:
+        await asyncio.to_thread(room.check, length)
     digest = request.headers.get("content-digest")
     promised = Promised(digest) if digest else None
     with room.scratch(IN_MEMORY) as file:
@@ -33,14 +35,13 @@ async def received(request: Request, most: int = MOST_BYTES) -> AsyncIterator[Bi
         yield cast(BinaryIO, file)
 
 
-def _check_length(told: str, room: Room, most: int) -> None:
-    length = int(told) if told.isascii() and told.isdigit() else 0
-    _check_most(length, most)
-    if length > IN_MEMORY:
-        room.check(length)
+def _announced(request: Request) -> int:
+    """0 for a body that comes in chunks."""
+    told = request.headers.get("content-length", "")
+    return int(told) if told.isascii() and told.isdigit() else 0
 
 
-def _check_most(length: int, most: int) -> None:
+def _check_length(length: int, most: int) -> None:
     if length > most:
         raise TooLarge(what="the request's body", limit=f"{most} bytes")
 
@@ -50,7 +51,7 @@ async def _fill(file: BinaryIO, request: Request, promised: Promised | None, mos
     async for chunk in request.stream():
         waiting += chunk
         length += len(chunk)
-        _check_most(length, most)
+        _check_length(length, most)
         if len(waiting) >= WRITE_BYTES:
             await asyncio.to_thread(_write, file, bytes(waiting), promised)
             waiting.clear()
