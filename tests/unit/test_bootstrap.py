@@ -85,7 +85,7 @@ def put(blobs: Blobs, workspace: str, size: int) -> int:
 
 
 @pytest.mark.parametrize(("storage", "small"), [("", 0), ("memory:", IN_MEMORY)])
-async def test_on_a_disk_with_nothing_but_the_spare_room_only_what_leaves_the_spool_is_stored(
+async def test_on_a_disk_with_nothing_but_the_spare_room_calls_go_on_and_files_do_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, storage: str, small: int
 ) -> None:
     async with opened(Settings(data=tmp_path, storage=storage), node=True) as house:
@@ -102,6 +102,8 @@ async def test_on_a_disk_with_nothing_but_the_spare_room_only_what_leaves_the_sp
             file.write(b"xx")
         assert put(house.adapters.blobs, workspace, large) == large
         assert not small or put(services.blobs, workspace, small) == small
+        house.adapters.spool.append("r", workspace, []).result()
+        await services.checks["disk"]()
         monkeypatch.setattr(os, "statvfs", lambda path: os.statvfs_result([*spare[:4], SPARE_BYTES - 1, *spare[5:]]))
         with pytest.raises(DiskFull):
             house.adapters.spool.append("r", workspace, []).result()

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 SPARE_BYTES: Final = 256 << 20
-"""What is left free: two files of the spool. Nothing leaves the spool before the database, which may lie on the same
-disk, has written down where it went; and where storage is on it too, a file's sound must fit in before the file can
-go."""
+"""What sound that comes in live leaves free: two files of the spool. Nothing leaves the spool before the database,
+which may lie on the same disk, has written down where it went; and where storage is on it too, a file's sound must fit
+in before the file can go."""
+FILES_SPARE_BYTES: Final = 2 * SPARE_BYTES
+"""What files leave free, and all that is kept for listeners: when they have taken what they may, sound that comes in
+live has room yet."""
 CHECKED: Final = 1 << 20
 """A scratch file asks for room again after so many bytes."""
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

@@ -48,7 +48,7 @@ class Adapters:
     sender: Sender
     signers: Mapping[str, Signer]
     room: Room
-    """On the disk of the data folder."""
+    """For files, on the disk of the data folder."""
     sparing: Blobs | None = None
     """The same storage for all but what leaves the spool: it leaves room on our disks. None where it needs none."""
     clear: Blobs | None = None
@@ -63,14 +63,14 @@ async def open_adapters(settings: Settings, store: Store, node: bool) -> Adapter
     from callvault.adapters.blobs.sealed import SealedBlobs
     from callvault.adapters.codecs.pyav import PyAvCodecs
     from callvault.adapters.keys.memory import MemoryKeyring
-    from callvault.adapters.room import DiskRoom
+    from callvault.adapters.room import FILES_SPARE_BYTES, DiskRoom
     from callvault.adapters.webhooks.sender import HttpxSender
     from callvault.adapters.webhooks.signing import SIGNERS
 
     keep_freed_blocks()
     master, text = await open_master_key(settings, store)
     keyring = MemoryKeyring(master)
-    room = DiskRoom(settings.data)
+    room = DiskRoom(settings.data, FILES_SPARE_BYTES)
     bare, presigner = await open_storage(settings)
     blobs = SealedBlobs(bare, keyring)
     return Adapters(
@@ -95,11 +95,11 @@ async def open_adapters(settings: Settings, store: Store, node: bool) -> Adapter
 def _sparing(settings: Settings, blobs: Blobs, room: Room) -> Blobs:
     from callvault.adapters.blobs.retrying import IN_MEMORY
     from callvault.adapters.blobs.sparing import SparingBlobs
-    from callvault.adapters.room import DiskRoom
+    from callvault.adapters.room import FILES_SPARE_BYTES, DiskRoom
 
     place = parse_storage_url(settings.storage_url, settings.storage_credentials)
     if place.scheme == "file":
-        return SparingBlobs(blobs, DiskRoom(Path(place.path)))
+        return SparingBlobs(blobs, DiskRoom(Path(place.path), FILES_SPARE_BYTES))
     return SparingBlobs(blobs, room, IN_MEMORY)
 
 

@@ -6,10 +6,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from callvault.adapters.room import DiskRoom
 from callvault.bootstrap.adapters import Adapters
 from callvault.domain.errors import Misconfigured
 from callvault.domain.stored import StorageFacts
-from callvault.ports.room import Room
 from callvault.services.access import Access
 from callvault.services.actions.compress import Compress
 from callvault.services.actions.convert import Convert
@@ -288,15 +288,15 @@ def _checks(adapters: Adapters, settings: Settings) -> dict[str, Check]:
     return {
         "database": adapters.store.check,
         "storage": lambda: asyncio.to_thread(adapters.blobs.check),
-        "disk": lambda: asyncio.to_thread(_check_disk, settings.data, adapters.room),
+        "disk": lambda: asyncio.to_thread(_check_disk, settings.data),
     }
 
 
-def _check_disk(folder: Path, room: Room) -> None:
+def _check_disk(folder: Path) -> None:
     try:
         folder.stat()
     except OSError as error:
         raise Misconfigured(problems=f"the data folder {folder} cannot be used: {error.strerror}") from None
     if not os.access(folder, os.W_OK):
         raise Misconfigured(problems=f"the data folder {folder} cannot be written")
-    room.check()
+    DiskRoom(folder).check()
