@@ -161,11 +161,18 @@ class Completion:
         unit = Unit()
         unit.change(stopped)
         spans = await self._store.find(Query(Span).where("recording_id", "=", known.id).by("start_us", "id"))
-        for span in spans:
-            if span.kind == "pause" and span.start_us <= at_us and _runs_on(span, recording, at_us):
-                unit.change(replace(span, end_us=at_us, version=span.version + 1))
+        running = [span for span in spans if _runs_on(span, recording, at_us)]
+        end_us = max(at_us, await self._sounds_until(recording)) if running else at_us
+        for span in running:
+            end = end_us if span.end_us is None else min(span.end_us, end_us)
+            unit.change(replace(span, end_us=end, version=span.version + 1))
         self._witness.of_recording(unit, caller, Action.WRITE_SOUND, stopped, ended_by=ended_by)
         await self._store.commit(unit)
+
+    async def _sounds_until(self, recording: Recording) -> int:
+        """On the call's clock: sound that comes sooner than it was said ends later than the time of day tells."""
+        timeline = await self._views.timelines.timeline(recording, live=True)
+        return max((lane.end_us for lane in timeline.lanes), default=0)
 
     async def _outcome(self, recording: Recording) -> Outcome | Silent:
         view = await self._views.whole(recording, live=True)
@@ -226,6 +233,7 @@ class Completion:
         )
 
 
-def _runs_on(pause: Span, recording: Recording, at_us: int) -> bool:
-    """Whether nobody has ended it yet: one whose end was told, of sound that came sooner than it was said, is over."""
-    return pause.end_us is None or (recording.paused is not None and pause.end_us > at_us)
+def _runs_on(span: Span, recording: Recording, at_us: int) -> bool:
+    """Whether it is a pause that nobody has ended yet."""
+    begun = span.kind == "pause" and span.start_us <= at_us
+    return begun and (span.end_us is None or (recording.paused is not None and span.end_us > at_us))

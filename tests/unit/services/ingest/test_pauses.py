@@ -162,6 +162,35 @@ async def test_a_pause_in_an_upload_ends_where_it_was_told_however_soon_all_of_i
     assert done.duration_us == length_us
 
 
+@pytest.mark.parametrize(("mode", "length_us"), [("silence", 10_000_000), ("skip", 5_000_000)])
+async def test_a_pause_of_a_told_length_in_an_upload_lasts_by_the_calls_clock_and_not_by_the_day(
+    house: IntakeHouse, mode: str, length_us: int
+) -> None:
+    recording, body = await house.recording(), speech(80_000)
+    await pause(house, recording, mode=mode, at_us=0, resume_after=5)
+    house.clock.advance(0.1)
+    await house.put(recording, 1, body, ms=0)
+    done = await house.intake.completion.complete(CALLER, recording)
+    assert [(s.start_us, s.end_us) for s in await house.all(Span)] == [(0, 5_000_000)]
+    assert (done.paused, done.duration_us) == (None, length_us)
+    sound = await house.heard(recording)
+    assert np.array_equal(sound[-40_000:], ulaw(body[40_000:]))
+    assert not sound[:-40_000].any()
+
+
+async def test_what_lies_in_a_pause_is_not_stored_though_its_recording_ends_sooner(house: IntakeHouse) -> None:
+    recording, body = await house.recording(), speech(24_000)
+    await house.put(recording, 1, body, ms=0)
+    house.clock.advance(1)
+    await pause(house, recording, resume_after=3600)
+    house.clock.advance(1)
+    done = await house.intake.completion.complete(CALLER, recording)
+    assert done.duration_us == 3_000_000
+    assert [(s.start_us, s.end_us) for s in await house.all(Span)] == [(1_000_000, 3_000_000)]
+    assert body[8000:16_000] not in stored_bytes(house, recording)
+    assert body[16_000:] not in stored_bytes(house, recording)
+
+
 async def test_a_call_that_ends_during_a_pause_ends_the_pause(house: IntakeHouse) -> None:
     recording = await house.recording()
     await house.put(recording, 1, speech(8000), ms=0)
