@@ -53,13 +53,17 @@ class Envelope:
     def lay_scaled(self, first: int, edges: NDArray[np.float64], cell: int, peaks: Peaks) -> None:
         """Peaks that begin at a cell, on points of which number `first + n` reaches from cell `edges[n]` to the next.
 
-        A cell that lies across an edge counts for both sides of it.
+        A cell counts for the point that its middle lies in, so that together points are as wide as they say; one that
+        no cell's middle lies in has the cell that its own middle lies in.
         """
         start = max(int(np.searchsorted(edges, cell, side="right")) - 1, 0)
         end = int(np.searchsorted(edges, cell + len(peaks), side="left"))
-        near = edges[start : end + 1]
-        lows = np.clip(np.floor(near[:-1]).astype(np.int64) - cell, 0, len(peaks))
-        highs = np.clip(np.ceil(near[1:]).astype(np.int64) - cell, 0, len(peaks))
+        near = edges[start : end + 1] - cell
+        borders = np.ceil(near - 0.5).astype(np.int64)
+        middles = np.floor((near[:-1] + near[1:]) / 2).astype(np.int64)
+        narrow = borders[:-1] == borders[1:]
+        lows = np.clip(np.where(narrow, middles, borders[:-1]), 0, len(peaks))
+        highs = np.clip(np.where(narrow, middles + 1, borders[1:]), 0, len(peaks))
         ranges = np.stack((lows, highs), axis=1)[lows < highs]
         if not len(ranges):
             return

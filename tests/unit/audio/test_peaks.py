@@ -31,14 +31,16 @@ def test_peaks_of_segments_are_the_peaks_of_the_whole(cuts: list[int]) -> None:
 
 
 @given(st.integers(1, 40), st.floats(0.3, 9), st.integers(0, 20))
-def test_points_of_any_width_take_in_every_cell_that_they_touch(points: int, width: float, cell: int) -> None:
+def test_points_of_any_width_have_each_cell_where_its_middle_lies(points: int, width: float, first: int) -> None:
     peaks = fine(noise(CELL * 60), 0)
     edges = np.arange(points + 1) * width
     picture = Envelope(points)
     for at in range(0, 60, 7):
-        picture.lay_scaled(0, edges, cell + at, peaks[at : at + 7])
+        picture.lay_scaled(0, edges, first + at, peaks[at : at + 7])
     for n, (low, high) in enumerate(picture.peaks().tolist()):
-        under = peaks[max(int(edges[n]) - cell, 0) : max(int(np.ceil(edges[n + 1])) - cell, 0)]
+        start, end = edges[n : n + 2]
+        cells = [cell for cell in range(400) if start <= cell + 0.5 < end] or [int((start + end) / 2)]
+        under = peaks[[cell - first for cell in cells if 0 <= cell - first < 60]]
         assert (low, high) == ((under[:, 0].min(), under[:, 1].max()) if len(under) else (0, 0))
 
 

@@ -75,6 +75,8 @@ def _part(view: View, zoom: int, part: Part[Timeline]) -> Picture:
 def _lane(view: View, part: Part[Timeline], lane: LaneTimeline, frames: NDArray[np.int64]) -> Peaks:
     """A lane between the given frames of its timeline, flat where a mask lies over it."""
     edges = lane.clock.positions(frames, view.rate) / CELL
+    # What is at the ends of the part is seen, however little of a cell it is.
+    edges[0], edges[-1] = np.floor(edges[0]), np.ceil(edges[-1])
     masked = _masked(view, part, lane)
     envelope = Envelope(len(frames) - 1)
     for cell, peaks in fine_peaks(lane, view.blobs, view.takes):

@@ -41,14 +41,30 @@ async def test_a_lane_is_drawn_as_it_sounds_without_being_read(house: House, wav
     assert np.array_equal(drawn.peaks, expected)
 
 
-async def test_a_zoom_that_splits_cells_is_drawn_a_cell_too_wide_at_most(house: House, waveforms: Waveforms) -> None:
-    recording = await house.recorder.recording()
-    await house.recorder.lane(recording, "customer", [cut(noise(30_000), 7000)])
+async def test_a_zoom_that_splits_cells_is_half_a_cell_off_at_most_and_no_wider(
+    house: House, waveforms: Waveforms
+) -> None:
+    recording, sound = await house.recorder.recording(), noise(30_000)
+    await house.recorder.lane(recording, "customer", [cut(sound, 7000)])
     drawn = (await waveforms.of(recording, "mono", 1000)).peaks[:, 0]
-    sound = np.pad((await house.sound(recording))[:, 0], 64)
+    cells = picture(sound[:, None], 64)[:, 0]
     for n, (low, high) in enumerate(drawn.tolist()):
-        wide, narrow = sound[n * 1000 : n * 1000 + 1128], sound[64 + n * 1000 : 64 + n * 1000 + 1000]
-        assert wide.min() <= low <= narrow.min() and narrow.max() <= high <= wide.max()
+        first, last = round(n * 1000 / 64), round((n + 1) * 1000 / 64) if n < 29 else len(cells)
+        assert abs(64 * first - 1000 * n) <= 32
+        assert (low, high) == (cells[first:last, 0].min(), cells[first:last, 1].max())
+
+
+@pytest.mark.parametrize("zoom", [20, 33, 100, 441, 1000])
+async def test_what_is_heard_in_a_moment_is_drawn_there_after_an_hour_too(
+    house: House, waveforms: Waveforms, zoom: int
+) -> None:
+    recording, hour = await house.recorder.recording(), 3600 * 8000
+    click = np.full(64, 9000, np.int16)
+    await house.recorder.lane(recording, "customer", [[Take(0, click, 1)], [Take(hour, click, 2)]])
+    drawn = (await waveforms.of(recording, "mono", zoom)).peaks[:, 0, 1]
+    assert len(drawn) == -(-(hour + 64) // zoom)
+    first, last = np.flatnonzero(drawn[len(drawn) // 2 :])[[0, -1]] + len(drawn) // 2
+    assert abs(first * zoom - hour) <= zoom / 2 + 32 and last == len(drawn) - 1
 
 
 async def test_stereo_has_a_picture_for_each_side_and_mono_one_of_both(house: House, waveforms: Waveforms) -> None:
