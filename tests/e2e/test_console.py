@@ -140,6 +140,44 @@ def test_words_and_pauses_are_where_they_are_heard_when_a_pause_or_a_cut_left_so
     expect(page.locator(".turn").last).to_have_attribute("aria-current", "true")
 
 
+@pytest.fixture
+def merged(demo: Demo) -> Iterator[str]:
+    """The second recording of a call, from its fifth second on, before the first one, and another call's behind them.
+    To be asked for before the page, which is to be closed before they go."""
+    with httpx.Client(base_url=f"{demo.address}/api/v1", headers={"Authorization": f"Bearer {demo.key}"}) as client:
+
+        def ok(method: str, path: str, **more: Any) -> Any:
+            return client.request(method, path, **more).raise_for_status().json()
+
+        def recorded(call: dict[str, Any], start: int) -> Any:
+            made = ok("POST", "/recordings", json={"call": call})
+            where, form = f"/recordings/{made['id']}", {"Content-Type": "audio/PCMU"}
+            ok("PUT", f"{where}/lanes/customer/takes/0?start={start}", content=bytes([0, 128] * 16_000), headers=form)
+            ok("POST", f"{where}/complete")
+            return made
+
+        def said(made: Any, *turns: tuple[str, float]) -> None:
+            told = [{"role": "customer", "content": word, "start": at, "end": at + 1} for word, at in turns]
+            ok("PUT", f"/recordings/{made['id']}/transcript", json={"turns": told})
+
+        first = recorded({}, 0)
+        second = recorded({"id": first["call"]["id"]}, 5000)
+        other = recorded({"participants": [{"id": "o", "name": "Olga", "role": "customer"}]}, 0)
+        said(first, ("early", 1), ("late", 6))
+        said(other, ("elsewhere", 2))
+        parts = [first["id"], other["id"]]
+        yield ok("POST", f"/recordings/{second['id']}/merge", json={"recordings": parts})["id"]
+        for name in (second["id"], *parts):
+            ok("DELETE", f"/recordings/{name}")
+
+
+def test_words_of_every_recording_are_where_they_are_heard_in_a_merged_one(merged: str, page: Any, demo: Demo) -> None:
+    sign_in(page, demo)
+    page.goto(f"{demo.address}/ui/#{merged}")
+    expect(page.locator(".turn .at")).to_have_text(["00:06", "00:10", "00:15"])
+    expect(page.locator(".turn")).to_contain_text(["late", "early", "Olgaelsewhere"])
+
+
 def test_what_was_redacted_is_seen(skipping: dict[str, str], page: Any, demo: Demo) -> None:
     sign_in(page, demo)
     page.goto(f"{demo.address}/ui/#{skipping['covered']}")

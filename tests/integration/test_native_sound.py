@@ -255,7 +255,8 @@ async def test_a_timeline_tells_lanes_spans_and_pauses(house: WebHouse) -> None:
     assert {"kind": "loss", "start": 1.5, "end": 3} in lane["spans"]
     [pause] = told["pauses"]
     assert (pause["start"], pause["end"], pause["mode"], pause["reason"]) == (10, 12, "skip", "card")
-    assert told["heard"] == [{"recordingId": made["id"], "start": 0, "end": 4}]
+    own = {"recordingId": made["id"], "callId": made["call"]["id"]}
+    assert told["heard"] == [{**own, "start": 0, "end": 4, "begins": 0}]
 
 
 async def test_what_a_pause_left_out_is_not_heard(house: WebHouse) -> None:

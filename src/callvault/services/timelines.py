@@ -66,6 +66,12 @@ class Timeline:
     sound_version: int
     lanes: tuple[LaneTimeline, ...] = ()
     spans: tuple[Span, ...] = ()
+    call_id: str = ""
+
+    @property
+    def begin_us(self) -> int:
+        """Where its first sound lies."""
+        return min((lane.begin_us for lane in self.lanes if lane.layout.end), default=0)
 
     @property
     def length_us(self) -> int:
@@ -178,7 +184,7 @@ class Timelines:
         laid_out = partial(_laid_out, recording, lanes, segments, objects, pieces)
         quick = len(pieces) + sum(len(segment.runs) for segment in segments) // RUN.itemsize <= QUICK_RUNS
         made = laid_out() if quick else await asyncio.to_thread(laid_out)
-        return Timeline(recording.id, recording.sound_version, made, tuple(spans))
+        return Timeline(recording.id, recording.sound_version, made, tuple(spans), recording.call_id)
 
     def _spooled(self, recording_id: str) -> list[Piece]:
         return [piece for spooled in self._spool.read(recording_id) for piece in spooled.pieces]

@@ -43,6 +43,16 @@ async def test_a_timeline_is_as_long_as_its_longest_lane_to_the_frame(house: Hou
         timeline.lane("nobody")
 
 
+async def test_a_timeline_knows_whose_it_is_and_where_its_first_sound_lies(house: House) -> None:
+    recording = await house.recorder.recording()
+    assert (await house.timelines.timeline(recording)).begin_us == 0
+    await house.recorder.lane(recording, "customer", [[Take(8000, noise(10))]])
+    await house.recorder.lane(recording, "assistant", [[Take(4000, noise(10))]])
+    house.timelines.forget(recording.id)
+    timeline = await house.timelines.timeline(recording)
+    assert (timeline.call_id, timeline.begin_us) == (recording.call_id, 500_000)
+
+
 async def test_what_is_skipped_is_left_out_and_what_is_silenced_is_not(house: House) -> None:
     recording = await house.recorder.recording()
     await house.recorder.lane(recording, "customer", [[Take(0, noise(80_000))]])

@@ -68,8 +68,13 @@ class PauseOut(Told):
 class HeardOut(Told):
     recording_id: str
     """On whose clock it lies: that of an original."""
+    call_id: str
+    """Whose transcript has its words."""
     start: float
     end: float
+    begins: float
+    """Where on that clock the original's first sound lies: of a call that was recorded in parts, what was said before
+    is heard in others."""
 
 
 class MaskOut(Told):
@@ -131,7 +136,14 @@ async def _heard(visit: Visit, asked: Recording, live: bool) -> Sound | None:
 
 
 def _stretch(heard: Stretch[Timeline]) -> HeardOut:
-    return HeardOut(recording_id=heard.timeline.recording_id, start=heard.start_us / 1e6, end=heard.end_us / 1e6)
+    original = heard.timeline
+    return HeardOut(
+        recording_id=original.recording_id,
+        call_id=original.call_id,
+        start=heard.start_us / 1e6,
+        end=heard.end_us / 1e6,
+        begins=original.begin_us / 1e6,
+    )
 
 
 def _mask(mask: Mask) -> MaskOut:

@@ -37,14 +37,22 @@ export class Player {
       api.timeline(id),
       api.transcript(id).catch(() => ({ turns: [] })),
     ]);
+    this.words = [{ call: this.recording.call, turns: words.turns || [] }, ...(await this.others(timeline))];
     if (this.stop.signal.aborted) return;
     this.timeline = timeline;
-    this.pieces = laid(timeline, id);
+    this.pieces = laid(timeline, this.recording);
     this.duration = timeline.heard.reduce((sum, { start, end }) => sum + end - start, 0);
-    this.words = words.turns || [];
     this.gaps = silences(shape, this.duration);
     this.renew(sound);
     this.draw(shape);
+  }
+
+  // The words of other calls that are heard in it, as far as they may be read.
+  async others({ heard }) {
+    const originals = new Map(heard.map(({ callId, recordingId }) => [callId, recordingId]));
+    originals.delete(this.recording.call.id);
+    const found = await Promise.all([...originals.values()].map((id) => api.recording(id).catch(() => ({}))));
+    return found.filter(({ transcript }) => transcript).map(({ call, transcript: { turns } }) => ({ call, turns }));
   }
 
   renew(sound) {
@@ -74,7 +82,8 @@ export class Player {
   }
 
   pauses() {
-    return this.timeline.pauses.map(({ start, end, reason }) => ({ reason, places: placesOf(this.pieces, start, end ?? Infinity) }));
+    const own = (piece) => piece.of === this.timeline.recordingId;
+    return this.timeline.pauses.map(({ start, end, reason }) => ({ reason, places: placesOf(this.pieces, own, start, end ?? Infinity) }));
   }
 
   shade([from, to], className, title) {
@@ -141,21 +150,22 @@ export class Player {
   }
 
   transcript() {
-    if (!this.words.length) return element("p", { className: "soft", textContent: "No transcript yet." });
-    const list = element("ol", { className: "turns card" });
-    this.turns = this.words.flatMap((turn) => {
+    const said = this.words.flatMap(({ call, turns }) => turns.map((turn) => ({ call, turn })));
+    if (!said.length) return element("p", { className: "soft", textContent: "No transcript yet." });
+    this.turns = said.flatMap(({ call, turn }) => {
       const end = turn.end > turn.start ? turn.end : turn.start + TURN_SECONDS;
-      const places = placesOf(this.pieces, turn.start, end);
-      if (!places.length) return [];
-      const [[start]] = places;
-      const who = element("span", { className: `who ${turn.role}`, textContent: person(this.recording.call, turn.role) });
-      const button = element("button", { className: "turn", type: "button" },
-        element("span", { className: "at", textContent: clock(start) }), element("span", {}, who, turn.content));
-      button.addEventListener("click", () => { this.media.currentTime = start; this.media.play(); });
-      list.append(element("li", {}, button));
-      return [{ places, button }];
-    });
-    return list;
+      const places = placesOf(this.pieces, (piece) => piece.call === call.id, turn.start, end);
+      return places.length ? [{ places, button: this.turn(call, turn, places[0][0]) }] : [];
+    }).sort((one, other) => one.places[0][0] - other.places[0][0]);
+    return element("ol", { className: "turns card" }, ...this.turns.map(({ button }) => element("li", {}, button)));
+  }
+
+  turn(call, { role, content }, start) {
+    const who = element("span", { className: `who ${role}`, textContent: person(call, role) });
+    const button = element("button", { className: "turn", type: "button" },
+      element("span", { className: "at", textContent: clock(start) }), element("span", {}, who, content));
+    button.addEventListener("click", () => { this.media.currentTime = start; this.media.play(); });
+    return button;
   }
 
   follow(seconds) {
@@ -192,24 +202,27 @@ export class Player {
   }
 }
 
-// What of the call's clock is heard, each stretch with its place in the recording. An original has all of the call
-// around it, so that what is nowhere in its sound has a place at one of its ends.
-function laid({ heard, recordingId }, id) {
+// What of calls' clocks is heard, each stretch with its place in the recording. An original has all of the call around
+// it, so that what is nowhere in its sound has a place at one of its ends.
+function laid({ heard, recordingId }, { id, call }) {
   let next = 0;
-  const pieces = heard.map(({ start, end, recordingId: of }) => {
+  const pieces = heard.map(({ start, end, begins, recordingId: of, callId }) => {
     const at = next;
     next += end - start;
-    return { start, end, at, own: of === recordingId };
+    return { start, end, begins, at, of, call: callId };
   });
-  const edge = (time, at) => ({ start: time, end: time, at, own: true });
+  const edge = (time, at) => ({ start: time, end: time, begins: 0, at, of: id, call: call.id });
   return id === recordingId ? [edge(0, 0), ...pieces, edge(Infinity, next)] : pieces;
 }
 
-// Where in the recording a stretch of the call's clock is heard; a point where it was left out between two others.
-function placesOf(pieces, start, end) {
-  const placed = pieces.filter((piece) => piece.own && start < piece.end && end > piece.start)
+// Where in the recording a stretch of the clock of the pieces of its own is heard: where they sound by then, if any of
+// them does; a point where it was left out between two others.
+function placesOf(pieces, isOwn, start, end) {
+  const lying = pieces.filter((piece) => isOwn(piece) && start < piece.end && end > piece.start);
+  const sounding = lying.filter(({ begins }) => end > begins);
+  const placed = (sounding.length ? sounding : lying)
     .map((piece) => [start, end].map((time) => piece.at + Math.min(Math.max(time, piece.start), piece.end) - piece.start));
-  const isLeftOut = ({ start: next, own }, n) => n && own && pieces[n - 1].own && pieces[n - 1].end <= start && end <= next;
+  const isLeftOut = (piece, n) => n && isOwn(piece) && pieces[n - 1].of === piece.of && pieces[n - 1].end <= start && end <= piece.start;
   return placed.length ? placed : pieces.filter(isLeftOut).map(({ at }) => [at, at]);
 }
 
