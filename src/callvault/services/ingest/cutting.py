@@ -1,16 +1,18 @@
 """What was said during a pause is cut out of a piece before anything of it is stored."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from callvault.audio.clock import LaneClock
 from callvault.domain.lane import Lane, Span
 from callvault.ports.spool import Piece
 from callvault.services.ingest.sound import Decode
-from callvault.wire.runs import BYTES_PER_SAMPLE
+from callvault.wire.runs import BYTES_PER_SAMPLE, STREAMED, STREAMED_SAMPLES_PER_BYTE
 
 Pauses = tuple[Span, ...]
 Stretch = tuple[int, int]
 FOREVER = 1 << 62
+SETTLING_SECONDS = 1
+"""How long a decoder of G.722 that begins within a stream may have some of it wrong."""
 
 
 class PauseCutter:
@@ -43,18 +45,31 @@ def without(piece: Piece, stretches: Iterable[Stretch], decode: Decode) -> list[
     kept = list(_between(piece.start, end, stretches))
     if kept == [(piece.start, end)] or not piece.samples:
         return [piece]
-    sound = _sliceable(piece, decode) if kept else piece
-    width = BYTES_PER_SAMPLE.get(sound.codec, 0)
-    parts = [
-        sound._replace(
-            start=start,
-            samples=stop - start,
-            payload=sound.payload[(start - piece.start) * width : (stop - piece.start) * width],
-            digest=b"",
-        )
-        for start, stop in kept
-    ]
+    parts = _of_stream(piece, kept, decode) if piece.codec == STREAMED else _cut(_sliceable(piece, decode, kept), kept)
     return [*([piece._replace(samples=0, payload=b"")] if piece.digest else []), *parts]
+
+
+def _cut(piece: Piece, kept: Iterable[Stretch]) -> Iterator[Piece]:
+    width = BYTES_PER_SAMPLE.get(piece.codec, 0)
+    for start, stop in kept:
+        payload = piece.payload[(start - piece.start) * width : (stop - piece.start) * width]
+        yield piece._replace(start=start, samples=stop - start, payload=payload, digest=b"")
+
+
+def _of_stream(piece: Piece, kept: Sequence[Stretch], decode: Decode) -> Iterator[Piece]:
+    """All of it stays coded, for what follows hangs on it. A decoder that begins behind a stretch has it right after a
+    while: so long what one heard that had all of the piece lies over it, but for its end, by which it is found."""
+    per = STREAMED_SAMPLES_PER_BYTE
+    heard = _sliceable(piece, decode, kept)
+    for start, stop in kept:
+        first, last = -(-(start - piece.start) // per), (stop - piece.start) // per
+        begin, end = piece.start + per * first, piece.start + per * last
+        if begin < end:
+            payload = piece.payload[first:last]
+            yield piece._replace(start=begin, samples=end - begin, payload=payload, digest=b"")
+        settled = min(end - per, begin + SETTLING_SECONDS * piece.rate)
+        if first and begin < settled:
+            yield from _cut(heard, [(begin, settled)])
 
 
 def _between(start: int, end: int, stretches: Iterable[Stretch]) -> Iterator[Stretch]:
@@ -66,9 +81,9 @@ def _between(start: int, end: int, stretches: Iterable[Stretch]) -> Iterator[Str
         yield start, end
 
 
-def _sliceable(piece: Piece, decode: Decode) -> Piece:
+def _sliceable(piece: Piece, decode: Decode, kept: Sequence[Stretch]) -> Piece:
     """The piece in a form of which any part can be had alone."""
-    if piece.codec in BYTES_PER_SAMPLE:
+    if piece.codec in BYTES_PER_SAMPLE or not kept:
         return piece
     sound = decode(piece.codec, piece.payload, piece.samples, piece.rate)
     return piece._replace(codec="s16le", payload=sound.astype("<i2").tobytes())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.audits import audited
 from tests.callhouse import caller
-from tests.unit.services.ingest.intakehouse import CALLER, IntakeHouse, speech
+from tests.unit.services.ingest.intakehouse import CALLER, IntakeHouse, g722, speech
 
 from callvault.audio.pcm import DECODERS
 from callvault.domain.errors import Malformed, RecordingEnded, Refused
@@ -86,6 +86,28 @@ async def test_a_coded_take_is_cut_too(house: IntakeHouse) -> None:
     assert np.array_equal(sound[:24_000], tone[:24_000])
     assert not sound[24_000:72_000].any()
     assert np.array_equal(sound[72_000:], tone[72_000:])
+
+
+async def test_g722_beside_a_pause_is_heard_as_by_who_heard_all_of_it(house: IntakeHouse) -> None:
+    """In the spool, in storage, and where segments meet: its bytes hang on those before them."""
+    recording, rng = await house.recording(), np.random.default_rng(4)
+    time = np.arange(8 * 16_000) / 16_000
+    said = 9000 * np.sin(2 * np.pi * 440 * time) * np.sin(2 * np.pi * 2 * time) ** 2 + rng.normal(0, 200, len(time))
+    frames = g722(said.astype(np.int16))
+    wanted = np.concatenate([*house.codecs.decode_frames("g722", frames, 16_000)]).reshape(-1)
+    await pause(house, recording, at_us=2_600_000)
+    await resume(house, recording, at_us=3_400_093)
+    for n in range(4):
+        body = b"".join(frames[100 * n : 100 * (n + 1)])
+        await house.put(recording, n, body, sample=32_000 * n, form=parse("audio/G722;rate=8000"))
+        for _ in ("spooled", "stored"):
+            heard, end = (await house.heard(recording)).astype(int), 32_000 * (n + 1)
+            assert np.array_equal(heard[: min(end, 41_600)], wanted[: min(end, 41_600)])
+            assert not heard[41_600:54_402].any()
+            assert np.abs(heard[54_402:] - wanted[54_402:end]).max(initial=0) < 0.01 * 9000
+            await house.intake.mover.drain(recording)
+    card, kept = b"".join(frames[130:170]), stored_bytes(house, recording)
+    assert all(card[at : at + 8] not in kept for at in range(len(card) - 8))
 
 
 async def test_what_was_spooled_before_the_pause_was_known_is_cut_before_it_is_stored(house: IntakeHouse) -> None:
