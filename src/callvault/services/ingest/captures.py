@@ -19,7 +19,7 @@ from callvault.services.ingest.cutting import paused_at
 from callvault.services.ingest.drifting import LaneDrift
 from callvault.services.ingest.filing import FILED_TAKE, Filed, Filing, Source, chunks_of, fresh_lanes
 from callvault.services.ingest.openrecordings import OpenRecording, OpenRecordings
-from callvault.services.ingest.rtplane import PAUSED, SPEECHLESS, Figures, RtpLane, rebuildable
+from callvault.services.ingest.rtplane import SPEECHLESS, Figures, RtpLane, rebuildable
 from callvault.wire import pcap, rtp
 from callvault.wire.rtp import RtpCodec
 
@@ -162,16 +162,16 @@ class _Rebuilding:
                 continue
             if packet.ssrc in drawn.heard[direction].ssrcs:
                 at_us = self._offset_us + (datagram.time_ns - drawn.began_ns) // 1000
-                codec = self._codec(packet, at_us)
-                yield from self.lanes[name].feed(max(at_us, 0), packet, codec)
+                paused = paused_at(self._pauses, at_us)
+                yield from self.lanes[name].feed(max(at_us, 0), packet, self._codec(packet), paused=paused)
         for lane in self.lanes.values():
             yield from lane.rest()
 
-    def _codec(self, packet: rtp.RtpPacket, at_us: int) -> RtpCodec | None:
+    def _codec(self, packet: rtp.RtpPacket) -> RtpCodec | None:
         codec = self._drawn.types.get(packet.payload_type)
         if codec is None or not (codec.name in SPEECHLESS or rebuildable([codec])):
             return None
-        return replace(codec, name=PAUSED) if paused_at(self._pauses, at_us) else codec
+        return codec
 
 
 def _rates(drawn: CaptureMap) -> dict[str, int]:

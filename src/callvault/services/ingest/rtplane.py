@@ -25,8 +25,6 @@ JUMP_SECONDS = 5.0
 SILENCE_MOST_SECONDS = 3600
 PIECE_SECONDS = 1
 SECOND_US = 1_000_000
-PAUSED = "paused"
-"""The name of a codec whose sound may not be heard."""
 SPEECHLESS = ("telephone-event", "cn")
 _ZERO = {"pcmu": b"\xff", "pcma": b"\xd5", "l16": b"\0\0", AS_CODEC: b"\0\0"}
 
@@ -62,6 +60,8 @@ class _Arrived(NamedTuple):
     at_us: int
     packet: RtpPacket
     codec: RtpCodec | None
+    paused: bool
+    """Its sound may not be heard."""
 
 
 class RtpLane:
@@ -75,12 +75,12 @@ class RtpLane:
         self._streams: dict[int, _Stream] = {}
         self._parts: list[_Part] = []
 
-    def feed(self, at_us: int, packet: RtpPacket, codec: RtpCodec | None) -> Iterator[Piece]:
+    def feed(self, at_us: int, packet: RtpPacket, codec: RtpCodec | None, *, paused: bool) -> Iterator[Piece]:
         stream = self._streams.get(packet.ssrc)
         if stream is None:
             yield from self.rest()
             stream = self._streams[packet.ssrc] = _Stream(self, self._take + len(self._streams))
-        for part in stream.feed(at_us, packet, codec):
+        for part in stream.feed(_Arrived(0, packet.timestamp, at_us, packet, codec, paused)):
             yield from self._add(part)
 
     def rest(self) -> Iterator[Piece]:
@@ -136,8 +136,8 @@ class _Stream:
     """So many packets were lost since."""
     _decoders: dict[str, Transcoder] = field(default_factory=dict)
 
-    def feed(self, at_us: int, packet: RtpPacket, codec: RtpCodec | None) -> Iterator[_Part]:
-        arrived = _Arrived(self._sequence(packet.sequence), packet.timestamp, at_us, packet, codec)
+    def feed(self, arrived: _Arrived) -> Iterator[_Part]:
+        arrived = arrived._replace(number=self._sequence(arrived.packet.sequence))
         self.of.figures.packets += 1
         if any(arrived.number == waiting.number for waiting in self._waiting):
             self.of.figures.doubled += 1
@@ -178,7 +178,7 @@ class _Stream:
         if arrived.codec is None:
             self.of.figures.undecodable += 1
             self._sounded = None
-        elif arrived.codec.name in SPEECHLESS:
+        elif arrived.codec.name in SPEECHLESS and not arrived.paused:
             self.of.figures.events += arrived.codec.name == "telephone-event"
         else:
             yield from self._heard(arrived, arrived.codec)
@@ -186,8 +186,11 @@ class _Stream:
     def _heard(self, arrived: _Arrived, codec: RtpCodec) -> Iterator[_Part]:
         arrived = arrived._replace(timestamp=self._clock(arrived.timestamp))
         start = self._place(arrived, codec.clock)
-        if codec.name == PAUSED:
+        if arrived.paused:
             self._sounded = None
+            if codec.name not in SPEECHLESS:
+                # What comes behind hangs on it.
+                self._decoded(arrived.packet.payload, codec)
         else:
             yield from self._sound(start, arrived, codec)
 

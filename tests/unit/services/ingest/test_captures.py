@@ -471,6 +471,30 @@ async def test_no_pause_is_undone_by_a_capture(house: IntakeHouse) -> None:
     assert await house.store.get(Artifact, recording, "pcap") is None
 
 
+@pytest.mark.parametrize(
+    ("encoder", "payload_type", "rate", "clock"), [("g722", 9, 16_000, 8000), ("libopus", 111, 48_000, 48_000)]
+)
+async def test_behind_a_pause_a_codec_with_memory_is_heard_as_if_there_had_been_none(
+    house: IntakeHouse, encoder: str, payload_type: int, rate: int, clock: int
+) -> None:
+    one = Sender(CUSTOMER, ASSISTANT, payload_type=payload_type, step=clock // 50, clock=clock, ssrc=1)
+    sound = (tone(rate, 3) * np.sin(np.arange(3 * rate) / rate * 9) ** 2).astype(np.int16)
+    for packet in coded(encoder, rate, sound):
+        one.say(packet)
+    two = Sender(ASSISTANT, CUSTOMER, ssrc=2)
+    talk(two, 150, 2)
+    data, sides = scene(one, two), {CUSTOMER[0]: "customer"}
+    whole = await house.heard((await rebuild(house, data, sides=sides))[0])
+    recording = await house.recording()
+    await house.intake.pauses.pause(CALLER, recording, at_us=1_000_000)
+    await house.intake.pauses.resume(CALLER, recording, at_us=2_000_000)
+    await house.intake.captures.put(CALLER, recording, io.BytesIO(data), rebuild=True, sides=sides)
+    heard = await house.heard(recording)
+    assert not heard[rate : 2 * rate].any()
+    assert np.array_equal(heard[:rate], whole[:rate])
+    assert np.array_equal(heard[2 * rate :], whole[2 * rate :])
+
+
 async def test_a_capture_of_a_pause_that_shall_only_be_kept_is_refused(house: IntakeHouse) -> None:
     one, two = both()
     talk(one, 50, 1), talk(two, 50, 2)
