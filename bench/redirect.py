@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,7 @@ UUID: Final = "0189ac5e-d2f7-7b3c-8e61-d%02xe%02xf%02xa%02x"
 look for phone numbers."""
 BITS: Final = (24, 16, 8, 0)
 HEAD: Final = ("what", "a second", "a server-CPU second", "p50 ms", "p99 ms", "of the constant")
+PROGRAM: Final = ("bench.redirect", "--serve")
 Line = tuple[str, ...]
 
 
@@ -212,8 +213,8 @@ end
 
 
 @contextmanager
-def serving(data: Path, *, one_core: bool = True) -> Iterator[Serving]:
-    command = [sys.executable, "-m", "bench.redirect", "--serve", str(data)]
+def serving(data: Path, *, one_core: bool = True, program: Sequence[str] = PROGRAM) -> Iterator[Serving]:
+    command = [sys.executable, "-m", *program, str(data)]
     command = wrk.pinned(0, command) if one_core else command
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -224,7 +225,7 @@ def serving(data: Path, *, one_core: bool = True) -> Iterator[Serving]:
             process.terminate()
 
 
-async def _serve(data: Path) -> None:
+async def serve(data: Path) -> None:
     """The vault as `callvault serve` has it, with the constants, on a port of its own; its log goes nowhere."""
     import uvicorn
 
@@ -262,7 +263,7 @@ def main() -> None:
         import uvloop
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(asked.serve))
+            runner.run(serve(asked.serve))
         return
     for line in run(asked.calls, asked.seconds, asked.keep):
         print("  ".join((line[0].ljust(34), *(cell.rjust(20) for cell in line[1:]))))

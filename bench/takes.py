@@ -1,4 +1,5 @@
-"""Takes made durable, by callers in process and by connections, beside the same disk's own group commit.
+"""Takes made durable, by callers in process and by connections, beside the same disk's own group commit: on the disk
+as it is, and on one that takes longer by a sleep in each sync.
 
 python -m bench.takes
 """
@@ -6,11 +7,12 @@ python -m bench.takes
 import asyncio
 import os
 import sqlite3
+import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import count
@@ -22,7 +24,8 @@ import httpx
 import uvloop
 
 from bench import wrk
-from bench.redirect import serving
+from bench.redirect import serve, serving
+from callvault.adapters.spool.journal import JournalHead
 from callvault.bootstrap import opened
 from callvault.domain.access import Caller, Principal
 from callvault.domain.lane import Segment
@@ -38,6 +41,8 @@ TAKE_BYTES: Final = 32 * 1024
 SECONDS: Final = 3
 DISK_SECONDS: Final = 1.0
 ROUNDS: Final = 5
+SLOWER_SECONDS: Final = (0.0, 0.002, 0.004)
+PROGRAM: Final = ("bench.takes", "--serve")
 Line = tuple[str, ...]
 
 
@@ -74,21 +79,45 @@ async def _measured(folder: Path, rounds: int) -> dict[str, list[Rate]]:
     found: dict[str, list[Rate]] = defaultdict(list)
     async with vault(folder / "vault") as (services, caller):
         for n in range(rounds):
-            whole = _disk(folder / "raw", CALLERS)
-            found[f"the disk alone, {CALLERS} blocks a sync"].append(Rate(whole, whole))
-            half = _disk(folder / "raw", CALLERS // 2)
-            found[f"the disk alone, {CALLERS // 2} blocks a sync"].append(Rate(half, whole))
-            for name, lanes in (("one lane each", CALLERS), ("all into one lane", 1)):
-                beside = _disk(folder / "raw", CALLERS)
-                found[f"takes by {CALLERS} callers, {name}"].append(await _takes(services, caller, lanes, beside))
-            if wrk.is_there():
-                beside = _disk(folder / "raw", CALLERS)
-                uploaded = await asyncio.to_thread(_uploads, folder / f"server-{n}", beside)
-                found[f"takes by HTTP, {CALLERS} connections"].append(uploaded)
+            for slower in SLOWER_SECONDS:
+                with _slower(slower):
+                    async for name, rate in _round(services, caller, folder / f"{n}-{1000 * slower:g}", slower):
+                        found[f"{name}, {1000 * slower:g} ms slower" if slower else name].append(rate)
     return found
 
 
-def _disk(path: Path, blocks: int) -> float:
+async def _round(services: Services, caller: Caller, folder: Path, slower: float) -> AsyncIterator[tuple[str, Rate]]:
+    raw = folder.with_suffix(".raw")
+    whole = _disk(raw, CALLERS, slower)
+    yield f"the disk alone, {CALLERS} blocks a sync", Rate(whole, whole)
+    yield f"the disk alone, {CALLERS // 2} blocks a sync", Rate(_disk(raw, CALLERS // 2, slower), whole)
+    for name, lanes in (("one lane each", CALLERS), ("all into one lane", 1)):
+        beside = _disk(raw, CALLERS, slower)
+        yield f"takes by {CALLERS} callers, {name}", await _takes(services, caller, lanes, beside)
+    if wrk.is_there():
+        beside = _disk(raw, CALLERS, slower)
+        uploaded = await asyncio.to_thread(_uploads, folder, beside, slower)
+        yield f"takes by HTTP, {CALLERS} connections", uploaded
+
+
+@contextmanager
+def _slower(seconds: float) -> Iterator[None]:
+    """So much longer does each sync of a journal take."""
+    append = JournalHead.append
+
+    def append_slowly(head: JournalHead, parts: Sequence[bytes]) -> int:
+        at = append(head, parts)
+        time.sleep(seconds)
+        return at
+
+    JournalHead.append = append_slowly if seconds else append  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        JournalHead.append = append  # type: ignore[method-assign]
+
+
+def _disk(path: Path, blocks: int, slower: float) -> float:
     """How many blocks a second become durable when so many of them share a sync. All callers at once is the most that
     there can be; half of them is what comes when each sends his next block as soon as he is told of the one before,
     for the others' are being written then."""
@@ -98,6 +127,8 @@ def _disk(path: Path, blocks: int) -> float:
     while time.monotonic() < began + DISK_SECONDS:
         os.writev(file, group)
         os.fdatasync(file)
+        if slower:
+            time.sleep(slower)
         done += blocks
     took = time.monotonic() - began
     os.close(file)
@@ -139,9 +170,13 @@ async def _takes(services: Services, caller: Caller, lanes: int, beside: float) 
     return Rate(rate, beside, p50, p99, moved)
 
 
-def _uploads(data: Path, beside: float) -> Rate:
+def _uploads(data: Path, beside: float, slower: float) -> Rate:
     """Over as many connections as there are callers, into as many lanes."""
-    with serving(data, one_core=False) as server, httpx.Client(base_url=f"http://{server.address}") as client:
+    program = (*PROGRAM, str(slower))
+    with (
+        serving(data, one_core=False, program=program) as server,
+        httpx.Client(base_url=f"http://{server.address}") as client,
+    ):
         client.headers["authorization"] = f"Bearer {server.key}"
         recording = client.post("/api/v1/recordings", json={}).json()["id"]
         script = _SCRIPT % {"key": server.key, "recording": recording, "bytes": TAKE_BYTES, "lanes": CALLERS}
@@ -170,6 +205,14 @@ end
 """
 
 
+def _serve(slower: float, data: Path) -> None:
+    with _slower(slower):
+        uvloop.run(serve(data))
+
+
 if __name__ == "__main__":
-    for line in run():
-        print(" | ".join(line))
+    if sys.argv[1:2] == ["--serve"]:
+        _serve(float(sys.argv[2]), Path(sys.argv[3]))
+    else:
+        for line in run():
+            print(" | ".join(line))

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 FILE_BYTES = 128 << 20
 SLOW_SECONDS = 0.001
 """A sync that takes longer is worth waiting for company."""
-COMPANY_SECONDS_MOST = 0.002
+COMPANY_SECONDS_MOST = 0.005
 UNFORESEEN = (OSError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 """What no writing should raise; whoever waits is told all the same, and the writer goes on."""
 CARRIED_AT_ONCE = 256
