@@ -1,7 +1,9 @@
 """A transcript as somebody may read it: what they do not hear of the call, they do not read either."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from callvault.domain.call import Turn
 from callvault.domain.lane import Span
@@ -70,21 +72,48 @@ def paused_in(spans: Iterable[Span]) -> list[Hidden]:
     ]
 
 
-def without(turns: Sequence[Turn], hidden: Sequence[Hidden], instead: str) -> list[Turn]:
+def without(turns: Sequence[Turn], hidden: Iterable[Hidden], instead: str) -> list[Turn]:
     """Turns over a hidden stretch say nothing: which of their words it covers, their times do not tell.
 
     A turn without an end lasts until the next one of its role, or for ever.
     """
-    return [replace(turn, content=instead) if _touches(turn, turns, hidden) else turn for turn in turns]
+    covers, ends = _covers(hidden), _ends_ms(turns)
+    return [replace(turn, content=instead) if _touches(turn, ends[turn.seq], covers) else turn for turn in turns]
 
 
-def _touches(turn: Turn, turns: Sequence[Turn], hidden: Sequence[Hidden]) -> bool:
-    start, end = turn.start_ms * 1000, _end_ms(turn, turns) * 1000
-    return any(h.start_us <= end and start < h.end_us and turn.role not in h.spared for h in hidden)
+def _touches(turn: Turn, end_ms: float, covers: Mapping[frozenset[str], "_Cover"]) -> bool:
+    start, end = turn.start_ms * 1000, end_ms * 1000
+    return any(turn.role not in spared and cover.touches(start, end) for spared, cover in covers.items())
 
 
-def _end_ms(turn: Turn, turns: Sequence[Turn]) -> float:
-    if turn.end_ms is not None:
-        return turn.end_ms
-    later = [other.start_ms for other in turns if other.role == turn.role and other.seq > turn.seq]
-    return min(later, default=EVER)
+def _ends_ms(turns: Iterable[Turn]) -> dict[int, float]:
+    """By the turns' numbers. One pass, for a call may have many thousands."""
+    ends: dict[int, float] = {}
+    following: dict[str, float] = {}
+    for turn in sorted(turns, key=lambda turn: turn.seq, reverse=True):
+        later = following.get(turn.role, EVER)
+        ends[turn.seq] = later if turn.end_ms is None else turn.end_ms
+        following[turn.role] = min(later, turn.start_ms)
+    return ends
+
+
+class _Cover:
+    """Stretches that hide the same speakers' words."""
+
+    def __init__(self, stretches: Iterable[Hidden]) -> None:
+        ordered = sorted(stretches, key=lambda stretch: stretch.start_us)
+        self._starts = [stretch.start_us for stretch in ordered]
+        self._reached = list(accumulate((stretch.end_us for stretch in ordered), max))
+        """How far what began until then reaches."""
+
+    def touches(self, start_us: float, end_us: float) -> bool:
+        begun = bisect_right(self._starts, end_us)
+        return begun > 0 and start_us < self._reached[begun - 1]
+
+
+def _covers(hidden: Iterable[Hidden]) -> dict[frozenset[str], _Cover]:
+    """By whom they spare."""
+    groups: dict[frozenset[str], list[Hidden]] = {}
+    for stretch in hidden:
+        groups.setdefault(stretch.spared, []).append(stretch)
+    return {spared: _Cover(stretches) for spared, stretches in groups.items()}

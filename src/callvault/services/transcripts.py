@@ -27,6 +27,8 @@ from callvault.services.witness import Witness
 
 TURNS_MAX = 20_000
 TURN_MAX = 20_000
+QUICK_TURNS = 500
+"""Up to so many are made more quickly than a thread is asked to."""
 LOOK_SECONDS = 1.0
 """How soon a follower sees what another process wrote; what this one wrote, it sees at once."""
 
@@ -169,9 +171,14 @@ class Transcripts:
     async def _turns(self, call: Call, said: Sequence[Said], first: int) -> list[Turn]:
         if first + len(said) > TURNS_MAX or any(len(one.content) > TURN_MAX for one in said):
             raise TooLarge(what="the transcript", limit=f"{TURNS_MAX} turns of {TURN_MAX} characters")
-        turns = [self._turn(call, one, seq) for seq, one in enumerate(said, first)]
         spans = [span for original in await self._originals(call.id) for span in await self._spans(original)]
-        return without(turns, paused_in(spans), PAUSED)
+
+        def made() -> list[Turn]:
+            return without(
+                [self._turn(call, one, seq) for seq, one in enumerate(said, first)], paused_in(spans), PAUSED
+            )
+
+        return made() if len(said) <= QUICK_TURNS else await asyncio.to_thread(made)
 
     def _turn(self, call: Call, said: Said, seq: int) -> Turn:
         return Turn(

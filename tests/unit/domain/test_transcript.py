@@ -1,9 +1,12 @@
 """What is not heard of a call is not read either."""
 
+from random import Random
+
 from callvault.domain.call import Turn
 from callvault.domain.lane import Span
 from callvault.domain.recording import Mask
-from callvault.domain.transcript import Heard, Hidden, hidden_in, paused_in, without
+from callvault.domain.transcript import EVER, Heard, Hidden, hidden_in, paused_in, without
+from callvault.services.transcripts import TURNS_MAX
 
 
 def turn(seq: int, start_ms: int, end_ms: int | None, role: str = "customer") -> Turn:
@@ -88,3 +91,28 @@ def test_words_behind_the_end_of_the_sound_are_read_when_nothing_was_cut() -> No
 def test_an_open_pause_hides_all_that_follows() -> None:
     span = Span(id="s", recording_id="r", workspace_id="w", kind="pause", start_us=1_000_000, created_ms=0)
     assert kept([turn(0, 0, 900), turn(1, 1_100, 1_200), turn(2, 90_000, None)], paused_in([span])) == [0]
+
+
+def test_many_turns_and_stretches_are_told_apart_as_one_by_one() -> None:
+    roles, dice = ["customer", "assistant", "human"], Random(7)
+    for _ in range(200):
+        starts = [dice.randrange(1000) for _ in range(dice.randrange(12))]
+        turns = [
+            turn(n, at, dice.choice([None, at + dice.randrange(90)]), dice.choice(roles)) for n, at in enumerate(starts)
+        ]
+        begins = [dice.randrange(1_000_000) for _ in range(dice.randrange(6))]
+        spared = [frozenset(dice.sample(roles, dice.randrange(3))) for _ in begins]
+        hidden = [Hidden(at, at + dice.randrange(90_000), who) for at, who in zip(begins, spared, strict=True)]
+        assert kept(turns, hidden) == [t.seq for t in turns if not any(over(t, turns, stretch) for stretch in hidden)]
+
+
+def over(said: Turn, turns: list[Turn], stretch: Hidden) -> bool:
+    later = [other.start_ms for other in turns if other.seq > said.seq and other.role == said.role]
+    end_ms = min(later, default=EVER) if said.end_ms is None else said.end_ms
+    is_in_it = stretch.start_us <= 1000 * end_ms and 1000 * said.start_ms < stretch.end_us
+    return is_in_it and said.role not in stretch.spared
+
+
+def test_the_longest_transcript_takes_a_moment() -> None:
+    turns = [turn(n, n, None) for n in range(TURNS_MAX)]
+    assert kept(turns, [Hidden(1000 * n, 1000 * n + 1) for n in range(0, TURNS_MAX, 2)]) == [TURNS_MAX - 1]
