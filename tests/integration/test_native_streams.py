@@ -192,6 +192,26 @@ async def test_a_jambonz_stream_of_interleaved_samples_is_taken(house: WebHouse)
     assert np.array_equal(await heard(house, recording, "assistant"), sound[:, 1])
 
 
+@pytest.mark.parametrize("sip_id", ["a84b4c76e66710@pbx.example.com", "d8907723-0bc7-123b-09b5-12e962f3039b"])
+async def test_what_jambonz_calls_call_id_is_sip_s_unless_it_is_one_of_ours(house: WebHouse, sip_id: str) -> None:
+    async def streamed(call_sid: str, call_id: str) -> Recording:
+        before = {recording.id for recording in await recordings(house)}
+        socket = AsgiSocket(house.app, "/streams", {"authorization": f"Bearer {await house.key()}"})
+        socket.say({"callSid": call_sid, "callId": call_id, "sampleRate": 8000, "mixType": "mono"})
+        socket.say_bytes(bytes(320))
+        await asyncio.wait_for(socket.read_all(), 5)
+        socket.leave(1000)
+        await asyncio.wait_for(socket.running, 5)
+        [made] = [recording for recording in await recordings(house) if recording.id not in before]
+        return made
+
+    first, second = await streamed("c1", sip_id), await streamed("c1", sip_id)
+    call = await house.services.calls.by_external_id(await me(house), "jambonz", "c1")
+    assert (first.call_id, second.call_id) == (call.id, call.id)
+    assert call.id != sip_id and call.metadata == {"callId": sip_id}
+    assert (await streamed("c2", call.id)).call_id == call.id
+
+
 async def test_nobody_streams_without_a_key(house: WebHouse) -> None:
     refused = AsgiSocket(house.app, "/streams", {"authorization": "Bearer cvk_no"})
     assert (await refused.ended())["type"] == "websocket.http.response.body"

@@ -1,6 +1,7 @@
 """What a live stream's first message tells of its call, and which recording its sound belongs to."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -31,12 +32,17 @@ TEXTS = {
 DIRECTIONS = ("inbound", "outbound", "web")
 LANES = {"inboundLane": "inbound", "outboundLane": "outbound"}
 OURS = ("recordingId", "callId", "call", "direction", "tags")
+OWN_CALL_ID = ("jambonz",)
+"""Those whose `callId` is SIP's Call-ID, unless the application put one of ours in its place."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
     recording_id: str | None
     call_id: str | None
+    """The call that is meant, if it is there."""
+    new_call_id: str | None
+    """Which id it shall have if it is not."""
     external_id: tuple[str, str] | None
     """The sender's system and its id of the call: a stream that comes again finds the call by it."""
     call: CallFacts
@@ -45,7 +51,9 @@ class StreamFacts:
 
     def of_call(self, call_id: str) -> "StreamFacts":
         """Of this call, whatever else was told."""
-        return replace(self, recording_id=None, call_id=call_id, external_id=None, call=CallFacts())
+        return replace(
+            self, recording_id=None, call_id=call_id, new_call_id=call_id, external_id=None, call=CallFacts()
+        )
 
 
 def key_of(start: Start) -> str | None:
@@ -57,9 +65,11 @@ def facts_of(start: Start) -> StreamFacts:
     external_id = (start.dialect, start.call_id) if start.call_id else None
     tags = tuple(dict.fromkeys(tag.strip() for tag in told.get("tags", "").split(",") if tag.strip()))
     lanes = {track: told[name] for name, track in LANES.items() if told.get(name)}
+    call_id = told.get("callId") or None
     return StreamFacts(
         recording_id=told.get("recordingId") or None,
-        call_id=told.get("callId") or None,
+        call_id=call_id,
+        new_call_id=None if start.dialect in OWN_CALL_ID else call_id,
         external_id=external_id,
         call=_call(start, external_id),
         recording=RecordingFacts(tags=tags),
@@ -76,9 +86,8 @@ def _call(start: Start, external_id: tuple[str, str] | None) -> CallFacts:
     direction = told.get("direction") or start.direction
     if direction in DIRECTIONS:
         facts["direction"] = direction
-    unknown: dict[str, Json] = {
-        name: value for name, value in told.items() if name not in {*TEXTS, *LANES, *OURS, *KEYS}
-    }
+    known = {*TEXTS, *LANES, *OURS, *KEYS} - ({"callId"} if start.dialect in OWN_CALL_ID else set())
+    unknown: dict[str, Json] = {name: value for name, value in told.items() if name not in known}
     facts["metadata"] = {**facts.get("metadata", {}), **unknown}
     if external_id:
         facts["external_ids"] = {**facts.get("external_ids", {}), external_id[0]: external_id[1]}
@@ -107,7 +116,7 @@ async def recording_of(services: Services, caller: Caller, facts: StreamFacts) -
             return open_one
         try:
             made = await services.recordings.create(
-                caller, call_id or facts.call, facts.recording, call_id=None if call_id else facts.call_id
+                caller, call_id or facts.call, facts.recording, call_id=None if call_id else facts.new_call_id
             )
         except AlreadyThere:
             # The call's other track was quicker.
@@ -119,13 +128,12 @@ async def recording_of(services: Services, caller: Caller, facts: StreamFacts) -
 
 
 async def _known_call(services: Services, caller: Caller, facts: StreamFacts) -> str | None:
-    try:
-        if facts.call_id:
+    if facts.call_id:
+        with suppress(Missing):
             return (await services.calls.by_id(caller, facts.call_id, Action.WRITE_SOUND)).id
-        if facts.external_id:
+    if facts.external_id:
+        with suppress(Missing):
             return (await services.calls.by_external_id(caller, *facts.external_id, Action.WRITE_SOUND)).id
-    except Missing:
-        return None
     return None
 
 
