@@ -1,9 +1,12 @@
-"""The server's side of a connection: what a stranger sends before it is a request is bounded in size and in time."""
+"""The server's side of a connection: what a stranger sends before it is a request is bounded in size and in time, and
+each is answered in the HTTP that it speaks."""
 
 from asyncio import BaseTransport, TimerHandle
+from functools import partial
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from callvault.web.sending import Connection
 
@@ -68,5 +71,32 @@ class BoundedHeads(HttpToolsProtocol):
         self.transport.close()
 
 
-class ServerConnection(BoundedHeads, Connection):
+class OldClients(HttpToolsProtocol):
+    """uvicorn's own sends a body of unknown length in chunks to those who speak HTTP/1.0 too, and to whom they are part
+    of it."""
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        is_old = cycle.scope["http_version"] == "1.0"
+        super()._start_asgi_task(cycle, partial(_until_it_closes, app, cycle) if is_old else app)
+
+
+async def _until_it_closes(
+    app: ASGIApp, cycle: RequestResponseCycle, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """The end of the connection, which is closed anyway, is that of a body of unknown length."""
+    told = True
+
+    async def sending(message: Message) -> None:
+        nonlocal told
+        if message["type"] == "http.response.start":
+            told = any(name.lower() == b"content-length" for name, _ in message.get("headers", ()))
+            cycle.chunked_encoding = None if told else False
+        elif not told:
+            cycle.expected_content_length = len(message.get("body", b""))
+        await send(message)
+
+    await app(scope, receive, sending)
+
+
+class ServerConnection(BoundedHeads, OldClients, Connection):
     """As `callvault serve` has them."""
