@@ -115,7 +115,7 @@ class RecordingEnded(CallerFault):
 
 
 class TakeConflict(CallerFault):
-    """take {n} of lane {lane} is stored already with different bytes"""
+    """take {n} of lane {lane} is stored already with different bytes, or at another start"""
 
     code = "take_conflict"
 

@@ -92,8 +92,10 @@ class Uploads:
         recording = await self._recordings.retrieve(caller, recording_id, Action.WRITE_SOUND)
         if not recording.in_progress:
             raise RecordingEnded
-        if not 0 < length <= MOST_BYTES:
-            raise TooLarge(what="the upload", limit=f"{MOST_BYTES} bytes, and not empty")
+        if not length:
+            raise Malformed(what="Upload-Length", why="there is no sound in a file without a byte")
+        if length > MOST_BYTES:
+            raise TooLarge(what="the upload", limit=f"{MOST_BYTES} bytes")
         await self.parts.check_room(length)
         now = self._clock.now_ms()
         upload = Upload(
@@ -243,7 +245,7 @@ class Uploads:
 
     def _fits(self, upload: Upload, received: int) -> None:
         if upload.offset + received > upload.length:
-            raise TooLarge(what="the upload", limit=f"{upload.length} bytes that were announced")
+            raise TooLarge(what="the upload", limit=f"announced {upload.length} bytes")
 
     async def _grown(self, upload: Upload, parts: list[StoredObject]) -> Upload:
         now = self._clock.now_ms()

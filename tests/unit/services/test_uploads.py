@@ -24,7 +24,7 @@ from callvault.domain.errors import (
 from callvault.domain.job import Job
 from callvault.domain.stored import StoredObject
 from callvault.domain.upload import Upload
-from callvault.services.uploads import KEPT_MS, PART_BYTES, Checksum, Uploads
+from callvault.services.uploads import KEPT_MS, MOST_BYTES, PART_BYTES, Checksum, Uploads
 
 ME = caller()
 
@@ -224,8 +224,10 @@ async def test_a_recording_that_has_ended_and_a_workspace_without_recording_take
     await desk.house.workspace()
     with pytest.raises(Missing):
         await desk.uploads.begin(ME, "nothing", 5)
-    with pytest.raises(TooLarge):
+    with pytest.raises(Malformed, match="without a byte"):
         await desk.uploads.begin(ME, upload.recording_id, 0)
+    with pytest.raises(TooLarge):
+        await desk.uploads.begin(ME, upload.recording_id, MOST_BYTES + 1)
 
 
 def test_a_checksum_of_an_unknown_algorithm_is_refused() -> None:

@@ -84,7 +84,7 @@ async def test_other_bytes_or_another_place_under_the_same_number_are_refused(ho
     await house.put(recording, 1, speech(160), ms=0)
     with pytest.raises(TakeConflict):
         await house.put(recording, 1, speech(160, seed=2), ms=0)
-    with pytest.raises(TakeConflict):
+    with pytest.raises(TakeConflict, match="or at another start"):
         await house.put(recording, 1, speech(160), ms=20)
     assert (await house.put(recording, 1, speech(160, seed=2), lane="assistant", ms=0)).created
 
