@@ -1,5 +1,6 @@
 """What every adapter of the port `Codecs` must do; sound is judged by numbers."""
 
+import struct
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -239,6 +240,17 @@ def test_what_is_no_sound_is_malformed(codecs: Codecs, name: str) -> None:
             codecs.probe(file)
         with pytest.raises(Malformed):
             list(codecs.decode(file, LIMITS))
+
+
+def test_a_big_endian_wav_is_refused_and_not_taken_for_noise(codecs: Codecs) -> None:
+    form = struct.pack(">4sIHHIIHH", b"fmt ", 16, 1, 1, 8000, 16000, 2, 16)
+    data = tone(8000, 0.5).astype(">i2").tobytes()
+    body = b"WAVE" + form + struct.pack(">4sI", b"data", len(data)) + data
+    file = BytesIO(struct.pack(">4sI", b"RIFX", len(body)) + body)
+    with pytest.raises(Malformed, match="big-endian"):
+        codecs.probe(file)
+    with pytest.raises(Malformed, match="big-endian"):
+        list(codecs.decode(file, LIMITS))
 
 
 def clip(*, cover: bool) -> bytes:

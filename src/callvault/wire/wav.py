@@ -9,6 +9,9 @@ from callvault.domain.errors import Malformed
 HEADER_MAX: Final = 1 << 20
 """How far from the start of a file its sound may begin."""
 
+BEGINNINGS: Final = (b"RIFF", b"RF64", b"BW64", b"RIFX")
+"""Whatever begins so is for `parse`, be it to be refused."""
+
 _FORM_MAX: Final = 256
 _RIFF_MAX: Final = 0xFFFF_FFFF
 _UNKNOWN: Final = 0xFFFF_FFFF
@@ -103,8 +106,10 @@ def _needs_rf64(channels: int, frames: int, bits: int) -> bool:
 
 
 def _magic(head: bytes) -> bytes:
-    if len(head) < 12 or head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:12] != b"WAVE":
+    if len(head) < 12 or not head.startswith(BEGINNINGS) or head[8:12] != b"WAVE":
         raise _malformed("it does not begin as one")
+    if head.startswith(b"RIFX"):
+        raise _malformed("its numbers are big-endian (RIFX), and those of sound that is taken are little-endian")
     return head[:4]
 
 

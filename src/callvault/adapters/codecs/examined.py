@@ -49,7 +49,7 @@ def examined(source: BinaryIO) -> Examined:
     size = source.seek(0, os.SEEK_END)
     source.seek(0)
     head = source.read(_WINDOW)
-    if head.startswith((b"RIFF", b"RF64", b"BW64")):
+    if head.startswith(wav.BEGINNINGS):
         return _examined_wav(source, head + source.read(wav.HEADER_MAX), size)
     if mp4.is_mp4(head):
         _check_mp4(source, size)
@@ -64,7 +64,8 @@ def examined(source: BinaryIO) -> Examined:
 
 
 def _examined_wav(source: BinaryIO, head: bytes, size: int) -> Examined:
-    """FFmpeg takes as much memory as a LIST chunk says it has bytes: it is shown the format and the sound alone."""
+    """FFmpeg takes as much memory as a LIST chunk says it has bytes: it is shown the format and the sound alone. It
+    reads the header of RIFX as big-endian, and the samples as if they were not."""
     found = wav.parse(head, size)
     begin = wav.header_of(found.form, found.data_length)
     cut = "beyond the file" in found.lies

@@ -48,7 +48,7 @@ def _of_samples(form: MediaType, body: bytes) -> TakeSound:
 
 
 def _of_file(body: bytes, codecs: Codecs) -> TakeSound:
-    if body[:4] in (b"RIFF", b"RF64", b"BW64") and (plain := _of_wav(body)):
+    if body.startswith(wav.BEGINNINGS) and (plain := _of_wav(body)):
         return plain
     found = codecs.probe(io.BytesIO(body))
     if found.channels != 1:
