@@ -22,6 +22,7 @@ from callvault.adapters.webhooks.signing import SIGNERS
 from callvault.bootstrap import Adapters, assemble
 from callvault.domain.access import OPERATOR
 from callvault.domain.workspace import Workspace
+from callvault.ports.store import Store
 from callvault.services.house import Services
 from callvault.services.workspaces import WorkspaceSettings
 from callvault.settings import Settings
@@ -58,14 +59,14 @@ class WebHouse:
         return dict(told["responses"])
 
 
-def memory_adapters(clock: FakeClock | None = None) -> Adapters:
+def memory_adapters(clock: FakeClock | None = None, store: Store | None = None) -> Adapters:
     master = MasterKeys([KeyBytes(b"m" * 32)])
     keyring = MemoryKeyring(master)
     blobs, room = SealedBlobs(MemoryBlobs(), keyring), FakeRoom(Path("/tmp"))
     return Adapters(
         clock=clock or FakeClock(),
         ids=FakeIds(),
-        store=TellingStore(MemoryStore()),
+        store=TellingStore(store or MemoryStore()),
         blobs=blobs,
         master=master,
         keyring=keyring,
@@ -81,11 +82,16 @@ def memory_adapters(clock: FakeClock | None = None) -> Adapters:
 
 @asynccontextmanager
 async def webhouse(
-    options: Options | None = None, parts: Sequence[Part] | None = None, **settings: Any
+    options: Options | None = None,
+    parts: Sequence[Part] | None = None,
+    *,
+    clock: FakeClock | None = None,
+    store: Store | None = None,
+    **settings: Any,
 ) -> AsyncIterator[WebHouse]:
     """With all parts there are, unless some are named; `settings` as in `Settings`."""
-    clock = FakeClock()
-    adapters = memory_adapters(clock)
+    clock = clock or FakeClock()
+    adapters = memory_adapters(clock, store)
     services = assemble(adapters, Settings(data=Path("/tmp"), **settings))
     app = create_app(services, options, parts)
     transport = httpx.ASGITransport(app)

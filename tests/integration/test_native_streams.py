@@ -1,6 +1,7 @@
 """Live streams over a websocket: Twilio's, Telnyx's and jambonz', and what goes wrong with them."""
 
 import asyncio
+import json
 import random
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -9,11 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from callvault.adapters.store.memory import MemoryStore
 from callvault.domain.access import Caller
 from callvault.domain.query import Query
 from callvault.domain.recording import Recording
+from callvault.domain.unit import Unit
 from callvault.web.options import Options
 from callvault.wire.g711 import decode_ulaw
+from tests.fakes import FakeClock
 from tests.integration.asgisocket import AsgiSocket
 from tests.webhouse import WebHouse, webhouse
 from tests.workhouse import until
@@ -151,6 +155,37 @@ async def test_a_stream_goes_into_the_recording_that_it_names(house: WebHouse) -
     await socket.ended()
     described = (await house.client.get(f"/api/v1/recordings/{told['id']}")).json()
     assert (described["status"], described["participants"][0]["lane"]) == ("completed", "caller-1")
+
+
+class SlowStore(MemoryStore):
+    """Each commit takes a while."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self.clock = clock
+
+    async def commit(self, unit: Unit) -> None:
+        self.clock.advance(0.3)
+        await super().commit(unit)
+
+
+@pytest.mark.parametrize("late_ms", [0, 2000])
+async def test_a_stream_begins_when_it_says_so_and_not_when_its_recording_is_made(late_ms: int) -> None:
+    clock = FakeClock()
+    async with webhouse(clock=clock, store=SlowStore(clock)) as house:
+        headers = await house.bearer()
+        socket, said_ms = AsgiSocket(house.app, "/streams", headers), clock.ms
+        call = {"startedAt": (said_ms - late_ms) / 1000} if late_ms else {}
+        socket.say(started(call=json.dumps(call)))
+        socket.say(media(0))
+        socket.say(STOP)
+        await socket.ended()
+        [recording] = await recordings(house)
+        assert clock.ms > said_ms and recording.started_ms == said_ms - late_ms
+        silence = np.zeros(8 * late_ms, np.int16)
+        assert np.array_equal(
+            await heard(house, recording, "customer"), np.concatenate([silence, decode_ulaw(frame(0))])
+        )
 
 
 async def test_a_telnyx_stream_is_taken(house: WebHouse) -> None:

@@ -62,21 +62,30 @@ class LiveCalls:
         return len(self._calls)
 
     async def begin(
-        self, caller: Caller, recording_id: str, form: MediaType, lanes: Mapping[str, str] = SIDES
+        self,
+        caller: Caller,
+        recording_id: str,
+        form: MediaType,
+        lanes: Mapping[str, str] = SIDES,
+        *,
+        began: float | None = None,
     ) -> LiveCall:
         """A stream whose tracks become these lanes; a track that is not named is a lane of its own name.
 
-        It begins where the call stands now. A call of which nobody said when it started starts with it.
+        It begins where the call stood when it `began`, on this machine's monotonic clock, else where it stands now. A
+        call of which nobody said when it started starts with it.
         """
         if self._stopping.is_set():
             raise ShuttingDown
         known = await self._admission.admitted(caller, recording_id)
         known.users += 1
         try:
-            now_ms, began = self._clock.now_ms(), self._clock.monotonic()
+            now_ms, now = self._clock.now_ms(), self._clock.monotonic()
+            began = now if began is None else began
+            began_ms = now_ms - round(1000 * (now - began))
             await self._open.hold(known)
-            await self._start(known, now_ms)
-            offset_us = position_us(known.recording, now_ms)
+            await self._start(known, began_ms)
+            offset_us = position_us(known.recording, began_ms)
             offset_us = offset_us if offset_us <= LATEST_START_US else 0
             place = StreamPlace(caller, began, offset_us, STREAM_TAKES + now_ms, lanes)
             call = LiveCall(known, form, place, self._clock, self._codecs)
@@ -185,11 +194,11 @@ class LiveCalls:
             call.ended = call.ended or RecordingDisabled()
 
     @again_when_stale
-    async def _start(self, known: OpenRecording, now_ms: int) -> None:
+    async def _start(self, known: OpenRecording, began_ms: int) -> None:
         recording = await self._store.get(Recording, known.id)
         if recording is not None and recording.started_ms is None:
-            unit = Unit()
-            unit.change(replace(recording, started_ms=now_ms, updated_ms=now_ms, version=recording.version + 1))
+            unit, now_ms = Unit(), self._clock.now_ms()
+            unit.change(replace(recording, started_ms=began_ms, updated_ms=now_ms, version=recording.version + 1))
             await self._store.commit(unit)
         if known.recording.started_ms is None:
             # Another stream of the call, on another node perhaps, may have been quicker.

@@ -57,7 +57,8 @@ class Session:
         try:
             async with asyncio.timeout(min(START_SECONDS, self._stall_seconds)):
                 start = await self._started()
-            self._live = await self._begun(start)
+            # It takes a while to find its call, and its sound does not wait for that.
+            self._live = await self._begun(start, self._services.clock.monotonic())
             stopped = await self._listened(self._live, start)
         except TimeoutError:
             raise Stalled from None
@@ -83,14 +84,14 @@ class Session:
                 break
         raise Malformed(what="the stream", why="its first message is start")
 
-    async def _begun(self, start: Start) -> LiveCall:
+    async def _begun(self, start: Start, began: float) -> LiveCall:
         if self._visitor.caller.principal is None:
             self._visitor = await admitted(self._services, self._visitor.caller, key_of(start))
         facts, caller = facts_of(start), self._visitor.caller
         if self._visitor.only_call is not None:
             facts = facts.of_call(self._visitor.only_call)
         recording = await recording_of(self._services, caller, facts)
-        return await self._services.intake.live.begin(caller, recording.id, start.media, facts.lanes)
+        return await self._services.intake.live.begin(caller, recording.id, start.media, facts.lanes, began=began)
 
     async def _listened(self, live: LiveCall, start: Start) -> bool:
         """Whether the sender said that it was done; else its connection was lost, and more may come."""
