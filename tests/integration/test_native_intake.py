@@ -390,6 +390,19 @@ async def test_an_upload_of_nothing_known_is_refused(house: WebHouse, headers: d
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
 
 
+@pytest.mark.parametrize("concat", ["partial", "final;/uploads/a /uploads/b"])
+async def test_a_piece_of_a_file_is_not_taken_for_all_of_it(house: WebHouse, where: str, concat: str) -> None:
+    headers = {**TUS, "upload-length": "10", "upload-concat": concat}
+    answer = await house.client.post("/uploads", params={"recordingId": where.rsplit("/", 1)[1]}, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+
+
+async def test_a_part_s_type_may_be_written_in_any_case(house: WebHouse, where: str) -> None:
+    headers = {**TUS, "upload-offset": "0", "content-type": "Application/Offset+Octet-Stream"}
+    answer = await house.client.patch(await begun(house, where, 10), content=b"x", headers=headers)
+    assert answer.status_code == 204
+
+
 async def test_methods_may_come_in_disguise(house: WebHouse, where: str) -> None:
     location = await begun(house, where, 10)
     headers = {**PART, "upload-offset": "0", "x-http-method-override": "PATCH"}

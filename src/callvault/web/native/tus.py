@@ -53,6 +53,8 @@ async def create_upload(request: Request) -> Answer:
     recording_id = facts.get("recordingId") or query.get("recordingId")
     if not recording_id:
         raise Malformed(what="Upload-Metadata", why="it names the recording as recordingId")
+    if "upload-concat" in request.headers:
+        raise Malformed(what="Upload-Concat", why="a piece of a file would be taken for all of it")
     if "upload-length" not in request.headers:
         raise Malformed(what="Upload-Length", why="the file's length must be known at its beginning")
     upload = await visit.services.uploads.begin(
@@ -86,7 +88,7 @@ async def show_upload(request: Request) -> Answer:
 @needs(Action.WRITE_SOUND, body=None)
 async def continue_upload(request: Request) -> Answer:
     visit, asked = _speaking(request), request.headers
-    if asked.get("content-type") != CONTENT_TYPE:
+    if asked.get("content-type", "").lower() != CONTENT_TYPE:
         raise HttpProblem(status=415, why=f"the Content-Type of a part is {CONTENT_TYPE}")
     try:
         upload = await visit.services.uploads.append(
