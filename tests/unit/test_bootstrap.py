@@ -10,7 +10,7 @@ import pytest
 from callvault.adapters.blobs.retrying import IN_MEMORY
 from callvault.adapters.keys.file import FileMasterKeys
 from callvault.adapters.keys.master import create_master_key
-from callvault.bootstrap import SPARE_BYTES, assemble, opened
+from callvault.bootstrap import SPARE_BYTES, assemble, opened, web_options
 from callvault.bootstrap.adapters import link_secrets, open_engine
 from callvault.bootstrap.work import worker
 from callvault.domain.errors import DiskFull, KeyUnavailable, Misconfigured, WorkStopped
@@ -61,6 +61,11 @@ def test_link_secrets_are_made_of_their_sources_and_tell_nothing_of_them() -> No
     assert all(len(secret) == 32 for secret in secrets.values())
     assert secrets == link_secrets([NEW, OLD])
     assert not {bytes.fromhex(OLD), bytes.fromhex(NEW), OLD.encode(), NEW.encode()} & set(secrets.values())
+
+
+@pytest.mark.parametrize(("idle", "stall"), [(5, 60), (300, 300)])
+def test_a_live_sender_may_pause_for_as_long_as_its_recording_waits(tmp_path: Path, idle: int, stall: float) -> None:
+    assert web_options(Settings(data=tmp_path, idle_complete_seconds=idle)).stall_seconds == stall
 
 
 async def test_a_worker_knows_the_jobs_of_every_service(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from callvault.domain.workspace import Workspace
 from callvault.services.house import Services
 from callvault.services.keys import NewKey
 from callvault.settings import Settings
-from callvault.web.options import Options
+from callvault.web.options import STALL_SECONDS, Options
 from callvault.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -138,6 +138,8 @@ def web_options(settings: Settings) -> Options:
         cors_origins=settings.cors_origins,
         requests_per_minute=settings.requests_per_minute,
         body_max=settings.body_max,
+        # A sender may be told to pause; its recording waits for so long.
+        stall_seconds=max(STALL_SECONDS, settings.idle_complete_seconds),
         metrics_token=settings.metrics_token or None,
         access_log=settings.access_log,
     )

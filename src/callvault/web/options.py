@@ -2,6 +2,9 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Final
+
+STALL_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +18,7 @@ class Options:
     """Of one key, and of one address where no key is asked for; 0 is no limit."""
     body_max: int = 1 << 20
     """Bytes of a body, where the route does not say otherwise."""
-    stall_seconds: float = 60.0
+    stall_seconds: float = STALL_SECONDS
     """A live stream whose sender says nothing for so long is taken to be gone."""
     metrics_token: str | None = field(default=None, repr=False)
     access_log: bool = True
