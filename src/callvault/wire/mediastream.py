@@ -268,7 +268,8 @@ def _media_type(encoding: object, rate: object, form: dict[str, Any]) -> MediaTy
 def _parameters(given: object) -> dict[str, str]:
     if not isinstance(given, dict) or len(given) > _PARAMETERS_MAX:
         raise _malformed(f"the parameters are no object of at most {_PARAMETERS_MAX}")
-    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
+    said = {name: value for name, value in given.items() if value is not None}
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in said.items()}
     if any(_UNSTORABLE.search(text) for item in texts.items() for text in item):
         raise _malformed("a parameter holds what is no text")
     return texts

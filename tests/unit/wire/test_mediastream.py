@@ -161,6 +161,11 @@ def test_jambonz_begins_with_one_message_without_an_event() -> None:
     assert parse('{"event":"dtmf","dtmf":"2","duration":"1600"}') == Dtmf("inbound", "2")
 
 
+def test_what_is_null_is_not_said() -> None:
+    start = parse(json.dumps(JAMBONZ_START | {"callerName": None, "metadata": {"name": None, "vip": False}}))
+    assert isinstance(start, Start) and start.parameters == {"applicationSid": "P1", "vip": "false"}
+
+
 @pytest.mark.parametrize(("mix", "tracks"), [("mono", ("inbound",)), ("mixed", ("mixed",))])
 def test_jambonz_with_one_channel(mix: str, tracks: tuple[str, ...]) -> None:
     start = parse(json.dumps(JAMBONZ_START | {"mixType": mix}))
