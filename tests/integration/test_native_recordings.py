@@ -69,6 +69,15 @@ async def test_a_recording_begins_with_its_call_in_the_seed_s_words(house: WebHo
     assert (await house.client.get(f"/api/v1/recordings/{told['id']}")).json() == told
 
 
+async def test_who_calls_may_have_a_sip_address(house: WebHouse) -> None:
+    address = f"sip:{'gencred' + 42 * 'x'}@sip.example.com"
+    person = {"id": "x", "number": address}
+    call = (await created(house, call={"from": address, "to": "+15550101", "participants": [person]}))["call"]
+    assert (call["from"], call["participants"][0]["number"]) == (address, address)
+    found = (await house.client.get("/api/v1/calls", params={"number": address})).json()["data"]
+    assert [one["id"] for one in found] == [call["id"]]
+
+
 async def test_a_second_recording_of_a_call_names_the_call(house: WebHouse) -> None:
     first = await created(house, **FACTS)
     second = await created(house, call={"id": first["call"]["id"]})

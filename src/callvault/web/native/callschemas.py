@@ -11,7 +11,8 @@ from callvault.web.native.spelling import Asked, Metadata, Moment, Text, Told, s
 
 Direction = Literal["inbound", "outbound", "web"]
 Status = Literal["scheduled", "queued", "ringing", "in-progress", "forwarding", "ended", "failed"]
-Number = Annotated[str, Field(max_length=64)]
+Number = Annotated[str, Field(max_length=256)]
+"""Of a telephone, or a SIP address, which in itself has no bound: those of web clients have 70 characters and more."""
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
