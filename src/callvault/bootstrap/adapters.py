@@ -107,7 +107,7 @@ def _open_spool(settings: Settings, keyring: Keyring, node: bool) -> Spool:
     if not node:
         from callvault.adapters.spool.memory import MemorySpool
 
-        return MemorySpool()
+        return MemorySpool(name="")
     from callvault.adapters.room import DiskRoom
     from callvault.adapters.spool.disk import DiskSpool
 

@@ -41,7 +41,8 @@ class Spool(Protocol):
 
     @property
     def id(self) -> str:
-        """Names this spool for ever, over restarts: the name under which the node holds sound."""
+        """Names this spool for ever, over restarts: the name under which the node holds sound. Empty for a process
+        that has no sound to come back for."""
         ...
 
     def append(self, recording_id: str, workspace_id: str, pieces: Sequence[Piece]) -> Future[None]:

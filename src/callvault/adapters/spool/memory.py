@@ -10,8 +10,8 @@ from callvault.ports.spool import Holding, Piece, Spooled
 
 
 class MemorySpool:
-    def __init__(self) -> None:
-        self.id = uuid.uuid4().hex
+    def __init__(self, name: str | None = None) -> None:
+        self.id = uuid.uuid4().hex if name is None else name
         self._held: dict[str, list[Spooled]] = {}
         self._workspaces: dict[str, str] = {}
         self._serial = 0

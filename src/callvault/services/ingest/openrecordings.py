@@ -143,11 +143,13 @@ class OpenRecordings:
         """Before the first sound is taken: writes down that this node may have some.
 
         Written first and looked at then: so that whoever ends the recording elsewhere sees this node, or is seen.
+        A process without a spool, such as a worker, has none to wait for, least of all when it was killed.
         """
         if known.held:
             return
-        async with known.changing:
-            await self._write_down(known)
+        if self._spool.id:
+            async with known.changing:
+                await self._write_down(known)
         await self.refresh(known)
         if not known.recording.in_progress:
             raise RecordingEnded

@@ -10,8 +10,9 @@ from tests.audits import audited
 from tests.unit.services.ingest.intakehouse import CALLER, FlakyBlobs, IntakeHouse, speech
 from tests.unsure import UnsureStore
 
+from callvault.adapters.spool.memory import MemorySpool
 from callvault.domain.errors import AlreadyThere, Malformed, RecordingDisabled, RecordingEnded, StoreUnavailable
-from callvault.domain.lane import Lane, Segment
+from callvault.domain.lane import Lane, OpenSpool, Segment
 from callvault.domain.stored import Artifact, StoredObject
 from callvault.wire import wav
 
@@ -259,3 +260,23 @@ class SlowStore:
             self.asked.set()
             await asyncio.Event().wait()
         await self.done
+
+
+async def test_a_worker_that_was_killed_keeps_nobody_waiting(house: IntakeHouse) -> None:
+    """It has no spool that would come back to say that it holds nothing."""
+    recording = await house.recording()
+    server, house.spool = house.intake, MemorySpool(name="")
+    house.begin()
+    await put(house, recording, wav_of(noise(1000, 1)))
+    assert await house.all(OpenSpool) == []
+    assert (await server.completion.complete(CALLER, recording)).status == "completed"
+
+
+async def test_a_worker_takes_no_file_of_what_has_ended(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    server, house.spool = house.intake, MemorySpool(name="")
+    house.begin()
+    await house.intake.open.get(recording)
+    await server.completion.complete(CALLER, recording)
+    with pytest.raises(RecordingEnded):
+        await put(house, recording, wav_of(noise(1000, 1)))
