@@ -257,6 +257,12 @@ UNDONE: Final = (CallerFault, StaleWrite, DiskFull)
 end, it may have: then what it speaks of must stay where it is."""
 
 
+class RequestUnderWay(PassingFault):
+    """the first request with this Idempotency-Key has no answer yet"""
+
+    code = "request_under_way"
+
+
 class TooManyRequests(PassingFault):
     """too many requests: slow down"""
 

@@ -1,7 +1,6 @@
 """Idempotency: a request with a key is done once, however often it is sent, and answered the same each time."""
 
 import asyncio
-import contextlib
 import hashlib
 import hmac
 import re
@@ -9,7 +8,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from callvault.domain.access import Principal
-from callvault.domain.errors import AlreadyThere, CallerFault, IdempotencyConflict, Malformed, StaleWrite
+from callvault.domain.errors import (
+    AlreadyThere,
+    CallerFault,
+    IdempotencyConflict,
+    Malformed,
+    PassingFault,
+    RequestUnderWay,
+    StaleWrite,
+)
 from callvault.domain.idempotency import IdempotentRequest
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
@@ -47,19 +54,23 @@ def fingerprint(principal: Principal, *parts: bytes) -> str:
 
 
 class Idempotency:
-    def __init__(self, store: Store, clock: Clock, ids: Ids) -> None:
-        self._store, self._clock, self._ids = store, clock, ids
+    def __init__(self, store: Store, clock: Clock, ids: Ids, *, wait_seconds: float = WAIT_SECONDS) -> None:
+        """`wait_seconds`: so long one request waits for the answer of another."""
+        self._store, self._clock, self._ids, self._wait_seconds = store, clock, ids, wait_seconds
+        self._left: set[str] = set()
+        """Reserved ids of claims that are over here and could not be left, for the database did not answer."""
 
     async def once(self, workspace_id: str, key: str, print_: str, run: Run, *, made_id: str | None = None) -> Reply:
         """The answer of the first request with this key; one that was refused leaves no trace and may be sent mended.
         `made_id` is the id that what is made will have, where that is known already.
 
-        `IdempotencyConflict` for another request under the same key, and for the same one while it still runs.
+        `IdempotencyConflict` for another request under the same key; `RequestUnderWay` for the same one while it still
+        runs, or may do so: of a process that was killed nobody knows it at once.
         """
         if not KEY.fullmatch(key):
             raise Malformed(what="Idempotency-Key", why="it is 1 to 255 visible ASCII characters")
         waited = 0.0
-        while waited < WAIT_SECONDS:
+        while waited < self._wait_seconds:
             known = await self._store.get(IdempotentRequest, workspace_id, key)
             if known and not hmac.compare_digest(known.fingerprint, print_) and not self._is_over(known):
                 raise IdempotencyConflict
@@ -69,7 +80,7 @@ class Idempotency:
                 return await self._run(claim, run)
             await asyncio.sleep(LOOK_SECONDS)
             waited += LOOK_SECONDS
-        raise IdempotencyConflict
+        raise RequestUnderWay
 
     def duties(self) -> list[Duty]:
         return [Duty("forget old requests", self.sweep, SWEEP_EVERY_SECONDS)]
@@ -99,7 +110,7 @@ class Idempotency:
                 claimed_ms=now,
                 version=version,
             )
-        elif now - known.claimed_ms < CLAIM_MS:
+        elif now - known.claimed_ms < CLAIM_MS and known.reserved_id not in self._left:
             return None
         else:
             claim = replace(known, claimed_ms=now, version=known.version + 1)
@@ -108,6 +119,7 @@ class Idempotency:
             await self._store.commit(unit)
         except (AlreadyThere, StaleWrite):
             return None
+        self._left.discard(claim.reserved_id)
         return claim
 
     async def _run(self, claim: IdempotentRequest, run: Run) -> Reply:
@@ -131,8 +143,13 @@ class Idempotency:
             unit.remove(claim)
         else:
             unit.change(left)
-        with contextlib.suppress(StaleWrite):
+        try:
             await self._store.commit(unit)
+        except StaleWrite:
+            pass
+        except PassingFault:
+            self._left.add(claim.reserved_id)
+            raise
 
     def _is_over(self, known: IdempotentRequest) -> bool:
         return self._clock.now_ms() - known.claimed_ms >= KEPT_MS

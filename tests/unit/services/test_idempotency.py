@@ -1,12 +1,13 @@
 """A request with an Idempotency-Key is done once."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from tests.callhouse import CallHouse, caller
 from tests.workhouse import until
 
-from callvault.domain.errors import IdempotencyConflict, Malformed, Missing, StoreUnavailable
+from callvault.domain.errors import IdempotencyConflict, Malformed, Missing, RequestUnderWay, StoreUnavailable
 from callvault.domain.idempotency import IdempotentRequest
 from callvault.domain.unit import Unit
 from callvault.services.idempotency import CLAIM_MS, KEPT_MS, Idempotency, Reply, fingerprint
@@ -81,6 +82,39 @@ async def test_a_request_of_which_nobody_knows_whether_it_was_done_goes_on_with_
     assert len(work.ids) == 2 and work.ids[0] == work.ids[1]
 
 
+class LosingStore:
+    """A database that is away from a moment on, until it is back."""
+
+    def __init__(self, store: Any) -> None:
+        self._store, self.away = store, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def commit(self, unit: Unit) -> None:
+        if self.away:
+            raise StoreUnavailable(why="away")
+        await self._store.commit(unit)
+
+
+async def test_a_request_that_lost_its_database_goes_on_as_soon_as_that_is_back(house: CallHouse) -> None:
+    store = LosingStore(house.store)
+    idempotency = Idempotency(store, house.clock, house.ids, wait_seconds=0.1)  # type: ignore[arg-type]
+    ids = []
+
+    async def lost(reserved: str) -> Reply:
+        store.away = True
+        ids.append(reserved)
+        raise StoreUnavailable(why="away")
+
+    with pytest.raises(StoreUnavailable):
+        await idempotency.once("w", "k", "print", lost)
+    store.away = False
+    work = Work()
+    assert (await idempotency.once("w", "k", "print", work)).status == 201
+    assert work.ids == ids
+
+
 async def test_a_client_that_left_finds_what_it_made(idempotency: Idempotency) -> None:
     work = Work()
     work.go.clear()
@@ -103,8 +137,10 @@ async def test_a_request_whose_process_was_killed_is_finished_by_the_next(
     unit = Unit()
     unit.add(of_the_dead)
     await house.store.commit(unit)
-    house.clock.advance(CLAIM_MS / 1000)
     work = Work()
+    with pytest.raises(RequestUnderWay):
+        await Idempotency(house.store, house.clock, house.ids, wait_seconds=0.1).once("w", "k", "print", work)
+    house.clock.advance(CLAIM_MS / 1000)
     await idempotency.once("w", "k", "print", work)
     assert work.ids == ["made"]
 
