@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
+from typing import Any
 
 from callvault.domain.access import Caller
 from callvault.domain.errors import (
@@ -32,6 +33,8 @@ from callvault.wire.mediatypes import MediaType
 log = logging.getLogger(__name__)
 TICK_SECONDS = 0.2
 CALLS_IN_A_ROW = 50
+PATIENCE_SECONDS = 0.3
+"""So long does sound that came in wait for a database that does not answer: what is asked of it goes on beside."""
 LAST_SECONDS = 5.0
 LAST_ATTEMPTS = 25
 """So long, and so often, the end of a stream waits for a disk or a database that does not take its last sound."""
@@ -56,6 +59,8 @@ class LiveCalls:
         self._store, self._spool, self._open, self._codecs = store, spool, open_recordings, codecs
         self._admission, self._completion, self._clock = admission, completion, clock
         self._calls: dict[LiveCall, None] = {}
+        self._asked: dict[str, asyncio.Task[None]] = {}
+        """What the database is asked for all calls."""
         self._stopping = asyncio.Event()
 
     def __len__(self) -> int:
@@ -113,7 +118,7 @@ class LiveCalls:
 
     async def flush(self, call: LiveCall) -> None:
         """All that came in is durable when this returns, or given up, for the disk has not taken it for too long."""
-        await self._check(call)
+        await asyncio.wait([asyncio.create_task(self._check(call))], timeout=PATIENCE_SECONDS)
         for _ in range(LAST_ATTEMPTS):
             await self._save(call)
             if await self._landed(call):
@@ -140,16 +145,32 @@ class LiveCalls:
         self._stopping.set()
 
     async def tick(self) -> None:
-        homeless = []
+        await self._ask("whether calls may go on", self._check_all)
+        for n, call in enumerate(list(self._calls)):
+            if n % CALLS_IN_A_ROW == 0:
+                await asyncio.sleep(0)
+            self._spool_what_came(call)
+        if any(call.homeless for call in self._calls):
+            await self._ask("for lanes", self._house_all)
+
+    async def _ask(self, what: str, ask: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Answered when this returns, or asked still: then not again before that is over."""
+        asked = self._asked.get(what)
+        if asked is None or asked.done():
+            asked = self._asked[what] = asyncio.create_task(ask())
+        await asyncio.wait([asked], timeout=PATIENCE_SECONDS)
+        if asked.done():
+            asked.result()
+
+    async def _check_all(self) -> None:
         for n, call in enumerate(list(self._calls)):
             if n % CALLS_IN_A_ROW == 0:
                 await asyncio.sleep(0)
             await self._check(call)
-            self._spool_what_came(call)
-            if call.homeless:
-                homeless.append(call)
-        # Many calls may begin at once: then their first writes share the database's sync, and nobody else waits.
-        await asyncio.gather(*(self._save(call) for call in homeless))
+
+    async def _house_all(self) -> None:
+        """Many calls may begin at once: then their first writes share the database's sync, and nobody else waits."""
+        await asyncio.gather(*(self._save(call) for call in self._calls if call.homeless))
 
     async def _save(self, call: LiveCall) -> None:
         try:

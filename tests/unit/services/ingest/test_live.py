@@ -3,12 +3,14 @@
 import asyncio
 from concurrent.futures import Future
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from tests.callhouse import caller
 from tests.fakes import FakeClock
 from tests.unit.services.ingest.intakehouse import CALLER, PCMU, IntakeHouse, g722, speech
+from tests.workhouse import until
 
 from callvault.adapters.spool.memory import MemorySpool
 from callvault.audio.pcm import DECODERS
@@ -422,6 +424,49 @@ async def test_the_end_of_a_stream_waits_for_a_database_that_was_away_when_it_be
         call.push("inbound", n + 1, 20 * n, speech(160))
     done = await house.intake.live.end(CALLER, call)
     assert (done.status, done.duration_us) == ("completed", 5 * 20_000)
+
+
+class HangingStore:
+    """A database that takes what it is asked and answers nothing, until it goes on."""
+
+    def __init__(self, store: Any) -> None:
+        self._store, self.goes = store, asyncio.Event()
+        self.goes.set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def get(self, *asked: Any) -> Any:
+        await self.goes.wait()
+        return await self._store.get(*asked)
+
+    async def commit(self, unit: Unit) -> None:
+        await self.goes.wait()
+        await self._store.commit(unit)
+
+
+async def test_a_database_that_hangs_keeps_no_sound_from_the_disk(house: IntakeHouse) -> None:
+    store = HangingStore(house.store)
+    house.begin(store)
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    await say(house, call, 10)
+    fresh = await house.intake.live.begin(CALLER, await house.recording(), PCMU)
+    store.goes.clear()
+    house.clock.advance(2)  # from here on what is known is too old
+    fresh.push("inbound", 1, 0, speech(160))
+    for n in range(2):
+        async with asyncio.timeout(5):
+            await say(house, call, 10, first=10 + 10 * n)
+        assert (call.all_saved(), call.durable) == (True, (20 + 10 * n) * 2 * 160)
+    call.push("inbound", 31, 600, speech(160, 60))
+    ending = asyncio.create_task(house.intake.live.end(CALLER, call))
+    await until(lambda: asyncio.sleep(0, len(house.intake.live) == 1))
+    assert call.durable == 30 * 2 * 160 + 160
+    store.goes.set()
+    await house.intake.live.tick()
+    assert fresh.all_saved() and (await ending).status == "completed"
+    assert np.array_equal(await house.heard(recording), said(31))
 
 
 async def test_when_the_disk_stays_full_the_sender_is_told() -> None:
