@@ -160,6 +160,20 @@ async def goes_on(store: SqliteStore) -> None:
     assert await store.count(Query(Call)) == before + 20
 
 
+async def test_a_database_that_cannot_be_written_says_so_until_it_can(sqlite_database: Path) -> None:
+    store = SqliteStore(sqlite_database, patience_seconds=0.1)
+    other = sqlite3.connect(sqlite_database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    await store.check()
+    with pytest.raises(StoreUnavailable):
+        await store.commit(unit_of(call("a")))
+    with pytest.raises(StoreUnavailable):
+        await store.check()
+    other.execute("COMMIT")
+    await store.check()
+    await store.close()
+
+
 async def test_what_there_is_room_for_is_kept_when_a_neighbour_is_too_large(sqlite_database: Path) -> None:
     limited = Limited(sqlite_database)
     limited.pages = sqlite3.connect(sqlite_database).execute("PRAGMA page_count").fetchone()[0] + 60

@@ -10,10 +10,11 @@ import pytest
 from callvault.adapters.blobs.retrying import IN_MEMORY
 from callvault.adapters.keys.file import FileMasterKeys
 from callvault.adapters.keys.master import create_master_key
+from callvault.adapters.spool.memory import MemorySpool
 from callvault.bootstrap import SPARE_BYTES, assemble, opened, web_options
 from callvault.bootstrap.adapters import link_secrets, open_engine
 from callvault.bootstrap.work import worker
-from callvault.domain.errors import DiskFull, KeyUnavailable, Misconfigured, WorkStopped
+from callvault.domain.errors import BlobsUnavailable, DiskFull, KeyUnavailable, Misconfigured, WorkStopped
 from callvault.ports.blobs import Blobs
 from callvault.settings import Settings
 from tests.webhouse import memory_adapters
@@ -83,6 +84,18 @@ async def test_a_data_folder_that_is_gone_is_a_disk_that_is_down(tmp_path: Path)
         await checks["disk"]()
     folder.mkdir()
     await checks["disk"]()
+
+
+async def test_a_spool_that_cannot_be_written_is_a_disk_that_is_down(tmp_path: Path) -> None:
+    adapters = memory_adapters()
+    adapters.spool = FailingSpool()
+    with pytest.raises(BlobsUnavailable):
+        await assemble(adapters, Settings(data=tmp_path)).checks["disk"]()
+
+
+class FailingSpool(MemorySpool):
+    def check(self) -> None:
+        raise BlobsUnavailable(why="the spool cannot be used")
 
 
 def put(blobs: Blobs, workspace: str, size: int) -> int:

@@ -10,6 +10,7 @@ from callvault.adapters.room import DiskRoom
 from callvault.bootstrap.adapters import Adapters
 from callvault.domain.errors import Misconfigured
 from callvault.domain.stored import StorageFacts
+from callvault.ports.spool import Spool
 from callvault.services.access import Access
 from callvault.services.actions.compress import Compress
 from callvault.services.actions.convert import Convert
@@ -288,11 +289,11 @@ def _checks(adapters: Adapters, settings: Settings) -> dict[str, Check]:
     return {
         "database": adapters.store.check,
         "storage": lambda: asyncio.to_thread(adapters.blobs.check),
-        "disk": lambda: asyncio.to_thread(_check_disk, settings.data),
+        "disk": lambda: asyncio.to_thread(_check_disk, settings.data, adapters.spool),
     }
 
 
-def _check_disk(folder: Path) -> None:
+def _check_disk(folder: Path, spool: Spool) -> None:
     try:
         folder.stat()
     except OSError as error:
@@ -300,3 +301,4 @@ def _check_disk(folder: Path) -> None:
     if not os.access(folder, os.W_OK):
         raise Misconfigured(problems=f"the data folder {folder} cannot be written")
     DiskRoom(folder).check()
+    spool.check()

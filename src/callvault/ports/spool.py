@@ -64,6 +64,10 @@ class Spool(Protocol):
         """What this spool holds, by recording: for the mover, and for the finding of what was cut off."""
         ...
 
+    def check(self) -> None:
+        """Returns when the spool takes in sound, as far as it knows: after a write that failed it tries another."""
+        ...
+
     def close(self) -> None:
         """Waits for what was appended, then lets go of the disk. An append after that fails with `ShuttingDown`."""
         ...

@@ -47,7 +47,8 @@ class Store(Protocol):
         ...
 
     async def check(self) -> None:
-        """Returns when the database answers and its schema is the program's; else raises what is wrong."""
+        """Returns when the database answers, its schema is the program's and it takes changes, as far as this process
+        knows; else raises what is wrong."""
         ...
 
     async def close(self) -> None: ...

@@ -84,6 +84,8 @@ class DiskSpool:
         """For so many wishes the writer waits."""
         self._waiting = threading.Condition(threading.Lock())
         self._closing = False
+        self._failed = False
+        """Whether the last write did."""
         self._writer = threading.Thread(target=self._write_on, name="spool", daemon=True)
         self._writer.start()
 
@@ -127,6 +129,12 @@ class DiskSpool:
         owed = self._owed.keys() - {one.recording_id for one in held}
         return [*held, *(Holding(recording_id, "", 0) for recording_id in owed)]
 
+    def check(self) -> None:
+        if self._failed:
+            with self._waiting:
+                tried = self._wish(_Wish(Record(Kind.DROP, 0, 0, "", b"")))
+            tried.result()
+
     def close(self) -> None:
         with self._waiting:
             self._closing = True
@@ -160,6 +168,7 @@ class DiskSpool:
             began, error = time.monotonic(), self._written(group.wishes)
             waits = company_seconds(len(group.wishes), time.monotonic() - began)
             enough = len(self._group.wishes) + len(group.wishes)
+            self._failed = error is not None
             if error:
                 group.done.set_exception(error)
             else:

@@ -14,7 +14,7 @@ from callvault.adapters.store.sqlite_faults import fault_of
 from callvault.adapters.store.sqlite_reader import SqliteReader
 from callvault.adapters.store.sqlite_writer import SqliteWriter
 from callvault.adapters.store.statements import Dialect
-from callvault.adapters.store.units import Step, Units
+from callvault.adapters.store.units import Step, Steps, Units
 from callvault.domain.errors import Fault, StoreUnavailable
 from callvault.domain.query import Query
 from callvault.domain.unit import Unit
@@ -78,6 +78,8 @@ class SqliteStore:
         tables = await self._rows("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'", ())
         revisions = await self._rows("SELECT version_num FROM alembic_version", ()) if tables else []
         verify(revisions[0][0] if revisions else None)
+        if self._writer.failed:
+            await self._writer.commit(_written_anew)
 
     async def close(self) -> None:
         if not self._closed:
@@ -116,6 +118,11 @@ class SqliteStore:
         # Every commit empties a reader's cache; the system's holds the pages anyway.
         connection.execute("PRAGMA cache_size = -2048")
         return connection
+
+
+def _written_anew() -> Steps:
+    """Changes nothing, and shows whether the database can be written again."""
+    yield Step("UPDATE alembic_version SET version_num = version_num", [()])
 
 
 def _lowered(text: str | None) -> str | None:

@@ -13,7 +13,7 @@ WHY = {
     sqlite3.SQLITE_IOERR: "reading or writing {path} fails: check the disk",
 }
 DAMAGED = {
-    sqlite3.SQLITE_CORRUPT: "{path} is damaged",
+    sqlite3.SQLITE_CORRUPT: "{path} is damaged, or its disk cannot be read",  # SQLite calls both so
     sqlite3.SQLITE_NOTADB: "{path} is no SQLite database",
 }
 PRIMARY = 0xFF

@@ -89,7 +89,7 @@ class SqliteReader:
             raise
 
     def _look_away(self) -> None:
-        with suppress(sqlite3.ProgrammingError):  # it may be closed by then
+        with suppress(sqlite3.Error):  # it may be closed by then; a disk that fails is told by the next read
             if self._quick.in_transaction:
                 self._strides_left = STRIDES  # the steps of a statement that is prepared once are counted on
                 self._cursor.execute("COMMIT")

@@ -29,6 +29,8 @@ class SqliteWriter:
     def __init__(self, connect: Callable[[], sqlite3.Connection], fault_of: Callable[[sqlite3.Error], Fault]) -> None:
         self._connect, self._fault_of = connect, fault_of
         self._connection: sqlite3.Connection | None = None
+        self.failed = False
+        """Whether the last transaction did, for the sake of the database and not of a unit."""
         self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="callvault-writer", daemon=True)
         self._thread.start()
@@ -68,7 +70,9 @@ class SqliteWriter:
     def _commit(self, group: list[Waiting]) -> None:
         try:
             self._commit_together(group)
+            self.failed = False
         except sqlite3.Error as error:
+            self.failed = True
             self._disconnect()
             if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL and len(group) > 1:
                 for waiting in group:

@@ -293,6 +293,22 @@ def test_a_full_disk_refuses_and_what_was_acknowledged_stays_and_it_goes_on_when
     spool.close()
 
 
+def test_a_spool_that_cannot_be_written_says_so_until_it_can(make: Callable[..., DiskSpool], tmp_path: Path) -> None:
+    spool = make()
+    spool.append("r1", "w1", [piece(0)]).result()
+    spool.check()
+    with no_file_over(100):
+        spool.check()
+        with pytest.raises(DiskFull):
+            spool.append("r1", "w1", [piece(1)]).result()
+        with pytest.raises(DiskFull):
+            spool.check()
+    spool.check()
+    spool = reopened(spool, tmp_path)
+    assert takes(spool, "r1") == [0]
+    spool.close()
+
+
 @pytest.mark.parametrize("more", [0, 1])
 def test_while_no_more_files_may_be_open_it_refuses_and_then_goes_on(make: Callable[..., DiskSpool], more: int) -> None:
     """The new journal file needs one, and the folder in which it must be durable another."""
