@@ -5,6 +5,7 @@ import hashlib
 import hmac
 from collections import OrderedDict
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from callvault.domain.access import Action, Caller, Principal
@@ -154,8 +155,7 @@ class Uploads:
     async def complete_later(self, recording_id: str) -> bool:
         """Whether a file of the recording has come and waits to be taken in: then the recording is completed when it
         was."""
-        jobs = await self._store.find(assemblies(recording_id))
-        awaited = {job.arguments["upload"] for job in jobs if job.state not in ENDED}
+        awaited = await self._awaited(recording_id)
         query = Query(Upload).where("recording_id", "=", recording_id).where("completed_ms", "is not null")
         whole = await self._store.find(query.where("taken_ms", "is null").by("id"))
         waiting = [upload for upload in whole if upload.id in awaited]
@@ -175,21 +175,39 @@ class Uploads:
 
     async def discard(self, upload: Upload) -> None:
         """The row goes first: an append that is under way then fails, and leaves nothing behind."""
-        unit = Unit()
-        unit.remove(upload)
-        await self._store.commit(unit)
-        await self.parts.destroy(await self.parts.of(upload))
+        await self._discard(upload, Unit())
 
     def duties(self) -> list[Duty]:
         return [Duty("discard uploads left behind", self.sweep, SWEEP_EVERY_SECONDS)]
 
     async def sweep(self) -> bool:
-        """Discards what was left behind, and files that could not be taken in; whether there may be more of it."""
-        old = Query(Upload).where("expires_ms", "<=", self._clock.now_ms())
-        found = await self._store.find(old.by("expires_ms", "id").page(SWEEP))
-        for upload in found:
-            await self.discard(upload)
-        return len(found) == SWEEP
+        """Discards what was left behind, and files that could not be taken in: not those that a job has yet to take
+        in, however late it comes to that."""
+        old = Query(Upload).where("expires_ms", "<=", self._clock.now_ms()).by("expires_ms", "id")
+        page = await self._store.find(old.page(SWEEP))
+        while page:
+            for upload in page:
+                if upload.id not in await self._awaited(upload.recording_id):
+                    await self._expire(upload)
+            page = await self._store.find(old.page(SWEEP, old.cursor(page[-1])))
+        return False
+
+    async def _expire(self, upload: Upload) -> None:
+        """Not when somebody has gone on with it in the meantime."""
+        unit = Unit()
+        unit.change(replace(upload, version=upload.version + 1))
+        with suppress(StaleWrite):
+            await self._discard(upload, unit)
+
+    async def _discard(self, upload: Upload, unit: Unit) -> None:
+        unit.remove(upload)
+        await self._store.commit(unit)
+        await self.parts.destroy(await self.parts.of(upload))
+
+    async def _awaited(self, recording_id: str) -> set[Json]:
+        """The uploads of the recording whose files a job has yet to take in."""
+        jobs = await self._store.find(assemblies(recording_id))
+        return {job.arguments["upload"] for job in jobs if job.state not in ENDED}
 
     async def _streamed(self, upload: Upload, chunks: AsyncIterator[bytes]) -> Upload:
         rest = bytearray()
@@ -264,7 +282,7 @@ class Uploads:
             if not isinstance(fault, StaleWrite):
                 raise
             there = await self._store.get(Upload, upload.id)
-            raise UploadMisplaced(offset=there.offset if there else upload.offset) from None
+            raise (UploadMisplaced(offset=there.offset) if there else Missing(what="upload")) from None
         return grown
 
     def _assembly(self, upload: Upload) -> Job:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterable
+from typing import Any
 
 import pytest
 from tests.callhouse import CallHouse, caller
@@ -21,8 +22,9 @@ from callvault.domain.errors import (
     TooLarge,
     UploadMisplaced,
 )
-from callvault.domain.job import Job
+from callvault.domain.job import Job, failed
 from callvault.domain.stored import StoredObject
+from callvault.domain.unit import Unit
 from callvault.domain.upload import Upload
 from callvault.services.uploads import KEPT_MS, MOST_BYTES, PART_BYTES, Checksum, Uploads
 
@@ -188,14 +190,64 @@ async def test_a_whole_upload_is_not_terminated(desk: Desk) -> None:
 
 
 async def test_an_upload_left_behind_expires_and_is_swept(desk: Desk) -> None:
-    left, whole = await desk.begun(100), await desk.begun(3)
+    left = await desk.begun(100)
     await desk.uploads.append(ME, left.id, 0, sent(b"x" * 60))
-    await desk.uploads.append(ME, whole.id, 0, sent(b"abc"))
     desk.house.clock.advance(KEPT_MS / 1000)
     with pytest.raises(Missing):
         await desk.uploads.get(ME, left.id)
     assert await desk.uploads.sweep() is False
     assert await desk.house.all(Upload) == [] and desk.blobs.objects == {}
+
+
+async def test_a_whole_upload_is_kept_as_long_as_its_job_waits(desk: Desk) -> None:
+    """Workers may have been down for longer than an upload lives."""
+    whole = await desk.begun(3)
+    await desk.uploads.append(ME, whole.id, 0, sent(b"abc"))
+    desk.house.clock.advance(KEPT_MS / 1000)
+    await desk.uploads.sweep()
+    assert await desk.content(whole) == b"abc"
+    [job] = await desk.house.all(Job)
+    unit = Unit()
+    unit.change(failed(job, "malformed", "it is no sound", desk.house.clock.now_ms()))
+    await desk.house.store.commit(unit)
+    await desk.uploads.sweep()
+    assert await desk.house.all(Upload) == [] and desk.blobs.objects == {}
+
+
+async def halting(first: bytes, rest: bytes, go: asyncio.Event) -> AsyncIterator[bytes]:
+    yield first
+    await go.wait()
+    yield rest
+
+
+async def test_who_goes_on_just_when_his_upload_is_swept_keeps_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload, go, find = await desk.begun(100), asyncio.Event(), desk.house.store.find
+    going_on = asyncio.create_task(desk.uploads.append(ME, upload.id, 0, halting(b"x" * 10, b"y" * 50, go)))
+    await asyncio.sleep(0.01)
+    desk.house.clock.advance(KEPT_MS / 1000)
+
+    async def find_and_then(query: Any, *given: Any) -> Any:
+        found = await find(query, *given)
+        go.set()
+        await going_on
+        return found
+
+    monkeypatch.setattr(desk.house.store, "find", find_and_then)
+    await desk.uploads.sweep()
+    assert (await going_on).offset == (await desk.uploads.get(ME, upload.id)).offset == 60
+    assert await desk.content(upload) == b"x" * 10 + b"y" * 50
+
+
+async def test_who_goes_on_when_his_upload_was_swept_is_told_that_it_is_gone(desk: Desk) -> None:
+    upload, go = await desk.begun(100), asyncio.Event()
+    going_on = asyncio.create_task(desk.uploads.append(ME, upload.id, 0, halting(b"x" * 10, b"y" * 50, go)))
+    await asyncio.sleep(0.01)
+    desk.house.clock.advance(KEPT_MS / 1000)
+    await desk.uploads.sweep()
+    go.set()
+    with pytest.raises(Missing):
+        await going_on
+    assert desk.blobs.objects == {} and await desk.house.all(StoredObject) == []
 
 
 async def test_a_recording_is_not_idle_while_its_file_comes_in(desk: Desk) -> None:
