@@ -17,6 +17,7 @@ from callvault.services.actions.convert import Convert
 from callvault.services.actions.merge import Merge
 from callvault.services.actions.redact import Redact
 from callvault.services.actions.trim import Trim
+from callvault.services.aside import aside
 from callvault.services.assembly import Assembly
 from callvault.services.audit import Audit, AuditTrail
 from callvault.services.calls import Calls
@@ -289,7 +290,7 @@ def _checks(adapters: Adapters, settings: Settings) -> dict[str, Check]:
     return {
         "database": adapters.store.check,
         "storage": lambda: asyncio.to_thread(adapters.blobs.check),
-        "disk": lambda: asyncio.to_thread(_check_disk, settings.data, adapters.spool),
+        "disk": lambda: aside(_check_disk, settings.data, adapters.spool),
     }
 
 

@@ -1,6 +1,5 @@
 """The workspaces' encryption keys: made, loaded, exchanged for new ones, and destroyed."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from callvault.ports.keyring import Keyring, MasterKey
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
+from callvault.services.aside import aside
 from callvault.services.audit import Audit
 from callvault.services.rewrapping import Rewrapped, Rewrapping
 from callvault.services.stale import again_when_stale
@@ -132,7 +132,7 @@ class Sealing:
         began = self._clock.monotonic()
         keys, workspace = await self._keys(workspace_id), await self._store.get(Workspace, workspace_id)
         pem = workspace.customer_public_key if workspace else None
-        await asyncio.to_thread(self._keyring.learn, workspace_id, keys, pem)
+        await aside(self._keyring.learn, workspace_id, keys, pem)
         self._learnt[workspace_id] = began
         return CustomerKey(pem) if pem else None
 

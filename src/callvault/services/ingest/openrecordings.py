@@ -19,6 +19,7 @@ from callvault.domain.unit import Unit
 from callvault.ports.spool import Spool
 from callvault.ports.store import Store
 from callvault.ports.system import Clock
+from callvault.services.aside import aside
 from callvault.services.ingest.drifting import LaneDrift
 from callvault.services.ingest.known import KnownTakes
 from callvault.services.recentworkspaces import RecentWorkspaces
@@ -232,10 +233,10 @@ class OpenRecordings:
             query = Query(Segment).where("recording_id", "=", known.id).where("lane", "=", name).by("seq")
             segments = await self._store.find(query)
             if segments:
-                await asyncio.to_thread(lane.known.learn, *(segment.takes for segment in segments))
+                await aside(lane.known.learn, *(segment.takes for segment in segments))
             lane.next_seq = segments[-1].seq + 1 if segments else 0
         if fresh:
-            await asyncio.to_thread(self._learn_spooled, known.id, fresh)
+            await aside(self._learn_spooled, known.id, fresh)
         known.lanes |= {name: lane for name, lane in fresh.items() if name not in known.lanes}
 
     def _learn_spooled(self, recording_id: str, fresh: Mapping[str, OpenLane]) -> None:

@@ -17,6 +17,7 @@ from callvault.domain.lane import Lane
 from callvault.ports.codecs import Codecs
 from callvault.ports.spool import Piece, Spool
 from callvault.ports.system import Clock
+from callvault.services.aside import aside
 from callvault.services.ingest.admission import Admission
 from callvault.services.ingest.cutting import PauseCutter
 from callvault.services.ingest.form import TakeSound, sound_of
@@ -114,7 +115,7 @@ class Takes:
 
     async def _examined(self, form: MediaType, body: bytes, promised: Mapping[str, bytes]) -> tuple[bytes, TakeSound]:
         if len(body) > SMALL_BYTES or form.codec == "file":
-            return await asyncio.to_thread(self._examine, form, body, promised)
+            return await aside(self._examine, form, body, promised)
         return self._examine(form, body, promised)
 
     def _examine(self, form: MediaType, body: bytes, promised: Mapping[str, bytes]) -> tuple[bytes, TakeSound]:
@@ -161,7 +162,7 @@ class Takes:
         )
         if not known.pauses:
             return [piece]
-        return await asyncio.to_thread(PauseCutter(known.pauses, lane, self._decode), piece)
+        return await aside(PauseCutter(known.pauses, lane, self._decode), piece)
 
 
 def _agree(there: TakeMark, mark: TakeMark, lane: str) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import hashlib
-from concurrent.futures import Future
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from decimal import Decimal
 
 import numpy as np
@@ -31,7 +32,7 @@ from callvault.domain.lane import Lane, OpenSpool, Segment
 from callvault.domain.stored import StoredObject
 from callvault.services.ingest import form
 from callvault.services.ingest.sound import decoder
-from callvault.services.ingest.takes import Start, Takes
+from callvault.services.ingest.takes import SMALL_BYTES, Start, Takes
 from callvault.wire import wav
 from callvault.wire.mediatypes import parse
 
@@ -125,6 +126,24 @@ async def test_nobody_is_told_before_the_take_is_durable_neither_who_sends_the_s
     assert (await first).created
     assert not (await second).created
     assert len(spool.waiting) == 1
+
+
+async def test_those_who_read_a_storage_that_hangs_keep_no_take_from_the_disk(house: IntakeHouse) -> None:
+    recording = await house.recording()
+    await house.put(recording, 1, speech(160), ms=0)
+    house.begin()  # so that it must learn what is spooled
+    goes, loop = threading.Event(), asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    reader = loop.run_in_executor(None, goes.wait)
+    file = wav.header(8000, 1, 1000) + bytes(2000)
+    try:
+        async with asyncio.timeout(5):
+            assert (await house.put(recording, 2, speech(SMALL_BYTES + 160), ms=20)).created
+            await house.intake.pauses.pause(CALLER, recording, at_us=3_600_000_000)
+            assert (await house.put(recording, 3, file, ms=60_000, form=parse("audio/wav"))).created
+    finally:
+        goes.set()
+        await reader
 
 
 async def test_when_the_disk_was_full_the_take_is_taken_from_who_sends_it_next() -> None:
