@@ -1,5 +1,6 @@
 """The end of a recording: nothing more is taken in, all of it is in storage, and what it came to is written down."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 NO_SOUND = "no_sound"
 IDLE_LEAST_MS = 5_000
 PAGE = 200
+PATIENCE_SECONDS = 10.0
 
 
 class Outcome(SoundFacts):
@@ -64,6 +66,9 @@ class Completion:
     ) -> None:
         self._store, self._spool, self._mover, self._open, self._views = store, spool, mover, open_recordings, views
         self._admission, self._witness, self._clock, self._ids = admission, witness, clock, ids
+        self._bringing: dict[str, asyncio.Task[Recording]] = {}
+        self.patience_seconds = PATIENCE_SECONDS
+        """So long does who ends a recording wait for a storage that does not answer."""
 
     async def complete(self, caller: Caller, recording_id: str) -> Recording:
         """Ends it; to end it again changes nothing. It is `completed` when this returns, or still `processing` while
@@ -83,6 +88,14 @@ class Completion:
         await self._open.refresh(known)
         for flush in list(known.live.values()):
             await flush()
+        bringing = self._bringing.get(known.id)
+        if bringing is None:
+            bringing = self._bringing[known.id] = asyncio.create_task(self._bring_in(known))
+            bringing.add_done_callback(lambda _: self._bringing.pop(known.id))
+        await asyncio.wait([bringing], timeout=self.patience_seconds)
+        return bringing.result() if bringing.done() else known.recording
+
+    async def _bring_in(self, known: OpenRecording) -> Recording:
         try:
             await self._mover.drain(known.id)
             return await self.finish(known.id)

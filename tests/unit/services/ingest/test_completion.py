@@ -1,6 +1,8 @@
 """The end of a recording: whole, told once, and by itself when nobody says so."""
 
 import asyncio
+import threading
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 from tests.audits import audited
 from tests.callhouse import caller
-from tests.unit.services.ingest.intakehouse import CALLER, IntakeHouse, speech
+from tests.unit.services.ingest.intakehouse import CALLER, FlakyBlobs, IntakeHouse, speech
 
 from callvault.adapters.spool.memory import MemorySpool
 from callvault.adapters.store.memory import MemoryStore
@@ -17,6 +19,7 @@ from callvault.domain.errors import Missing, RecordingEnded, Refused, StoreUnava
 from callvault.domain.event import Event
 from callvault.domain.lane import OpenSpool
 from callvault.domain.recording import Recording
+from callvault.domain.stored import StoredObject
 from callvault.domain.unit import Unit
 from callvault.ports.spool import Piece
 from callvault.wire.mediatypes import parse
@@ -111,6 +114,34 @@ async def test_while_storage_is_away_it_stays_in_processing_and_completes_by_its
     done = await house.found(recording)
     assert (done.status, done.duration_us) == ("completed", 1_000_000)
     assert (await house.events(recording)).count("recording.completed") == 1
+
+
+class HangingBlobs(FlakyBlobs):
+    """A storage that takes what it is given and answers nothing, until it goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.goes = threading.Event()
+
+    def put(self, key: str, chunks: Iterable[bytes], **more: Any) -> StoredObject:
+        self.goes.wait(10)
+        return super().put(key, chunks, **more)
+
+
+async def test_who_ends_a_recording_does_not_wait_for_a_storage_that_hangs() -> None:
+    blobs = HangingBlobs()
+    house = IntakeHouse(blobs=blobs)
+    house.intake.completion.patience_seconds = 0.05
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    for _ in range(2):
+        told = await complete(house, recording)
+        assert (told.status, told.in_progress) == ("processing", False)
+    blobs.goes.set()
+    house.intake.completion.patience_seconds = 5
+    assert (await complete(house, recording)).status == "completed"
+    assert (await house.events(recording)).count("recording.completed") == 1
+    assert len(blobs.objects) == 1
 
 
 async def test_it_is_not_whole_before_every_node_has_brought_what_it_holds(house: IntakeHouse) -> None:
