@@ -41,6 +41,7 @@ A part is a package `web/native`, `web/ui` or `web/dialects/<name>` whose `__ini
 - *Documentation*: `/openapi/<name>.json` is made of the FastAPI routes and the hot ones' `docs`.
 """
 
+import asyncio
 import importlib
 import logging
 import pkgutil
@@ -54,7 +55,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from callvault.domain.access import Caller
-from callvault.domain.errors import CallerFault, Fault, Missing, NotAuthenticated, OperatorFault, PassingFault
+from callvault.domain.errors import (
+    CallerFault,
+    Fault,
+    Missing,
+    NotAuthenticated,
+    OperatorFault,
+    PassingFault,
+    ShuttingDown,
+)
 from callvault.services.house import Services
 from callvault.web import dialects, health, openapi
 from callvault.web.auth import AS_SET, Rule
@@ -122,6 +131,11 @@ class Front:
             await self._answer(scope, receive, out, routes, visit)
         except (ClientDisconnect, Enough):
             out.status = out.status or CLIENT_GONE
+        except asyncio.CancelledError:
+            if out.status or not self.options.stopping.is_set():
+                raise
+            # The server has waited long enough for what this waits for.
+            await self._fail(ShuttingDown(), scope, receive, out, visit)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
             await self._fail(error, scope, receive, out, visit)
         finally:

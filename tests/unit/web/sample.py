@@ -77,6 +77,8 @@ async def fail(request: Request) -> Answer:
             raise RecordingInProgress
         case "storage":
             raise BlobsUnavailable(why="it is away")
+        case "never":
+            await asyncio.Event().wait()
     raise ValueError("cvk_abcdefgh_" + "s" * 33)
 
 

@@ -322,6 +322,17 @@ async def test_what_an_error_tells_of_our_own_side_is_in_the_log_alone(
     assert "the storage does not answer: it is away" in [record.getMessage() for record in caplog.records]
 
 
+async def test_what_the_server_does_not_wait_for_at_its_end_is_told_so() -> None:
+    options = replace(OPTIONS, stopping=asyncio.Event())
+    async with webhouse(options, [sample.PART]) as house:
+        asking = asyncio.create_task(house.client.get("/sample/fail/never"))
+        await asyncio.sleep(0.05)
+        options.stopping.set()
+        asking.cancel()
+        answer = await asking
+    assert (answer.status_code, answer.json()["code"]) == (503, "shutting_down")
+
+
 async def test_a_client_that_goes_while_it_sends_is_no_error(house: WebHouse, caplog: pytest.LogCaptureFixture) -> None:
     key = await house.bearer()
 
