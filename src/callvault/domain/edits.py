@@ -1,13 +1,20 @@
 """Edit lists, worked with: excerpts, joints and cuts of them, and what was taken out of one, laid over another."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate, islice
 
 from callvault.domain.errors import Malformed, TooLarge
 from callvault.domain.recording import Clip, EditList, Mask, Version
+from callvault.domain.stretches import Laid, Stretch, between, touch, united
 
 CLIPS_MAX = 500
 MASKS_MAX = 500
+COVERS_MAX = 5_000
+"""So many clips may lie under masks, one that lies under several counted for each."""
 ENDLESS_US = 1 << 62
 
 
@@ -26,7 +33,7 @@ def length_us(edits: EditList) -> int:
 
 def excerpt(edits: EditList, start_us: int, end_us: int) -> EditList:
     """What is heard between two times of its clock."""
-    clips = tuple(replace(clip, start_us=a, end_us=b) for clip, a, b, _ in _under(edits, start_us, end_us))
+    clips = tuple(replace(clip, start_us=a, end_us=b) for clip, a, b in _under(edits)(start_us, end_us))
     return EditList(clips=clips, masks=tuple(_moved(edits.masks, start_us, end_us, -start_us)))
 
 
@@ -42,13 +49,9 @@ def joined(parts: Iterable[EditList]) -> EditList:
     return EditList(clips=tuple(clips), masks=tuple(masks))
 
 
-def without(edits: EditList, cuts: Iterable[tuple[int, int]]) -> EditList:
+def without(edits: EditList, cuts: Iterable[Stretch]) -> EditList:
     """What is left when stretches of its clock are cut out."""
-    at, left = 0, []
-    for start, end in sorted(cuts):
-        left.append(excerpt(edits, at, max(start, at)))
-        at = max(at, end)
-    return joined([*left, excerpt(edits, at, max(length_us(edits), at))])
+    return joined(excerpt(edits, start, end) for start, end in between(united(cuts), 0, length_us(edits)))
 
 
 def masked(edits: EditList, masks: Iterable[Mask]) -> EditList:
@@ -61,21 +64,78 @@ def checked(edits: EditList) -> EditList:
     if length_us(edits) <= 0:
         raise Malformed(what="the edit", why="nothing would be left to hear")
     if len(edits.clips) > CLIPS_MAX or len(edits.masks) > MASKS_MAX:
-        raise TooLarge(what="the edit", limit=f"{CLIPS_MAX} cuts and {MASKS_MAX} masks")
+        raise _too_large()
+    under = _under(edits)
+    covers = (1 for mask in edits.masks for _ in under(mask.start_us, mask.end_us))
+    if sum(islice(covers, COVERS_MAX + 1)) > COVERS_MAX:
+        raise TooLarge(what="the edit", limit=f"{COVERS_MAX} clips under masks")
     return edits
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(what="the edit", limit=f"{CLIPS_MAX} cuts and {MASKS_MAX} masks")
+
+
+class Withheld:
+    """What redacted versions let nobody hear. Hundreds that were made of one another tell mostly the same, which is
+    looked at once."""
+
+    def __init__(self) -> None:
+        self._masks: defaultdict[tuple[Clip, ...], dict[Mask, None]] = defaultdict(dict)
+        """What lies over these clips."""
+        self._left: dict[tuple[tuple[Clip, ...], tuple[Clip, ...]], None] = {}
+        """Of what a version was made, and what is left of it."""
+
+    def add(self, version: Version, sources: Iterable[Version]) -> None:
+        """What a redacted version of these sources covers, and what of them it has not."""
+        heard = told(version)
+        self._masks[heard.clips].update(dict.fromkeys(heard.masks))
+        self._left[tuple(clip for source in sources for clip in told(source).clips), heard.clips] = None
+
+    def taken_out(self, of: Collection[str] | None = None) -> Iterator[TakenOut]:
+        """As it was taken out of the timelines of these recordings, or of all."""
+        for clips, masks in self._masks.items():
+            under = _under(EditList(clips=clips))
+            for mask in masks:
+                for clip, start, end in under(mask.start_us, mask.end_us):
+                    if of is None or clip.recording_id in of:
+                        yield TakenOut(_stretch(clip.recording_id, start, end), replace(mask, start_us=0, end_us=0))
+        for name, cut in self._cuts():
+            if of is None or name in of:
+                yield TakenOut(_stretch(name, *cut))
+
+    def is_heard_in(self, edits: EditList) -> bool:
+        """Whether any of it is."""
+        return _is_any_heard(edits, self._silences)
+
+    @cached_property
+    def _silences(self) -> "_Silences":
+        found = _nothing()
+        for clips, masks in self._masks.items():
+            under = _under(EditList(clips=clips))
+            covers: defaultdict[str | None, list[Stretch]] = defaultdict(list)
+            for mask in masks:
+                covers[mask.lane].append((mask.start_us, mask.end_us))
+            for lane, stretches in covers.items():
+                for clip, start, end in (share for stretch in united(stretches) for share in under(*stretch)):
+                    found[lane][clip.recording_id].append((start, end))
+        for name, cut in self._cuts():
+            found[None][name].append(cut)
+        return _in_order(found)
+
+    def _cuts(self) -> Iterator[tuple[str, Stretch]]:
+        for there, left in self._left:
+            kept = _by_recording(left)
+            for name, stretches in _by_recording(there).items():
+                for start, end in stretches:
+                    yield from ((name, cut) for cut in between(kept.get(name, []), start, end))
 
 
 def taken_out(version: Version, sources: Iterable[Version]) -> list[TakenOut]:
     """By a redacted version of these sources: what it covers, and what of them it has not."""
-    heard = told(version)
-    covered = [
-        TakenOut(replace(clip, start_us=a, end_us=b), replace(mask, start_us=0, end_us=0))
-        for mask in heard.masks
-        for clip, a, b, _ in _under(heard, mask.start_us, mask.end_us)
-    ]
-    kept = [(clip.recording_id, clip.start_us, clip.end_us) for clip in heard.clips]
-    there = [clip for source in sources for clip in told(source).clips]
-    return covered + [TakenOut(cut) for clip in there for cut in _less(clip, kept)]
+    withheld = Withheld()
+    withheld.add(version, sources)
+    return list(withheld.taken_out())
 
 
 def told(recording: Version) -> EditList:
@@ -87,48 +147,91 @@ def told(recording: Version) -> EditList:
 
 def covering(edits: EditList, taken: Iterable[TakenOut]) -> EditList:
     """With all of it taken out here too: covered as it was there, or cut out."""
-    masks, cuts = [], []
+    masks, cuts, places = dict.fromkeys(edits.masks), set[Stretch](), _places(edits)
     for one in taken:
-        for start, end in _places(edits, one.clip):
+        for start, end in places(one.clip):
             if one.mask is None:
-                cuts.append((start, end))
+                cuts.add((start, end))
             else:
-                masks.append(replace(one.mask, start_us=start, end_us=end))
-    return without(masked(edits, masks), cuts)
+                masks[replace(one.mask, start_us=start, end_us=end)] = None
+        if len(masks) > MASKS_MAX:
+            raise _too_large()
+    return without(replace(edits, masks=tuple(masks)), cuts)
 
 
 def lets_be_heard(edits: EditList, taken: Iterable[TakenOut]) -> bool:
     """Whether any of it is heard here."""
-    masks = sorted(edits.masks, key=lambda mask: mask.start_us)
-    return any(
-        not _is_covered(masks, start, end, one.mask.lane if one.mask else None)
-        for one in taken
-        for start, end in _places(edits, one.clip)
-    )
+    silences = _nothing()
+    for one in taken:
+        lane = one.mask.lane if one.mask else None
+        silences[lane][one.clip.recording_id].append((one.clip.start_us, one.clip.end_us))
+    return _is_any_heard(edits, _in_order(silences))
 
 
-def _under(edits: EditList, start_us: int, end_us: int) -> Iterator[tuple[Clip, int, int, int]]:
-    """Its clips under a stretch of its clock: each with the share of its timeline, and where that begins here."""
-    at = 0
+_Silences = Mapping[str | None, Mapping[str, list[Stretch]]]
+"""By lanes, None for all, and by recordings."""
+
+
+def _nothing() -> defaultdict[str | None, defaultdict[str, list[Stretch]]]:
+    return defaultdict(lambda: defaultdict(list))
+
+
+def _in_order(silences: _Silences) -> _Silences:
+    return {lane: {name: united(stretches) for name, stretches in of.items()} for lane, of in silences.items()}
+
+
+def _is_any_heard(edits: EditList, silences: _Silences) -> bool:
+    length, under = length_us(edits), _under(edits)
+    for lane, of in silences.items():
+        covers = united((mask.start_us, mask.end_us) for mask in edits.masks if mask.lane in (None, lane))
+        for heard in between(covers, 0, length):
+            if any(touch(of.get(clip.recording_id, []), start, end) for clip, start, end in under(*heard)):
+                return True
+    return False
+
+
+def _stretch(recording_id: str, start_us: int, end_us: int) -> Clip:
+    return Clip(recording_id=recording_id, start_us=start_us, end_us=end_us)
+
+
+def _by_recording(clips: Iterable[Clip]) -> dict[str, list[Stretch]]:
+    found: defaultdict[str, list[Stretch]] = defaultdict(list)
+    for clip in clips:
+        found[clip.recording_id].append((clip.start_us, clip.end_us))
+    return {name: united(stretches) for name, stretches in found.items()}
+
+
+def _under(edits: EditList) -> Callable[[int, int], Iterator[tuple[Clip, int, int]]]:
+    """For a stretch of its clock the clips under it, each with the share of its timeline."""
+    ends = list(accumulate(clip.end_us - clip.start_us for clip in edits.clips))
+
+    def under(start_us: int, end_us: int) -> Iterator[tuple[Clip, int, int]]:
+        for n in range(bisect_right(ends, start_us), len(ends)):
+            clip = edits.clips[n]
+            begin = ends[n] - (clip.end_us - clip.start_us)
+            if begin >= end_us:
+                return
+            first, last = max(start_us, begin), min(end_us, ends[n])
+            if first < last:
+                yield clip, clip.start_us + first - begin, clip.start_us + last - begin
+
+    return under
+
+
+def _places(edits: EditList) -> Callable[[Clip], Iterator[Stretch]]:
+    """For a stretch of a timeline where on its clock it is heard."""
+    clips: defaultdict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    ahead = 0
     for clip in edits.clips:
-        if at >= end_us:
-            return
-        length = clip.end_us - clip.start_us
-        first, last = max(start_us - at, 0), min(end_us - at, length)
-        if first < last:
-            yield clip, clip.start_us + first, clip.start_us + last, at + first
-        at += length
+        clips[clip.recording_id].append((clip.start_us, clip.end_us, ahead - clip.start_us))
+        ahead += clip.end_us - clip.start_us
+    laid = {name: Laid(stretches) for name, stretches in clips.items()}
 
+    def places(sought: Clip) -> Iterator[Stretch]:
+        if of_it := laid.get(sought.recording_id):
+            yield from ((start + by, end + by) for start, end, by in of_it.over(sought.start_us, sought.end_us))
 
-def _places(edits: EditList, sought: Clip) -> list[tuple[int, int]]:
-    """Where on its clock a stretch of a timeline is heard."""
-    found, at = [], 0
-    for clip in edits.clips:
-        first, last = max(sought.start_us, clip.start_us), min(sought.end_us, clip.end_us)
-        if clip.recording_id == sought.recording_id and first < last:
-            found.append((at + first - clip.start_us, at + last - clip.start_us))
-        at += clip.end_us - clip.start_us
-    return found
+    return places
 
 
 def _moved(masks: Iterable[Mask], start_us: int, end_us: int, by_us: int) -> Iterator[Mask]:
@@ -136,24 +239,3 @@ def _moved(masks: Iterable[Mask], start_us: int, end_us: int, by_us: int) -> Ite
         first, last = max(mask.start_us, start_us), min(mask.end_us, end_us)
         if first < last:
             yield replace(mask, start_us=first + by_us, end_us=last + by_us)
-
-
-def _is_covered(masks: Sequence[Mask], start_us: int, end_us: int, lane: str | None) -> bool:
-    """By masks that hide the lane, one behind or over the other, in their order."""
-    for mask in masks:
-        if mask.start_us > start_us:
-            break
-        if mask.lane in (None, lane):
-            start_us = max(start_us, mask.end_us)
-    return start_us >= end_us
-
-
-def _less(whole: Clip, kept: Iterable[tuple[str, int, int]]) -> Iterator[Clip]:
-    """What of a clip is in none of the stretches."""
-    at = whole.start_us
-    for _, start, end in sorted(k for k in kept if k[0] == whole.recording_id):
-        if start > at and at < whole.end_us:
-            yield replace(whole, start_us=at, end_us=min(start, whole.end_us))
-        at = max(at, end)
-    if at < whole.end_us:
-        yield replace(whole, start_us=at)

@@ -1,13 +1,14 @@
 """A transcript as somebody may read it: what they do not hear of the call, they do not read either."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from callvault.domain.call import Turn
 from callvault.domain.lane import Span
 from callvault.domain.recording import Mask
+from callvault.domain.stretches import Laid
 
 REDACTED = "[redacted]"
 PAUSED = "[paused]"
@@ -38,25 +39,20 @@ def hidden_in(
 ) -> list[Hidden]:
     """What of a call's clock is not heard in stretches of it with masks over them; `lanes` are the names of the lanes
     with their roles."""
-    masked, at = [(mask, _spared(mask.lane, lanes)) for mask in masks], 0
+    spared = {lane: _spared(lane, lanes) for lane in {None, *lanes}}
+    masked, at = Laid((mask.start_us, mask.end_us, spared.get(mask.lane, frozenset())) for mask in masks), 0
     found, heard_to = [], 0
     for stretch in stretches:
         if stretch.of_call:
             found.append(Hidden(heard_to, stretch.start_us))
             heard_to = stretch.end_us
-            found.extend(_masked(stretch, at, masked))
+            ahead = stretch.start_us - at
+            over = masked.over(at, at + stretch.end_us - stretch.start_us)
+            found.extend(Hidden(start + ahead, end + ahead, whom) for start, end, whom in over)
         at += stretch.end_us - stretch.start_us
     if heard_to < length_us:
         found.append(Hidden(heard_to, EVER))
     return [stretch for stretch in found if stretch.start_us < stretch.end_us]
-
-
-def _masked(stretch: Heard, at: int, masks: Iterable[tuple[Mask, frozenset[str]]]) -> Iterator[Hidden]:
-    offset = stretch.start_us - at
-    for mask, spared in masks:
-        start, end = max(mask.start_us + offset, stretch.start_us), min(mask.end_us + offset, stretch.end_us)
-        if start < end:
-            yield Hidden(start, end, spared)
 
 
 def _spared(masked: str | None, lanes: Mapping[str, str]) -> frozenset[str]:

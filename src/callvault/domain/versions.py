@@ -1,11 +1,11 @@
 """Which version of a call's sound somebody hears: once a redacted one exists, it is what everybody gets."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from callvault.domain.edits import TakenOut, lets_be_heard, taken_out, told
+from callvault.domain.edits import TakenOut, Withheld, told
 from callvault.domain.errors import NoRecording, Refused
 from callvault.domain.recording import COPYING, Recording, Version
 
@@ -34,13 +34,14 @@ class Family(Generic[V]):
 
     def __init__(self, recordings: Iterable[V]) -> None:
         self._kin = {recording.id: recording for recording in recordings}
-        self._taken_out: defaultdict[str, set[TakenOut]] = defaultdict(set)
+        self._originals: dict[str, set[str]] = {}
+        self._withheld = Withheld()
         self._redacted: defaultdict[str, list[V]] = defaultdict(list)
-        for version in filter(_counts, self._kin.values()):
+        for version in sorted(filter(_counts, self._kin.values()), key=age):
             for source in self._sources(version):
                 self._redacted[source].append(version)
-            for taken in self._taken_by(version):
-                self._taken_out[taken.clip.recording_id].add(taken)
+            if version.operation == REDACTING:
+                self._withheld.add(version, [self._kin[name] for name in version.derived_from if name in self._kin])
 
     def heard(self, wanted: V) -> V:
         """Instead of `wanted`: the newest redacted version that stands for it; where none does and yet some of the
@@ -50,8 +51,9 @@ class Family(Generic[V]):
         if not redacted or (self._is_redacted(wanted) and self._is_clean(wanted)):
             return wanted
         whole = _whole_of(wanted, self._kin)
-        if stand_ins := [v for v in redacted.values() if _stands_for(v, whole, self._kin) and self._is_clean(v)]:
-            return max(stand_ins, key=age)
+        for version in sorted(redacted.values(), key=age, reverse=True):
+            if _stands_for(version, whole, self._kin) and self._is_clean(version):
+                return version
         raise Refused(why="a redacted version of this call exists: this one needs the scope recordings:original")
 
     def of_call(self, versions: Iterable[V]) -> V:
@@ -71,24 +73,21 @@ class Family(Generic[V]):
         stand_ins = tuple(version for version in heard if version)
         return Redaction(stand_ins, is_whole=len(stand_ins) == len(originals))
 
-    def taken_out(self, version: Version) -> set[TakenOut]:
+    def taken_out(self, version: Version) -> Iterator[TakenOut]:
         """Whatever was taken out, in any redacted version, of the timelines that this one is of."""
-        originals = {clip.recording_id for clip in told(version).clips}
-        return {taken for name in originals for taken in self._taken_out.get(name, ())}
-
-    def _taken_by(self, version: V) -> list[TakenOut]:
-        if version.operation != REDACTING:
-            return []
-        return taken_out(version, [self._kin[parent] for parent in version.derived_from if parent in self._kin])
+        return self._withheld.taken_out({clip.recording_id for clip in told(version).clips})
 
     def _is_redacted(self, version: V) -> bool:
         """As a whole; or in all the parts that it was made of, but for those of which nothing had to be."""
-        if version.redacted or version.operation is None:
-            return version.redacted or not any(source in self._redacted for source in self._sources(version))
-        return all(parent in self._kin and self._is_redacted(self._kin[parent]) for parent in version.derived_from)
+        return all(map(self._is_part_redacted, lineage_of(version, self._kin, _is_part)))
+
+    def _is_part_redacted(self, part: V | None) -> bool:
+        if part is None or part.redacted:
+            return part is not None
+        return part.operation is not None or not any(source in self._redacted for source in self._sources(part))
 
     def _is_clean(self, version: Version) -> bool:
-        return not lets_be_heard(told(version), self.taken_out(version))
+        return not self._withheld.is_heard_in(told(version))
 
     def _heard_at_all(self, wanted: V) -> V | None:
         try:
@@ -98,7 +97,16 @@ class Family(Generic[V]):
 
     def _sources(self, recording: V) -> set[str]:
         """The originals that it was made of, and the calls that they are of."""
-        return originals_of(recording, self._kin) | calls_of(recording, self._kin)
+        originals = self._originals_of(recording)
+        return originals | _calls_of(recording, originals, self._kin)
+
+    def _originals_of(self, recording: V) -> set[str]:
+        """What is made of what is known already is of the same."""
+        if recording.id not in self._originals:
+            of_parents = [self._originals.get(name, set()) for name in recording.derived_from]
+            known = bool(of_parents) and all(of_parents)
+            self._originals[recording.id] = set().union(*of_parents) if known else originals_of(recording, self._kin)
+        return self._originals[recording.id]
 
 
 def heard(wanted: V, family: Iterable[V], originals_too: bool) -> V:
@@ -114,35 +122,56 @@ def newest_original(versions: Iterable[V]) -> V:
     raise NoRecording
 
 
+def lineage_of(
+    recording: V, kin: Mapping[str, V], made: Callable[[V], bool] = lambda version: True
+) -> Iterator[V | None]:
+    """It and all that it was made of, over any number of steps, each once: what is merged with a part of itself time and
+    again is met in more ways than can be walked. None for what is not there. What is not `made` so ends its line."""
+    known, waiting = {recording.id}, [recording]
+    while waiting:
+        version = waiting.pop()
+        yield version
+        for name in version.derived_from if made(version) else ():
+            if name not in known:
+                known.add(name)
+                if name in kin:
+                    waiting.append(kin[name])
+                else:
+                    yield None
+
+
 def originals_of(recording: Version, kin: Mapping[str, Version]) -> set[str]:
     """The ids of the originals that it was made of, over any number of steps; its own if it is one."""
-    if not recording.derived_from:
-        return {recording.id}
-    found: set[str] = set()
-    for parent in recording.derived_from:
-        found |= originals_of(kin[parent], kin) if parent in kin else {parent}
-    return found
+    line = [version for version in lineage_of(recording, kin) if version]
+    names = {name for version in line for name in version.derived_from}
+    return (names - kin.keys()) | {version.id for version in line if not version.derived_from}
 
 
 def end_of(recording: Version, kin: Mapping[str, Version]) -> int | None:
     """When its sound expires: at its own time, or at that of anything that it was made of, whichever is first."""
-    ends = [recording.expires_ms, *(end_of(kin[name], kin) for name in recording.derived_from if name in kin)]
+    ends = (version.expires_ms for version in lineage_of(recording, kin) if version)
     return min((end for end in ends if end is not None), default=None)
 
 
 def calls_of(recording: Version, kin: Mapping[str, Version]) -> set[str]:
     """The calls that are heard in it."""
-    roots = originals_of(recording, kin)
-    return {recording.call_id} | {kin[root].call_id for root in roots if root in kin}
+    return _calls_of(recording, originals_of(recording, kin), kin)
 
 
-def descendants_of(recording: Recording, family: Iterable[Recording]) -> list[Recording]:
-    """All versions that were made of it, over any number of steps."""
+def _calls_of(recording: Version, originals: Iterable[str], kin: Mapping[str, Version]) -> set[str]:
+    return {recording.call_id} | {kin[name].call_id for name in originals if name in kin}
+
+
+def descendants_of(recordings: Iterable[Recording], family: Iterable[Recording]) -> list[Recording]:
+    """All versions that were made of any of them, over any number of steps."""
+    made_of: defaultdict[str, list[Recording]] = defaultdict(list)
+    for version in family:
+        for parent in version.derived_from:
+            made_of[parent].append(version)
     found: dict[str, Recording] = {}
-    waiting, kin = [recording.id], list(family)
+    waiting = [recording.id for recording in recordings]
     while waiting:
-        parent = waiting.pop()
-        children = [r for r in kin if parent in r.derived_from and r.id not in found]
+        children = [child for child in made_of[waiting.pop()] if child.id not in found]
         found.update((child.id, child) for child in children)
         waiting.extend(child.id for child in children)
     return list(found.values())
@@ -173,10 +202,17 @@ def _whole_of(version: Version, kin: Mapping[str, Version]) -> Version:
 
 
 def _is_whole_of(version: Version, wanted: Version, kin: Mapping[str, Version]) -> bool:
-    return version.operation not in PARTIAL and any(
-        parent == wanted.id or (parent in kin and _is_whole_of(kin[parent], wanted, kin))
-        for parent in version.derived_from
-    )
+    wholes = (whole for whole in lineage_of(version, kin, _is_whole) if whole and _is_whole(whole))
+    return any(wanted.id in whole.derived_from for whole in wholes)
+
+
+def _is_whole(version: Version) -> bool:
+    return version.operation not in PARTIAL
+
+
+def _is_part(version: Version) -> bool:
+    """Of something else, and not redacted itself."""
+    return version.operation is not None and not version.redacted
 
 
 def newest_first(versions: Sequence[V]) -> Sequence[V]:

@@ -2,7 +2,8 @@
 
 They come as whole recordings or, where that is enough, as no more than `Version`: the `kind` that is asked for."""
 
-from collections.abc import Collection, Iterable, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 from callvault.domain.query import GIVEN, Query, Term
@@ -11,6 +12,9 @@ from callvault.domain.versions import newest_first
 from callvault.ports.store import Store
 
 V = TypeVar("V", bound=Version)
+T = TypeVar("T")
+QUICK_VERSIONS: Final = 50
+"""Of so many there is less to think than to ask a thread to."""
 
 
 def _living(*given: str) -> dict[type[Version], Query[Any]]:
@@ -65,3 +69,8 @@ async def family_of(
         fresh = {recording.id for recording in found if recording} - known.keys()
         known.update((recording.id, recording) for recording in found if recording)
     return list(known.values())
+
+
+async def beside(family: Collection[Version], work: Callable[[], T]) -> T:
+    """What is found out about a family, beside the event loop where it is a large one."""
+    return work() if len(family) <= QUICK_VERSIONS else await asyncio.to_thread(work)

@@ -28,7 +28,7 @@ from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
 from callvault.services.callfacts import CallFacts, small_json
 from callvault.services.calls import Calls
-from callvault.services.lineage import family_of, versions_of, versions_of_chat, versions_of_each
+from callvault.services.lineage import beside, family_of, versions_of, versions_of_chat, versions_of_each
 from callvault.services.pages import Page, Place, page_of
 from callvault.services.removal import Removal
 from callvault.services.stale import again_when_stale
@@ -129,7 +129,8 @@ class Recordings:
         wanted = await self.retrieve(caller, recording_id, action)
         if self.hears_originals(caller, wanted):
             return wanted
-        return heard(wanted, await family_of(self._store, Recording, [wanted]), originals_too=False)
+        family = await family_of(self._store, Recording, [wanted])
+        return await beside(family, lambda: heard(wanted, family, originals_too=False))
 
     def of_call(self, caller: Caller, call_id: str, action: Action = Action.LISTEN) -> Awaitable[Recording]:
         """What the caller hears who asks for a call's recording; `NoRecording` when there is none."""
@@ -181,7 +182,8 @@ class Recordings:
     async def _redacted(self, kind: type[V], versions: Sequence[V]) -> V:
         """What is heard of a call with these living versions by those who may hear no original."""
         [call_id] = {version.call_id for version in versions}
-        return Family(await family_of(self._store, kind, versions, {call_id})).of_call(versions)
+        family = await family_of(self._store, kind, versions, {call_id})
+        return await beside(family, lambda: Family(family).of_call(versions))
 
     async def heard_of_each(self, caller: Caller | None, calls: Sequence[Call]) -> dict[str, Recording | None]:
         """The same of many at once, by the calls' ids: None where the caller may hear nothing of what there is. Without
@@ -214,9 +216,14 @@ class Recordings:
             if caller is None or not self.hears_originals(caller, versions[0])
         }
         everything = [version for versions in below.values() for version in versions]
-        family = Family(await family_of(self._store, Recording, everything, below.keys()))
-        found = {call_id: family.redaction(versions) for call_id, versions in below.items()}
-        return {call_id: redaction for call_id, redaction in found.items() if redaction}
+        recordings = await family_of(self._store, Recording, everything, below.keys())
+
+        def found() -> dict[str, Redaction[Recording]]:
+            family = Family(recordings)
+            redactions = ((call_id, family.redaction(versions)) for call_id, versions in below.items())
+            return {call_id: redaction for call_id, redaction in redactions if redaction}
+
+        return await beside(recordings, found)
 
     async def versions(
         self, caller: Caller, call_id: str, action: Action = Action.READ_RECORDING

@@ -24,9 +24,7 @@ class Removal:
         """The living ones among them and what was made of them; `OnHold` if a hold keeps any."""
         chosen = list(recordings)
         family = await family_of(self._store, Recording, chosen)
-        doomed = {recording.id: recording for recording in chosen}
-        for recording in chosen:
-            doomed.update((made.id, made) for made in descendants_of(recording, family))
+        doomed = {recording.id: recording for recording in (*chosen, *descendants_of(chosen, family))}
         living = [recording for recording in doomed.values() if recording.deleted_ms is None]
         if any(recording.held for recording in living):
             raise OnHold

@@ -6,7 +6,10 @@ from hypothesis import strategies as st
 
 from callvault.domain.edits import (
     CLIPS_MAX,
+    COVERS_MAX,
+    MASKS_MAX,
     TakenOut,
+    Withheld,
     checked,
     covering,
     excerpt,
@@ -111,3 +114,24 @@ def test_an_edit_after_which_nothing_is_heard_is_refused() -> None:
 def test_an_edit_list_has_an_end() -> None:
     with pytest.raises(TooLarge):
         checked(EditList(clips=(clip(0, 1),) * (CLIPS_MAX + 1)))
+
+
+def test_many_masks_over_many_clips_are_laid_and_found_in_a_moment() -> None:
+    clips = tuple(clip(10 * n, 10 * n + 10) for n in range(CLIPS_MAX))
+    whole, end = EditList(clips=clips), 10 * CLIPS_MAX
+    covers = [Mask(start_us=0, end_us=end, kind=f"k{n}") for n in range(MASKS_MAX)]
+    with pytest.raises(TooLarge):
+        checked(masked(whole, covers))
+    withheld = Withheld()
+    withheld.add(version(masked(whole, covers)), [ORIGINAL])
+    assert withheld.is_heard_in(whole) and not withheld.is_heard_in(masked(whole, covers[:1]))
+    with pytest.raises(TooLarge):
+        covering(whole, withheld.taken_out())
+    spans = [Mask(start_us=10 * n + 2, end_us=10 * n + 13) for n in range(MASKS_MAX)]
+    assert checked(masked(whole, spans)).masks == tuple(spans)
+
+
+def test_as_many_clips_as_there_may_be_under_masks_are_taken() -> None:
+    whole = EditList(clips=tuple(clip(10 * n, 10 * n + 10) for n in range(CLIPS_MAX)))
+    covers = [Mask(start_us=0, end_us=10 * CLIPS_MAX, kind=f"k{n}") for n in range(COVERS_MAX // CLIPS_MAX)]
+    assert len(checked(masked(whole, covers)).masks) == len(covers)

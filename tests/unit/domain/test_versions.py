@@ -6,7 +6,15 @@ import pytest
 
 from callvault.domain.errors import Missing, Refused
 from callvault.domain.recording import Clip, EditList, Mask, Recording
-from callvault.domain.versions import Family, descendants_of, heard, newest_first, newest_original, originals_of
+from callvault.domain.versions import (
+    Family,
+    descendants_of,
+    end_of,
+    heard,
+    newest_first,
+    newest_original,
+    originals_of,
+)
 
 
 def version(
@@ -184,5 +192,28 @@ def test_what_was_cut_out_of_one_version_is_heard_in_no_other() -> None:
 def test_lineage_is_followed_over_any_number_of_steps() -> None:
     kin = {r.id: r for r in (O, T, R, TR, RT)}
     assert originals_of(RT, kin) == {"o"}
-    assert {r.id for r in descendants_of(O, kin.values())} == {"t", "r", "tr", "rt"}
-    assert {r.id for r in descendants_of(T, kin.values())} == {"rt"}
+    assert {r.id for r in descendants_of([O], kin.values())} == {"t", "r", "tr", "rt"}
+    assert {r.id for r in descendants_of([T], kin.values())} == {"rt"}
+
+
+def test_what_was_merged_with_a_part_of_itself_time_and_again_is_told_in_a_moment() -> None:
+    kin, last = {"o": O, "r": R}, R
+    for n in range(2_000):
+        part = version(f"t{n}", last.id, operation="trim")
+        last = version(f"m{n}", last.id, part.id, operation="merge")
+        kin |= {part.id: part, last.id: last}
+    assert originals_of(last, kin) == {"o"}
+    assert end_of(last, kin | {"o": replace(O, expires_ms=7)}) == 7
+    assert len(descendants_of([O], kin.values())) == 4_001
+    assert heard(last, kin.values(), originals_too=False) is last
+
+
+def test_hundreds_of_redactions_of_one_another_are_told_in_a_moment() -> None:
+    clips = (Clip(recording_id="o", start_us=0, end_us=10_000),)
+    masks = tuple(Mask(start_us=10 * n, end_us=10 * n + 5) for n in range(500))
+    family = [O]
+    for n in range(2_000):
+        made = version(f"r{n:04}", family[-1].id, operation="redactPII", redacted=True, at=10 + n)
+        family.append(replace(made, edits=EditList(clips=clips, masks=masks[: n + 1])))
+    assert heard(O, family, originals_too=False) is family[-1]
+    assert heard(family[1], family, originals_too=False) is family[-1]

@@ -1,6 +1,7 @@
 """Redact: a version in which given stretches are silent, covered by a tone, or cut out."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,10 +9,11 @@ from callvault.domain.access import Caller
 from callvault.domain.edits import covering, length_us, masked, without
 from callvault.domain.errors import Malformed, Missing, NotImplementedYet
 from callvault.domain.recording import EditList, Mask, Recording
+from callvault.domain.stretches import touch, united
 from callvault.domain.versions import REDACTING, Family, originals_of
 from callvault.ports.store import Store
 from callvault.services.derivations import Derivations, Plan, VersionFacts, edits_of
-from callvault.services.lineage import family_of
+from callvault.services.lineage import beside, family_of
 from callvault.services.stale import again_when_stale
 from callvault.services.timelines import Sound
 
@@ -47,12 +49,15 @@ class Redact:
         sound = await self._derivations.sound(source)
         _check(secrets, method, sound)
         family = await family_of(self._store, Recording, [source])
-        edits = _hidden(edits_of(sound), secrets, method)
+
+        def edited() -> EditList:
+            return covering(_hidden(edits_of(sound), secrets, method), Family(family).taken_out(source))
+
         kinds = sorted({secret.kind for secret in secrets if secret.kind})
         plan = Plan(
             operation=REDACTING,
             sources=[source],
-            edits=covering(edits, Family(family).taken_out(source)),
+            edits=await beside(family, edited),
             facts=VersionFacts(redacted=True, redaction_type=method),
             events=EVENTS,
             detail={"method": method, "spans": len(secrets), "kinds": [*kinds]},
@@ -84,21 +89,26 @@ def _check(secrets: Sequence[Secret], method: str, sound: Sound) -> None:
         raise NotImplementedYet(what=DETECTION)
     if method not in METHODS:
         raise Malformed(what="method", why=f"it is one of {', '.join(METHODS)}")
+    lanes, length = defaultdict[str, list[Secret]](list), sound.length_us
     for secret in secrets:
-        if not 0 <= secret.start_us < min(secret.end_us, sound.length_us):
+        if not 0 <= secret.start_us < min(secret.end_us, length):
             raise Malformed(what="a span", why="it begins before it ends, and before the recording ends")
         if secret.lane is not None:
-            _check_lane(secret, secret.lane, method, sound)
-
-
-def _check_lane(secret: Secret, lane: str, method: str, sound: Sound) -> None:
-    """Wherever the span lies there must be such a lane: else what it was to hide would be heard in another."""
-    if method == "deletion":
+            lanes[secret.lane].append(secret)
+    if lanes and method == "deletion":
         raise Malformed(what="a span", why="deletion takes out all lanes: leave out the lane")
-    at = 0
+    timelines = {stretch.timeline.recording_id: stretch.timeline for stretch in sound.stretches} if lanes else {}
+    known = {name: {lane.lane.name for lane in timeline.lanes} for name, timeline in timelines.items()}
+    for lane, of_it in lanes.items():
+        _check_lane(lane, of_it, sound, {name for name, names in known.items() if lane in names})
+
+
+def _check_lane(lane: str, secrets: Iterable[Secret], sound: Sound, having: Container[str]) -> None:
+    """Wherever the spans lie there must be such a lane: else what they were to hide would be heard in another. `having`
+    are the recordings that have it."""
+    spans, at = united((secret.start_us, secret.end_us) for secret in secrets), 0
     for stretch in sound.stretches:
         until = at + stretch.end_us - stretch.start_us
-        is_under = secret.start_us < until and at < secret.end_us
-        if is_under and lane not in {known.lane.name for known in stretch.timeline.lanes}:
+        if stretch.timeline.recording_id not in having and touch(spans, at, until):
             raise Missing(what="lane")
         at = until

@@ -17,7 +17,7 @@ from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
 from callvault.services.audit import Audit
 from callvault.services.delivery.desk import Content, Desk, Wanted
-from callvault.services.lineage import family_of
+from callvault.services.lineage import beside, family_of
 from callvault.services.recentworkspaces import RecentWorkspaces
 from callvault.services.stale import again_when_stale
 from callvault.services.witness import Witness
@@ -185,7 +185,8 @@ class Links:
         """What was redacted after the link was made opens no original to those whose maker might hear none."""
         if claims.originals:
             return recording
-        return heard(recording, await family_of(self._store, Recording, [recording]), originals_too=False)
+        family = await family_of(self._store, Recording, [recording])
+        return await beside(family, lambda: heard(recording, family, originals_too=False))
 
     def _claims(
         self,
