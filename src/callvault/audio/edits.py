@@ -66,13 +66,17 @@ def parts(stretches: Iterable[Stretch[T]], rate: int) -> list[Part[T]]:
     Stretches that meet share no frame and leave none out; one that reaches its timeline's end reaches its last frame.
     """
     found: list[Part[T]] = []
+    lengths: dict[int, tuple[int, int]] = {}
     at = at_us = 0
     for stretch in stretches:
-        whole = stretch.timeline.frames(rate)
-        to_end = stretch.end_us >= stretch.timeline.length_us
+        timeline = stretch.timeline
+        if id(timeline) not in lengths:
+            lengths[id(timeline)] = timeline.frames(rate), timeline.length_us
+        whole, length_us = lengths[id(timeline)]
+        to_end = stretch.end_us >= length_us
         start, end = frame_at(stretch.start_us, rate), whole if to_end else min(frame_at(stretch.end_us, rate), whole)
         if start < end:
-            found.append(Part(stretch.timeline, start, end, at, at_us - stretch.start_us))
+            found.append(Part(timeline, start, end, at, at_us - stretch.start_us))
             at += end - start
         at_us += stretch.end_us - stretch.start_us
     return found

@@ -125,8 +125,9 @@ def newest_original(versions: Iterable[V]) -> V:
 def lineage_of(
     recording: V, kin: Mapping[str, V], made: Callable[[V], bool] = lambda version: True
 ) -> Iterator[V | None]:
-    """It and all that it was made of, over any number of steps, each once: what is merged with a part of itself time and
-    again is met in more ways than can be walked. None for what is not there. What is not `made` so ends its line."""
+    """It and all that it was made of, over any number of steps, each once: what is merged with a part of itself time
+    and again is met in more ways than can be walked. None for what is not there. What is not `made` so ends its line.
+    """
     known, waiting = {recording.id}, [recording]
     while waiting:
         version = waiting.pop()

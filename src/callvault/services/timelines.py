@@ -108,8 +108,13 @@ class Sound:
         return sum(s.end_us - s.start_us for s in self.stretches)
 
     @property
+    def timelines(self) -> list[Timeline]:
+        """Each once, of however many stretches it is heard."""
+        return [*{stretch.timeline.recording_id: stretch.timeline for stretch in self.stretches}.values()]
+
+    @property
     def lanes(self) -> list[LaneTimeline]:
-        return [lane for stretch in self.stretches for lane in stretch.timeline.lanes]
+        return [lane for timeline in self.timelines for lane in timeline.lanes]
 
 
 async def nothing_is_sealed(workspace_id: str, objects: Iterable[StoredObject]) -> None:
@@ -130,6 +135,8 @@ class Timelines:
         self._store, self._spool, self._clock, self._unlock = store, spool, clock, unlock
         self._kept_bytes = kept_bytes
         self._kept: OrderedDict[tuple[str, int], tuple[float, int, Timeline]] = OrderedDict()
+        self._weight = 0
+        """Of all that are kept."""
 
     async def sound(self, recording: Recording, *, live: bool = False) -> Sound:
         """What is heard of the recording: its edit list over its originals' timelines, or the whole of its own one
@@ -140,7 +147,11 @@ class Timelines:
             clips = [Stretch(own, *bounds) for bounds in kept(own.length_us, own.pauses("skip"))]
             return Sound(recording, tuple(clips), edits.masks, live)
         originals = {name: await self._original(recording, name) for name in {c.recording_id for c in edits.clips}}
-        clips = [_within(originals[c.recording_id], c.start_us, c.end_us) for c in edits.clips]
+        lengths = {name: original.length_us for name, original in originals.items()}
+        clips = [
+            Stretch(originals[c.recording_id], max(c.start_us, 0), min(c.end_us, lengths[c.recording_id]))
+            for c in edits.clips
+        ]
         return Sound(recording, tuple(clips), edits.masks)
 
     async def timeline(self, recording: Recording, *, live: bool = False) -> Timeline:
@@ -150,19 +161,28 @@ class Timelines:
             return await self._load(recording, live)
         key = (recording.id, recording.sound_version)
         now = self._clock.monotonic()
-        known = self._kept.pop(key, None)
+        known = self._kept.get(key)
         if known is None or known[0] < now:
             timeline = await self._load(recording, live=False)
             known = (now + KEPT_SECONDS, _weight(timeline), timeline)
-        self._kept[key] = known
-        while len(self._kept) > 1 and sum(weight for _, weight, _ in self._kept.values()) > self._kept_bytes:
-            self._kept.popitem(last=False)
+        self._keep(key, known)
         return known[2]
+
+    def _keep(self, key: tuple[str, int], known: tuple[float, int, Timeline]) -> None:
+        self._drop(key)
+        self._kept[key] = known
+        self._weight += known[1]
+        while len(self._kept) > 1 and self._weight > self._kept_bytes:
+            self._drop(next(iter(self._kept)))
+
+    def _drop(self, key: tuple[str, int]) -> None:
+        if known := self._kept.pop(key, None):
+            self._weight -= known[1]
 
     def forget(self, recording_id: str) -> None:
         """What was known of it is not so any more: its segments were replaced or destroyed."""
         for key in [key for key in self._kept if key[0] == recording_id]:
-            del self._kept[key]
+            self._drop(key)
 
     async def _original(self, recording: Recording, original_id: str) -> Timeline:
         original = await self._store.get(Recording, original_id)
@@ -188,10 +208,6 @@ class Timelines:
 
     def _spooled(self, recording_id: str) -> list[Piece]:
         return [piece for spooled in self._spool.read(recording_id) for piece in spooled.pieces]
-
-
-def _within(timeline: Timeline, start_us: int, end_us: int) -> Stretch[Timeline]:
-    return Stretch(timeline, max(start_us, 0), min(end_us, timeline.length_us))
 
 
 def _laid_out(

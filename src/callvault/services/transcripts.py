@@ -222,7 +222,7 @@ class Transcripts:
 
 def _hidden_by(sound: Sound, own: Container[str]) -> list[Hidden]:
     stretches = [Heard(s.start_us, s.end_us, s.timeline.recording_id in own) for s in sound.stretches]
-    length = max((s.timeline.length_us for s in sound.stretches if s.timeline.recording_id in own), default=0)
+    length = max((t.length_us for t in sound.timelines if t.recording_id in own), default=0)
     lanes = {lane.lane.name: lane.lane.role for lane in sound.lanes}
     return hidden_in(stretches, sound.masks, length, lanes)
 

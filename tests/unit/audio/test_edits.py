@@ -42,6 +42,19 @@ def test_a_stretch_of_the_whole_lies_on_the_parts_it_is_made_of() -> None:
     assert list(under(made, 16_000, 20_000)) == []
 
 
+def test_a_tape_in_thousands_of_stretches_is_asked_once_how_long_it_is() -> None:
+    asked = []
+
+    class Long(Tape):
+        def frames(self, rate: int) -> int:
+            asked.append(rate)
+            return super().frames(rate)
+
+    tape = Long(20_000_000)
+    assert len(parts([Stretch(tape, 1000 * n, 1000 * n + 500) for n in range(20_000)], 8000)) == 20_000
+    assert asked == [8000]
+
+
 def test_a_clip_never_reaches_beyond_its_tape() -> None:
     (part,) = parts([Stretch(Tape(1_000_001), 0, 99_000_000)], 8000)
     assert part.end == 8001

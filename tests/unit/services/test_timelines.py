@@ -9,6 +9,7 @@ from callvault.adapters.spool.memory import MemorySpool
 from callvault.domain.errors import BlobMissing, Missing
 from callvault.domain.lane import Anchor, Segment, Span
 from callvault.domain.query import Query
+from callvault.domain.recording import Clip, EditList
 from callvault.domain.stored import StoredObject
 from callvault.domain.unit import Unit
 from callvault.ports.spool import Piece
@@ -104,6 +105,21 @@ async def test_memory_of_indexes_is_bounded(house: House) -> None:
     loaded = [await timelines.timeline(recording) for recording in recordings]
     assert await timelines.timeline(recordings[3]) is loaded[3]
     assert await timelines.timeline(recordings[0]) is not loaded[0]
+    for recording in recordings:
+        timelines.forget(recording.id)
+    loaded = [await timelines.timeline(recording) for recording in recordings[:2]]
+    assert [await timelines.timeline(recording) for recording in recordings[:2]] == loaded
+    assert await timelines.timeline(recordings[0]) is loaded[0]
+
+
+async def test_a_timeline_of_many_stretches_is_told_once(house: House) -> None:
+    recording = await house.recorder.recording()
+    await house.recorder.lane(recording, "customer", [[Take(0, noise(80_000))]])
+    clips = tuple(Clip(recording_id=recording.id, start_us=n, end_us=n + 1) for n in range(300))
+    edited = await house.recorder.recording(edits=EditList(clips=clips))
+    sound = await house.timelines.sound(edited)
+    assert len(sound.stretches) == 300
+    assert [lane.lane.name for lane in sound.lanes] == ["customer"]
 
 
 async def test_what_this_node_holds_shows_to_those_who_ask_for_it_alone(house: House) -> None:

@@ -1,9 +1,11 @@
 """Views: any recording as a WAV whose every byte is known before one is made, and made when it is asked for."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import Final, TypedDict
 
 import numpy as np
@@ -17,7 +19,7 @@ from callvault.services.delivery.channels import channels_of, check_lanes, check
 from callvault.services.delivery.content import PIECE, Pieces, cuts, made_ahead
 from callvault.services.delivery.lanes import LaneFrames, is_exact
 from callvault.services.delivery.takes import CodedTakes
-from callvault.services.timelines import LaneTimeline, Sound, Timeline, Timelines
+from callvault.services.timelines import QUICK_RUNS, LaneTimeline, Sound, Timeline, Timelines
 from callvault.wire import wav
 from callvault.wire.mediatypes import OF_FORMAT, RATE_MAX, RATE_MIN
 
@@ -157,7 +159,9 @@ class Views:
         lanes = [lane.lane for lane in sound.lanes]
         check_lanes(view, lanes)
         best = max((lane.rate for lane in lanes if is_in(view, lane)), default=RATE_OF_SILENCE)
-        return View(sound, view, rate or best, self.blobs, self.takes)
+        make = partial(View, sound, view, rate or best, self.blobs, self.takes)
+        pieces = sum(len(lane.layout.pieces) for lane in sound.lanes) if live else 0
+        return make() if pieces <= QUICK_RUNS else await asyncio.to_thread(make)
 
     async def whole(self, recording: Recording, *, live: bool = False) -> View | None:
         """The view in which all sides are heard apart: mono where there is one alone, None where there is no sound."""
@@ -189,8 +193,7 @@ def check_open(recording: Version, live: bool) -> None:
 
 def _fingerprint(sound: Sound, name: str, rate: int) -> str:
     recording = sound.recording
-    timelines = {s.timeline.recording_id: s.timeline for s in sound.stretches}
-    versions = sorted((timeline.recording_id, timeline.sound_version) for timeline in timelines.values())
+    versions = sorted((timeline.recording_id, timeline.sound_version) for timeline in sound.timelines)
     facts = [RENDERING, recording.id, recording.sound_version, name, rate, asdict(recording.edits), versions]
     digest = hashlib.sha256(json.dumps(facts).encode())
     for lane in sound.lanes if sound.live else ():

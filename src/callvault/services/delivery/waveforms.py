@@ -1,6 +1,7 @@
 """Waveforms: the picture of any view, made of fine peaks alone and never by reading sound again."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +23,8 @@ from callvault.wire.waveform import Waveform
 
 ZOOMS: Final = range(1, 1 << 24)
 POINTS_MAX: Final = 1 << 21
+_Masked = tuple[str | None, int, int]
+"""A mask's lane, and from which frame of the timeline to before which it lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,30 +69,36 @@ def _part(view: View, zoom: int, part: Part[Timeline]) -> Picture:
     """The points that a part has a share in."""
     borders = np.arange(part.at // zoom, -(-part.stop // zoom) + 1) * zoom
     frames = np.clip(borders, part.at, part.stop) - part.at + part.start
-    channels = channels_of(view.name, part.timeline)
-    drawn = [_lane(view, part, lane, frames) for lane in channels.lanes]
+    channels, masks = channels_of(view.name, part.timeline), _masks(view, part)
+    drawn = [_lane(view, part, lane, frames, masks) for lane in channels.lanes]
     sides = [summed([drawn[n] for n in side], len(frames) - 1) for side in channels.sides]
     return np.stack(sides, axis=1)
 
 
-def _lane(view: View, part: Part[Timeline], lane: LaneTimeline, frames: NDArray[np.int64]) -> Peaks:
+def _lane(
+    view: View, part: Part[Timeline], lane: LaneTimeline, frames: NDArray[np.int64], masks: Sequence[_Masked]
+) -> Peaks:
     """A lane between the given frames of its timeline, flat where a mask lies over it."""
     edges = lane.clock.positions(frames, view.rate) / CELL
     # What is at the ends of the part is seen, however little of a cell it is.
     edges[0], edges[-1] = np.floor(edges[0]), np.ceil(edges[-1])
-    masked = _masked(view, part, lane)
+    masked = _masked(view, part, lane, masks)
     envelope = Envelope(len(frames) - 1)
-    for cell, peaks in fine_peaks(lane, view.blobs, view.takes):
+    for cell, peaks in fine_peaks(lane, view.blobs, view.takes, (max(int(edges[0]) - 1, 0), int(edges[-1]) + 1)):
         if edges[0] < cell + len(peaks) and cell < edges[-1]:
             envelope.lay_scaled(0, edges, cell, without(peaks, cell, masked))
     return envelope.peaks()
 
 
-def _masked(view: View, part: Part[Timeline], lane: LaneTimeline) -> Bounds:
+def _masks(view: View, part: Part[Timeline]) -> list[_Masked]:
+    """Those that lie over some of the part."""
+    touched = ((mask.lane, *part.touched(mask.start_us, mask.end_us, view.rate)) for mask in view.sound.masks)
+    return [masked for masked in touched if max(masked[1], part.start) < min(masked[2], part.end)]
+
+
+def _masked(view: View, part: Part[Timeline], lane: LaneTimeline, masks: Sequence[_Masked]) -> Bounds:
     """The stretches of the lane's samples that lie under a mask."""
-    masks = [m for m in view.sound.masks if m.lane in (None, lane.lane.name)]
-    bounds = np.array([part.touched(m.start_us, m.end_us, view.rate) for m in masks], np.int64).reshape(-1, 2)
-    frames = np.clip(bounds, part.start, part.end)
-    frames = frames[frames[:, 0] < frames[:, 1]]
+    of_it = [(start, end) for name, start, end in masks if name in (None, lane.lane.name)]
+    frames = np.clip(np.array(of_it, np.int64).reshape(-1, 2), part.start, part.end)
     samples = lane.clock.positions(frames.ravel(), view.rate).reshape(-1, 2)
     return np.stack((np.floor(samples[:, 0]), np.ceil(samples[:, 1])), axis=1).astype(np.int64)

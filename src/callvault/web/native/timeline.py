@@ -1,7 +1,7 @@
 """The timeline as it is told: lanes, spans, overlaps, and how each sender's clock ran."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fastapi import APIRouter
@@ -108,19 +108,21 @@ async def get_timeline(id: str, visit: Visiting, live: bool = False) -> Response
     live = live or recording.in_progress
     survey = await visit.services.delivery.surveys.of(recording, live=live)
     sound = await _heard(visit, asked, live)
-    quick = sum(len(lane.spans) + len(lane.overlaps) for lane in survey.lanes) <= QUICK_SPANS
+    spans = len(survey.timeline.spans) + sum(len(lane.spans) + len(lane.overlaps) for lane in survey.lanes)
+    quick = spans + (len(sound.stretches) + len(sound.masks) if sound else 0) <= QUICK_SPANS
     body = _written(survey, sound) if quick else await asyncio.to_thread(_written, survey, sound)
     return Response(body, media_type="application/json")
 
 
 def _written(survey: Survey, sound: Sound | None) -> str:
     """Spans are made one by one while they are written: other threads run in between, and none of them is kept."""
+    begins = {timeline.recording_id: timeline.begin_us for timeline in sound.timelines} if sound else {}
     told = TimelineOut(
         recording_id=survey.timeline.recording_id,
         duration=survey.length_us / 1_000_000,
         lanes=[_lane(lane) for lane in survey.lanes],
         pauses=[_pause(span) for span in survey.timeline.spans if span.kind == "pause"],
-        heard=[_stretch(stretch) for stretch in sound.stretches] if sound else [],
+        heard=[_stretch(stretch, begins) for stretch in sound.stretches] if sound else [],
         masks=[_mask(mask) for mask in sound.masks] if sound else [],
     )
     return told.model_dump_json()
@@ -135,14 +137,14 @@ async def _heard(visit: Visit, asked: Recording, live: bool) -> Sound | None:
     return await visit.services.delivery.surveys.heard(recording, live=live)
 
 
-def _stretch(heard: Stretch[Timeline]) -> HeardOut:
+def _stretch(heard: Stretch[Timeline], begins: Mapping[str, int]) -> HeardOut:
     original = heard.timeline
     return HeardOut(
         recording_id=original.recording_id,
         call_id=original.call_id,
         start=heard.start_us / 1e6,
         end=heard.end_us / 1e6,
-        begins=original.begin_us / 1e6,
+        begins=begins[original.recording_id] / 1e6,
     )
 
 

@@ -8,7 +8,10 @@ from tests.unit.services.delivery.recorder import Take, cut, noise
 from callvault.audio.pcm import Samples
 from callvault.domain.errors import Malformed, TooLarge
 from callvault.domain.recording import Clip, EditList, Mask
+from callvault.domain.stored import StoredObject
+from callvault.ports.blobs import Chunk
 from callvault.ports.spool import Piece
+from callvault.services.delivery.finepeaks import fine_peaks
 from callvault.services.delivery.waveforms import Waveforms
 
 
@@ -113,6 +116,24 @@ async def test_what_another_take_lies_over_is_not_drawn(house: House, waveforms:
     loud, quiet = noise(6400, 1, 30_000), noise(6400, 2, 10)
     await house.recorder.lane(recording, "customer", [[Take(0, loud, 1)], [Take(0, quiet, 2)]])
     assert np.abs((await waveforms.of(recording, "mono", 640)).peaks).max() <= 10
+
+
+async def test_of_a_stretch_no_more_is_read_than_lies_under_it(house: House) -> None:
+    recording = await house.recorder.recording()
+    await house.recorder.lane(recording, "customer", [[Take(6400 * n, noise(6400, n))] for n in range(20)])
+    [lane] = (await house.views.timelines.timeline(recording)).lanes
+    read: list[int] = []
+
+    class Reading:
+        def read(self, obj: StoredObject, start: int = 0, length: int | None = None) -> Chunk:
+            chunk = house.views.blobs.read(obj, start, length)
+            read.append(len(chunk))
+            return chunk
+
+    whole = dict(fine_peaks(lane, house.views.blobs, house.views.takes))
+    some = dict(fine_peaks(lane, Reading(), house.views.takes, (250, 310)))  # type: ignore[arg-type]
+    assert read == [4 * 50, 4 * 10]
+    assert np.array_equal(np.concatenate([*some.values()]), np.concatenate([*whole.values()])[250:310])
 
 
 async def test_what_has_not_come_to_storage_yet_is_drawn_too(house: House, waveforms: Waveforms) -> None:
