@@ -17,7 +17,9 @@ from callvault.domain.errors import Fault, Malformed
 
 STRIDE = 5_000
 STRIDES = 10
-"""A read on the event loop's thread may take so many steps of SQLite's machine, some milliseconds."""
+ROWS = 300
+"""A read on the event loop's thread may take so many steps of SQLite's machine, some milliseconds, and have fewer rows
+than that: a row may be large."""
 OF_THE_READ = (ArithmeticError, MemoryError, TypeError, ValueError, sqlite3.Error)
 """What may be wrong with a read, and is told to who asked for it and to no other."""
 
@@ -82,7 +84,8 @@ class SqliteReader:
         try:
             if not self._quick.in_transaction:
                 self._cursor.execute("BEGIN")
-            return self._cursor.execute(text, values).fetchall()
+            rows = self._cursor.execute(text, values).fetchmany(ROWS)
+            return rows if len(rows) < ROWS else None
         except sqlite3.OperationalError as error:
             if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
                 return None
