@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from callvault.domain.call import Call, Turn
 from callvault.domain.errors import BlobsUnavailable
 from callvault.domain.job import Job
 from callvault.domain.query import Query
+from callvault.domain.unit import Unit
 from callvault.domain.webhook import BODY_LIMIT, Delivery
 from callvault.web.dialects.vapi.messages import fitting
+from callvault.web.dialects.vapi.routes import TURNS_AT_ONCE
 from callvault.web.options import Options
 from callvault.wire import isotime
 from tests.audits import audited
@@ -276,6 +279,22 @@ async def test_a_hundred_calls_cost_a_handful_of_looks(house: WebHouse) -> None:
     calls = await ok(house.client.get("/call"))
     assert len(calls) == 21 and all(call["artifact"]["presignedStereoUrl"] for call in calls)
     assert "pcapUrl" in next(call["artifact"] for call in calls if call["id"] == one.id)
+
+
+async def test_calls_in_which_more_was_said_than_can_be_held_are_all_listed(house: WebHouse) -> None:
+    for n in range(6):
+        call = await ok(house.client.post("/api/v1/calls", json={"name": f"call {n}"}))
+        workspace_id = (await house.services.store.get(Call, call["id"])).workspace_id  # type: ignore[union-attr]
+        facts = {"call_id": call["id"], "workspace_id": workspace_id, "role": "customer", "created_ms": 0}
+        unit = Unit()
+        unit.add(*(Turn(seq=m, id="", content=str(m + n), start_ms=m, **facts) for m in range(TURNS_AT_ONCE // 6 + 1)))
+        await house.services.store.commit(unit)
+    listed = await ok(house.client.get("/call"))
+    assert [call["name"] for call in listed] == [f"call {n}" for n in reversed(range(6))]
+    assert [call["messages"][-1]["message"] for call in listed] == [
+        f"{TURNS_AT_ONCE // 6 + n}" for n in (5, 4, 3, 2, 1, 0)
+    ]
+    assert listed[5] == await ok(house.client.get(f"/call/{listed[5]['id']}"))
 
 
 async def test_what_is_minted_together_is_audited_together(house: WebHouse) -> None:

@@ -9,6 +9,8 @@ from callvault.domain.ids import Json
 
 STATUSES = ("scheduled", "queued", "ringing", "in-progress", "forwarding", "ended", "failed")
 PARTICIPANTS_MAX = 200
+PEOPLE_MAX_CHARACTERS = 64 * 1024
+"""Of all of them together: a list of calls tells them all."""
 EXTERNAL_IDS_MAX = 32
 TEXT_MAX = 1_000
 JSON_MAX_BYTES = 64 * 1024
@@ -48,6 +50,9 @@ def checked(facts: CallFacts) -> CallFacts:
     ids = [participant.id for participant in facts.get("participants", ())]
     if len(set(ids)) < len(ids):
         raise Malformed(what="call.participants", why="two of them have the same id")
+    words = sum(len(p.id) + len(p.name) + len(p.role) + len(p.number or "") for p in facts.get("participants", ()))
+    if words > PEOPLE_MAX_CHARACTERS:
+        raise TooLarge(what="call.participants", limit=f"{PEOPLE_MAX_CHARACTERS} characters")
     small_json("call.metadata", facts.get("metadata"))
     small_json("call.analysis", facts.get("analysis"))
     return facts

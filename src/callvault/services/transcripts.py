@@ -2,8 +2,10 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Container, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from callvault.domain.access import Action, Caller
@@ -25,6 +27,7 @@ from callvault.services.stale import again_when_stale
 from callvault.services.timelines import Sound, Timelines
 from callvault.services.witness import Witness
 
+T = TypeVar("T")
 TURNS_MAX = 20_000
 TURN_MAX = 20_000
 QUICK_TURNS = 500
@@ -84,7 +87,7 @@ class Transcripts:
         same again changes nothing."""
         call = await self._calls.by_id(caller, call_id, Action.CHANGE_CALL)
         turns, before = await self._turns(call, said, 0), await self._stored(call, -1)
-        if _words(turns) == _words(before):
+        if len(turns) == len(before) and await _beside(turns, lambda: _words(turns) == _words(before)):
             return list(before)
         unit = Unit()
         unit.put(*turns)
@@ -110,6 +113,10 @@ class Transcripts:
             said[turn.call_id].append(turn)
         return await self._each_readable(caller, calls, said)
 
+    async def count(self, calls: Sequence[Call]) -> int:
+        """How many turns there are of all of them, whoever may read them."""
+        return await self._store.count(Query(Turn).where("call_id", "in", tuple(call.id for call in calls)))
+
     async def last(self, caller: Caller, calls: Sequence[Call]) -> dict[str, Turn]:
         """What was said last in each of the calls, by their ids, as this caller may read it."""
         calls = self._calls.readable(caller, calls)
@@ -133,7 +140,8 @@ class Transcripts:
         readable = dict(said)
         for call_id, redaction in redacted.items():
             if redaction.versions:
-                readable[call_id] = without(said[call_id], await self._hidden(call_id, redaction), REDACTED)
+                hide = partial(without, said[call_id], await self._hidden(call_id, redaction), REDACTED)
+                readable[call_id] = await _beside(said[call_id], hide)
             else:
                 del readable[call_id]
         return readable
@@ -144,7 +152,8 @@ class Transcripts:
             return turns
         if not redacted[call.id].versions:
             raise Refused(why="some of this call was redacted: its words need the scope recordings:original")
-        return without(turns, await self._hidden(call.id, redacted[call.id]), REDACTED)
+        hidden = await self._hidden(call.id, redacted[call.id])
+        return await _beside(turns, lambda: without(turns, hidden, REDACTED))
 
     async def exist_for(self, call_ids: Sequence[str]) -> set[str]:
         """Which of the calls have a transcript."""
@@ -178,7 +187,7 @@ class Transcripts:
                 [self._turn(call, one, seq) for seq, one in enumerate(said, first)], paused_in(spans), PAUSED
             )
 
-        return made() if len(said) <= QUICK_TURNS else await asyncio.to_thread(made)
+        return await _beside(said, made)
 
     def _turn(self, call: Call, said: Said, seq: int) -> Turn:
         return Turn(
@@ -232,6 +241,11 @@ def _outside(sounds: Sequence[Sound]) -> list[Hidden]:
     begins = min((lane.begin_us for sound in sounds for lane in sound.lanes), default=0)
     ends = max(stretch.end_us for sound in sounds for stretch in sound.stretches)
     return [Hidden(0, begins), Hidden(ends, EVER)]
+
+
+async def _beside(turns: Sized, work: Callable[[], T]) -> T:
+    """What is done with turns, beside the event loop where they are many."""
+    return work() if len(turns) <= QUICK_TURNS else await asyncio.to_thread(work)
 
 
 def _words(turns: Sequence[Turn]) -> list[Turn]:

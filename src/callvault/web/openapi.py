@@ -1,5 +1,6 @@
 """The OpenAPI document of every part, made of its FastAPI routes and of what its hot routes tell of themselves."""
 
+import asyncio
 import copy
 import re
 from collections.abc import Sequence
@@ -92,12 +93,12 @@ def part(parts: Sequence[Part], version: str) -> Part:
     documented = {each.name: each for each in parts if each.documented}
     made: dict[str, dict[str, Any]] = {}
 
-    def told(request: Request) -> dict[str, Any]:
+    async def told(request: Request) -> dict[str, Any]:
         name = request.path_params["name"]
         if name not in documented:
             raise Missing(what="document")
         if name not in made:
-            made[name] = document(documented[name], version)
+            made[name] = await asyncio.to_thread(document, documented[name], version)
         return made[name]
 
     @public("what the APIs look like is no secret")
@@ -106,11 +107,11 @@ def part(parts: Sequence[Part], version: str) -> Part:
 
     @public("what the APIs look like is no secret")
     async def show(request: Request) -> Answer:
-        return json_answer(told(request))
+        return json_answer(await told(request))
 
     @public("what the APIs look like is no secret")
     async def read(request: Request) -> Answer:
-        text = page(told(request), documented)
+        text = page(await told(request), documented)
         policy = [(b"content-security-policy", POLICY.encode())]
         return bytes_answer(text.encode(), b"text/html; charset=utf-8", headers=policy)
 

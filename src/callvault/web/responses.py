@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -19,6 +20,10 @@ PIECES: Final = "callvault.response.pieces"
 """An extension of ASGI, and its message: `pieces`, a `Pieces`, is the whole body, which the server reads and sends by
 itself. (`http.response.zerocopysend` is for files alone, and most of what leaves is sealed or made as it leaves.)"""
 DONE = object()
+TURN_SECONDS: Final = 0.005
+"""After so long of writing one answer the others have their turn."""
+ENTRIES_AT_ONCE: Final = 100
+CHUNK: Final = 1 << 18
 
 
 @dataclass(slots=True)
@@ -51,6 +56,61 @@ def json_answer(
 ) -> Answer:
     body = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
     return bytes_answer(body, media_type, status, headers)
+
+
+async def in_turns(pieces: Iterable[bytes]) -> bytes:
+    """Them as one, each made when its turn has come: in between the event loop does what else there is to do."""
+    told, until = list[bytes](), monotonic() + TURN_SECONDS
+    for piece in pieces:
+        told.append(piece)
+        if monotonic() > until:
+            await asyncio.sleep(0)
+            until = monotonic() + TURN_SECONDS
+    return b"".join(told)
+
+
+async def in_chunks(pieces: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """The same as it leaves, where it may be too long to be held."""
+    held, size = list[bytes](), 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= CHUNK:
+            yield b"".join(held)
+            held, size = [], 0
+            await asyncio.sleep(0)
+    yield b"".join(held)
+
+
+def json_list(entries: Iterable[bytes]) -> Iterator[bytes]:
+    """A list of what is JSON already."""
+    opening = b"["
+    for entry in entries:
+        yield opening + entry
+        opening = b","
+    yield b"[]" if opening == b"[" else b"]"
+
+
+def json_pieces(value: Any) -> Iterator[bytes]:
+    """JSON, of long lists a few entries at a time; an iterator is a list whose entries are made one by one."""
+    if isinstance(value, dict) and any(isinstance(each, dict | list | Iterator) for each in value.values()):
+        opening = b"{"
+        for name, each in value.items():
+            yield opening + _in_json(name) + b":"
+            yield from json_pieces(each)
+            opening = b","
+        yield b"}"
+    elif isinstance(value, list) and len(value) > ENTRIES_AT_ONCE:
+        parts = (value[at : at + ENTRIES_AT_ONCE] for at in range(0, len(value), ENTRIES_AT_ONCE))
+        yield from json_list(_in_json(part)[1:-1] for part in parts)
+    elif isinstance(value, Iterator):
+        yield from json_list(map(_in_json, value))
+    else:
+        yield _in_json(value)
+
+
+def _in_json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def model_answer(model: BaseModel | Mapping[str, Any], status: int = 200) -> Answer:

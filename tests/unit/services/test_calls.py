@@ -52,6 +52,13 @@ async def test_a_new_call_is_told_and_audited_with_it(house: CallHouse) -> None:
     assert "+15550100" not in str(event) + str(entry)
 
 
+async def test_the_participants_of_a_call_are_bounded_in_all_their_words(house: CallHouse) -> None:
+    many = tuple(Participant(id=f"p{n}", name="n" * 300, role="other", number="1" * 15) for n in range(200))
+    await house.calls.create(ME, {"participants": many})
+    with pytest.raises(TooLarge):
+        await house.calls.create(ME, {"participants": tuple(replace(one, name="n" * 310) for one in many)})
+
+
 async def test_a_call_keeps_the_id_that_its_caller_chose(house: CallHouse) -> None:
     chosen = "0b0e7a4c-8d5c-4a5e-9a55-0a1b2c3d4e5f"
     assert (await house.calls.create(ME, {}, chosen.upper())).id == chosen

@@ -1,6 +1,6 @@
 """Calls: announced, looked up by any of their ids, listed, changed, ended, deleted."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
@@ -45,7 +45,7 @@ async def create_call(
     return await once(request, idempotency_key, create, made_id=asked.id)
 
 
-@router.get("/calls")
+@router.get("/calls", response_model=Listed[CallOut])
 @needs(Action.READ_CALL)
 async def list_calls(
     *,
@@ -53,7 +53,7 @@ async def list_calls(
     services: House,
     limit: Limit = cursors.LIMIT,
     cursor: Cursor = None,
-    status: Annotated[list[Status] | None, Query()] = None,
+    status: Annotated[list[Status] | None, Query(max_length=len(get_args(Status)))] = None,
     direction: Direction | None = None,
     kind: str | None = None,
     assistant_id: Annotated[str | None, Query(alias="assistantId")] = None,
@@ -62,7 +62,7 @@ async def list_calls(
     search: Annotated[str | None, Query(max_length=100)] = None,
     created_after: Annotated[Moment | None, Query(alias="createdAfter")] = None,
     created_before: Annotated[Moment | None, Query(alias="createdBefore")] = None,
-) -> Listed[CallOut]:
+) -> Response:
     """The newest first. Private calls are in it for their participants alone."""
     wanted = CallFilter(
         status=tuple(status or ()),
@@ -76,7 +76,7 @@ async def list_calls(
     )
     page = await services.calls.find(caller, wanted, cursors.newest_first(limit, cursor))
     calls = await services.transcripts.summed_up(caller, page.items)
-    return Listed(data=[call_out(call) for call in calls], next_cursor=cursors.serialize(page.cursor))
+    return await cursors.listed(map(call_out, calls), page.cursor)
 
 
 @router.get("/calls/{id}")

@@ -2,13 +2,18 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable
+from itertools import chain
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
+from pydantic import BaseModel
+from starlette.responses import Response
 
 from callvault.domain.errors import Malformed
 from callvault.services.pages import Place
 from callvault.web.native.spelling import Told
+from callvault.web.responses import in_turns, json_list
 
 T = TypeVar("T")
 LIMIT = 50
@@ -22,6 +27,14 @@ class Listed(Told, Generic[T]):
     data: list[T]
     next_cursor: str | None = None
     """Where the next page begins; null at the end."""
+
+
+async def listed(entries: Iterable[BaseModel], cursor: tuple[Any, ...] | None) -> Response:
+    """The page as a `Listed`, of entries that may be large: each is made and written when its turn has come."""
+    told = json_list(entry.model_dump_json(by_alias=True).encode() for entry in entries)
+    last = json.dumps(serialize(cursor)).encode()
+    body = await in_turns(chain([b'{"data":'], told, [b',"nextCursor":', last, b"}"]))
+    return Response(body, media_type="application/json")
 
 
 def serialize(cursor: tuple[Any, ...] | None) -> str | None:

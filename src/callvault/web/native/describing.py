@@ -1,6 +1,7 @@
 """Recordings as the native API tells them: with their call, their words and a fresh link."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from callvault.domain.access import Action
@@ -12,6 +13,7 @@ from callvault.domain.recording import Recording, own_file
 from callvault.domain.workspace import WorkspaceKey
 from callvault.services.delivery.desk import Wanted
 from callvault.services.recordings import CallRecording as Pair
+from callvault.services.transcripts import QUICK_TURNS
 from callvault.web.native.callschemas import assistant_of, call_out, phone_number_of
 from callvault.web.native.recordingschemas import STATUSES, CallRecording, CallTranscript, Speaker, TurnOut
 from callvault.web.native.spelling import seconds
@@ -30,14 +32,19 @@ async def told(visit: Visit, recording: Recording, call: Call | None = None) -> 
     lanes = await services.store.find(
         Query(Lane).where("recording_id", "=", _sounding(recording)).by("position", "name")
     )
+
+    def said() -> tuple[CallTranscript | None, list[Speaker]]:
+        return transcript_out(pair.call, turns) if turns else None, _speakers(pair.call, lanes, turns)
+
+    transcript, speakers = said() if len(turns) <= QUICK_TURNS else await asyncio.to_thread(said)
     return _told(
         visit,
         pair,
         bool(turns),
         encryption_key=await _key_id(visit, recording),
         secure_url=await _secure_url(visit, recording),
-        transcript=transcript_out(pair.call, turns) if turns else None,
-        participants=_speakers(pair.call, lanes, turns),
+        transcript=transcript,
+        participants=speakers,
     )
 
 
@@ -46,15 +53,15 @@ def _sounding(recording: Recording) -> str:
     return recording.edits.clips[0].recording_id if recording.edits.clips else recording.id
 
 
-async def listed(visit: Visit, recordings: Sequence[Recording]) -> list[CallRecording]:
-    """Many, without what costs a look at each."""
+async def listed(visit: Visit, recordings: Sequence[Recording]) -> Iterator[CallRecording]:
+    """Many, without what costs a look at each; made one by one, for some are large."""
     pairs = await _summed_up(visit, await visit.services.recordings.with_calls(recordings))
     spoken = await visit.services.transcripts.exist_for([pair.call.id for pair in pairs])
     key_id = await _key_id(visit, recordings[0]) if recordings else None
-    return [
+    return (
         _told(visit, pair, pair.call.id in spoken, encryption_key=key_id, participants=_speakers(pair.call, (), ()))
         for pair in pairs
-    ]
+    )
 
 
 async def _summed_up(visit: Visit, pairs: Sequence[Pair]) -> list[Pair]:
@@ -65,9 +72,13 @@ async def _summed_up(visit: Visit, pairs: Sequence[Pair]) -> list[Pair]:
 def transcript_out(call: Call, turns: Sequence[Turn]) -> CallTranscript:
     return CallTranscript(
         call_id=call.id,
-        text="".join(f"{turn.role}: {turn.content}\n" for turn in turns),
+        text=text_of(turns),
         turns=[turn_out(turn) for turn in turns],
     )
+
+
+def text_of(turns: Sequence[Turn]) -> str:
+    return "".join(f"{turn.role}: {turn.content}\n" for turn in turns)
 
 
 def turn_out(turn: Turn) -> TurnOut:
@@ -157,6 +168,7 @@ def _fate(recording: Recording) -> dict[str, Any]:
 def _speakers(call: Call, lanes: Sequence[Lane], turns: Sequence[Turn]) -> list[Speaker]:
     """The call's participants, and lanes of which nobody said whose they are."""
     owners = {lane.participant_id: lane.name for lane in lanes if lane.participant_id}
+    spoken, people = _spoken(turns), {person.id for person in call.participants}
     known = [
         Speaker(
             id=person.id,
@@ -164,7 +176,7 @@ def _speakers(call: Call, lanes: Sequence[Lane], turns: Sequence[Turn]) -> list[
             role=person.role,
             number=person.number,
             lane=owners.get(person.id),
-            speaking_time=_spoken(turns, person.role, owners.get(person.id)),
+            speaking_time=_seconds(spoken, person.role, owners.get(person.id)),
         )
         for person in call.participants
     ]
@@ -175,19 +187,28 @@ def _speakers(call: Call, lanes: Sequence[Lane], turns: Sequence[Turn]) -> list[
             role=lane.role,
             number=None,
             lane=lane.name,
-            speaking_time=_spoken(turns, lane.role, lane.name),
+            speaking_time=_seconds(spoken, lane.role, lane.name),
         )
         for lane in lanes
-        if lane.participant_id not in {person.id for person in call.participants}
+        if lane.participant_id not in people
     ]
     return known + others
 
 
-def _spoken(turns: Sequence[Turn], role: str, lane: str | None) -> float | None:
-    own = [turn for turn in turns if turn.role in (lane, role)]
-    if not turns or any(turn.end_ms is None for turn in own):
-        return None
-    return sum((turn.end_ms or 0) - turn.start_ms for turn in own) / 1000
+def _spoken(turns: Sequence[Turn]) -> dict[str, int | None]:
+    """For how many milliseconds each role speaks; None where the end of a turn is not known."""
+    spoken: dict[str, int | None] = {}
+    for turn in turns:
+        before = spoken.get(turn.role, 0)
+        is_known = before is not None and turn.end_ms is not None
+        spoken[turn.role] = before + turn.end_ms - turn.start_ms if is_known else None  # type: ignore[operator]
+    return spoken
+
+
+def _seconds(spoken: Mapping[str, int | None], role: str, lane: str | None) -> float | None:
+    """Of whom turns name by his role or his lane; None without any turns."""
+    own = [spoken.get(name, 0) for name in {role, lane} if name is not None]
+    return sum(ms or 0 for ms in own) / 1000 if spoken and None not in own else None
 
 
 async def _key_id(visit: Visit, recording: Recording) -> str | None:

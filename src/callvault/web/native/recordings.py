@@ -1,6 +1,6 @@
 """Recordings: begun, retrieved, listed, changed, deleted."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
@@ -43,7 +43,7 @@ async def begun(visit: Visit, asked: RecordingRequest, reserved_id: str) -> Call
     return await told(visit, made.recording, made.call)
 
 
-@router.get("/recordings")
+@router.get("/recordings", response_model=Listed[CallRecording])
 @needs(Action.READ_RECORDING)
 async def list_recordings(
     *,
@@ -51,7 +51,7 @@ async def list_recordings(
     limit: Limit = cursors.LIMIT,
     cursor: Cursor = None,
     call_id: Annotated[str | None, Query(alias="callId")] = None,
-    status: Annotated[list[STATUSES] | None, Query()] = None,
+    status: Annotated[list[STATUSES] | None, Query(max_length=len(get_args(STATUSES)))] = None,
     tag: str | None = None,
     redacted: bool | None = None,
     in_progress: Annotated[bool | None, Query(alias="inProgress")] = None,
@@ -59,7 +59,7 @@ async def list_recordings(
     created_before: Annotated[Moment | None, Query(alias="createdBefore")] = None,
     updated_after: Annotated[Moment | None, Query(alias="updatedAfter")] = None,
     updated_before: Annotated[Moment | None, Query(alias="updatedBefore")] = None,
-) -> Listed[CallRecording]:
+) -> Response:
     """The newest first."""
     wanted = RecordingFilter(
         call_id=call_id,
@@ -71,7 +71,7 @@ async def list_recordings(
         updated=Between(gt=updated_after, lt=updated_before),
     )
     page = await visit.services.recordings.find(visit.caller, wanted, cursors.newest_first(limit, cursor))
-    return Listed(data=await listed(visit, page.items), next_cursor=cursors.serialize(page.cursor))
+    return await cursors.listed(await listed(visit, page.items), page.cursor)
 
 
 @needs(Action.READ_RECORDING)

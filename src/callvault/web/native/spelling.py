@@ -6,6 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic.alias_generators import to_camel
 
 from callvault.domain.errors import Malformed
+from callvault.web.mistakes import Proven
 from callvault.wire import isotime
 
 LATEST_SECONDS = 253_402_300_799
@@ -18,7 +19,7 @@ class Told(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True)
 
 
-class Asked(BaseModel):
+class Asked(Proven):
     """What we are asked; a name that is not known is a mistake that the caller should hear of."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")

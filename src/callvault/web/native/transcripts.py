@@ -1,70 +1,44 @@
 """Transcripts: put whole, appended turn by turn, read, and followed while the call is on."""
 
-from collections.abc import AsyncGenerator
-from typing import Annotated
+from collections.abc import AsyncGenerator, Sequence
+from itertools import chain
 
 from fastapi import APIRouter
-from pydantic import Field
 from starlette.requests import Request
+from starlette.responses import Response
 
 from callvault.domain.access import Action
-from callvault.domain.call import Call
-from callvault.services.transcripts import TURN_MAX, TURNS_MAX, Said
+from callvault.domain.call import Call, Turn
 from callvault.web import sse
 from callvault.web.auth import Asking, House, needs
 from callvault.web.native import hotdocs
-from callvault.web.native.describing import transcript_out, turn_out
+from callvault.web.native.describing import text_of, transcript_out, turn_out
 from callvault.web.native.problems import PROBLEMS
 from callvault.web.native.recordingschemas import CallTranscript, TurnOut
-from callvault.web.native.spelling import Asked
+from callvault.web.native.turns import BODY, TurnsIn, said_in
 from callvault.web.parts import Hot
-from callvault.web.responses import Answer
+from callvault.web.responses import Answer, in_turns, json_list
 from callvault.web.visit import Visit, visit_of
 
 router = APIRouter(prefix="/api/v1", tags=["transcripts"], responses=PROBLEMS)
-BODY = 32 << 20
-DAY_SECONDS = 86_400
-Second = Annotated[float, Field(ge=0, le=2 * DAY_SECONDS, description="From the start of the call.")]
+_TURNS = {"requestBody": {"required": True, "content": {"application/json": {"schema": TurnsIn.model_json_schema()}}}}
 
 
-class TurnIn(Asked):
-    role: Annotated[str, Field(min_length=1, max_length=63)]
-    content: Annotated[str, Field(max_length=TURN_MAX)]
-    start: Second
-    end: Second | None = None
-    confidence: Annotated[float, Field(ge=0, le=1)] | None = None
-
-
-class TurnsIn(Asked):
-    turns: Annotated[list[TurnIn], Field(max_length=TURNS_MAX)]
-
-    def said(self) -> list[Said]:
-        return [
-            Said(
-                role=turn.role,
-                content=turn.content,
-                start_ms=round(turn.start * 1000),
-                end_ms=None if turn.end is None else round(turn.end * 1000),
-                confidence=turn.confidence,
-            )
-            for turn in self.turns
-        ]
-
-
-@router.get("/recordings/{id}/transcript")
+@router.get("/recordings/{id}/transcript", response_model=CallTranscript)
 @needs(Action.READ_RECORDING)
-async def get_transcript(id: str, caller: Asking, services: House) -> CallTranscript:
+async def get_transcript(id: str, caller: Asking, services: House) -> Response:
     """As the asker hears the call: what is masked in the sound is masked here."""
     call = await _call(services, caller, id, Action.READ_RECORDING)
-    return transcript_out(call, await services.transcripts.of(caller, call))
+    return await _whole(call, await services.transcripts.of(caller, call))
 
 
-@router.put("/recordings/{id}/transcript")
+@router.put("/recordings/{id}/transcript", response_model=CallTranscript, openapi_extra=_TURNS)
 @needs(Action.CHANGE_CALL, body=BODY)
-async def put_transcript(id: str, asked: TurnsIn, caller: Asking, services: House) -> CallTranscript:
+async def put_transcript(id: str, request: Request, caller: Asking, services: House) -> Response:
     """The whole transcript anew. What was said while the recording was paused is not stored."""
+    said = await said_in(await request.body())
     call = await _call(services, caller, id, Action.CHANGE_RECORDING)
-    return transcript_out(call, await services.transcripts.replace(caller, call.id, asked.said()))
+    return await _whole(call, await services.transcripts.replace(caller, call.id, said))
 
 
 @router.post("/recordings/{id}/transcript/turns", status_code=201)
@@ -106,6 +80,13 @@ STREAM = Hot(
         responses={"200": hotdocs.content("Events.", "text/event-stream")},
     ),
 )
+
+
+async def _whole(call: Call, turns: Sequence[Turn]) -> Response:
+    head = transcript_out(call, ()).model_copy(update={"text": text_of(turns)}).model_dump_json(exclude={"turns"})
+    told = json_list(turn_out(turn).model_dump_json().encode() for turn in turns)
+    body = await in_turns(chain([head[:-1].encode(), b',"turns":'], told, [b"}"]))
+    return Response(body, media_type="application/json")
 
 
 async def _call(services: House, caller: Asking, recording_id: str, action: Action) -> Call:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from callvault.domain.call import UNRECORDED, Call, Turn
 from callvault.domain.ids import Json
 from callvault.services.callfacts import CallFacts
+from callvault.web.mistakes import Proven
 from callvault.wire import isotime
 
 SNIPPET: Final = 140
@@ -27,7 +28,7 @@ _ROLES = {"assistant": "agent", "customer": "user"}
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class CreateCall(BaseModel):
+class CreateCall(Proven):
     agentId: Id
     toNumber: Annotated[str, Field(min_length=1, max_length=64)]
     fromNumberId: Id | None = None
@@ -51,7 +52,7 @@ class CreateCall(BaseModel):
         )
 
 
-class CreateWebCall(BaseModel):
+class CreateWebCall(Proven):
     agentId: Id
     metadata: dict[str, Any] | None = None
     variables: dict[str, str | None] | None = None
@@ -204,10 +205,6 @@ def summary_of(call: Call, told: Told) -> CallSummary:
 
 def detail_of(call: Call, told: Told, turns: Sequence[Turn]) -> CallDetail:
     return CallDetail(**_started(call), **_summary(call, told), transcripts=exchanges_of(call, turns))
-
-
-def transcript_of(call: Call, turns: Sequence[Turn]) -> Transcript:
-    return Transcript(callId=call.public_id, transcript=[turn_of(call, turn) for turn in turns])
 
 
 def turn_of(call: Call, turn: Turn) -> SaidTurn:

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import AsyncGenerator
+from itertools import chain
 from typing import Final
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 from starlette.requests import Request
+from starlette.responses import Response
 
 from callvault.domain.access import Action
 from callvault.domain.call import Call
@@ -15,17 +17,20 @@ from callvault.web.auth import Visiting, needs
 from callvault.web.dialects.agentphone import schemas
 from callvault.web.dialects.agentphone.schemas import FAILURES, Transcript
 from callvault.web.parts import Hot
-from callvault.web.responses import Answer
+from callvault.web.responses import Answer, in_turns, json_list
 from callvault.web.visit import Visit, visit_of
 
 router = APIRouter(responses=FAILURES)
 
 
-@router.get("/v1/calls/{call_id}/transcript")
+@router.get("/v1/calls/{call_id}/transcript", response_model=Transcript)
 @needs(Action.READ_CALL)
-async def get_transcript(call_id: str, visit: Visiting) -> Transcript:
+async def get_transcript(call_id: str, visit: Visiting) -> Response:
     call = await visit.services.calls.by_public_id(visit.caller, call_id)
-    return schemas.transcript_of(call, await visit.services.transcripts.of(visit.caller, call))
+    turns = await visit.services.transcripts.of(visit.caller, call)
+    told = json_list(schemas.turn_of(call, turn).model_dump_json().encode() for turn in turns)
+    head = f'{{"callId":"{call.public_id}","transcript":'.encode()
+    return Response(await in_turns(chain([head], told, [b"}"])), media_type="application/json")
 
 
 @needs(Action.READ_CALL)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from callvault.domain.errors import Malformed, NotImplementedYet
 from callvault.services.actions.merge import MOST
-from callvault.web.errors import Invalid
+from callvault.web.mistakes import mistakes
 from callvault.web.native import actions
 from callvault.web.native.describing import told
 from callvault.web.native.links import LinkOut, LinkRequest, minted
@@ -155,11 +155,7 @@ def read(model: type[M], told: Parameters | bytes) -> M:
     try:
         return model.model_validate_json(told) if isinstance(told, bytes) else model.model_validate(told)
     except ValidationError as error:
-        within = [] if isinstance(told, bytes) else ["parameters"]
-        found: list[dict[str, object]] = [
-            {"loc": [*within, *e["loc"]], "msg": e["msg"], "type": e["type"]} for e in error.errors()
-        ]
-        raise Invalid(errors=found) from None
+        raise mistakes(error, *([] if isinstance(told, bytes) else ["parameters"])) from None
 
 
 def _without_id(parameters: Parameters) -> dict[str, Any]:

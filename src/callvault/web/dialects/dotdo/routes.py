@@ -1,6 +1,5 @@
 """The one route of the .do form."""
 
-import json
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
@@ -9,13 +8,14 @@ from starlette.requests import Request
 from callvault.web.auth import keyed
 from callvault.web.dialects.dotdo.envelope import Failure, Success, meta
 from callvault.web.dialects.dotdo.operations import ACTIONS, MAKING, operation, read
+from callvault.web.mistakes import Proven
 from callvault.web.native.once import replied
 from callvault.web.parts import Hot
-from callvault.web.responses import Answer, json_answer
+from callvault.web.responses import Answer, bytes_answer
 from callvault.web.visit import visit_of
 
 
-class Command(BaseModel):
+class Command(Proven):
     operation: Annotated[str, Field(max_length=100, description=f"One of {', '.join(ACTIONS)}.")]
     parameters: dict[str, Any] = Field(default_factory=dict)
     options: dict[str, Any] = Field(default_factory=dict, description="`idempotencyKey`.")
@@ -32,7 +32,9 @@ async def call_recording(request: Request) -> Answer:
         request, _key(request, command), lambda reserved_id: run(visit, command.parameters, reserved_id), status=200
     )
     told = meta(visit.request_id, clock.now_ms(), clock.monotonic() - began)
-    return json_answer(Success(data=json.loads(reply.body), meta=told).model_dump(), reply.status)
+    # What is JSON already may be long, and is not read again to be written again.
+    body = f'{{"success":true,"data":{reply.body},"meta":{told.model_dump_json()}}}'
+    return bytes_answer(body.encode(), b"application/json", reply.status)
 
 
 def _key(request: Request, command: Command) -> str | None:

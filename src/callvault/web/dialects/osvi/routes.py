@@ -1,10 +1,12 @@
 """OSVI's endpoints."""
 
+from itertools import chain
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from starlette.requests import Request
+from starlette.responses import Response
 
 from callvault.domain.access import Action
 from callvault.domain.errors import Missing
@@ -24,7 +26,7 @@ from callvault.web.dialects.osvi.schemas import (
     Transcript,
 )
 from callvault.web.parts import Hot
-from callvault.web.responses import Answer, model_answer
+from callvault.web.responses import Answer, in_turns, json_list, model_answer
 from callvault.web.visit import visit_of
 from callvault.wire import isotime
 
@@ -70,11 +72,14 @@ async def get_call(id: str, caller: Asking, services: House) -> Success[CallDeta
     return Success(data=schemas.detail_of(call))
 
 
-@router.get("/v1/call/{id}/transcript")
+@router.get("/v1/call/{id}/transcript", response_model=Success[Transcript])
 @needs(Action.READ_CALL)
-async def get_transcript(id: str, caller: Asking, services: House) -> Success[Transcript]:
+async def get_transcript(id: str, caller: Asking, services: House) -> Response:
     call = await services.calls.by_id(caller, id)
-    return Success(data=schemas.transcript_of(call, await services.transcripts.of(caller, call)))
+    turns = map(schemas.turn_of, await services.transcripts.of(caller, call))
+    told = json_list(turn.model_dump_json().encode() for turn in turns)
+    head = f'{{"success":true,"data":{{"call_id":"{call.id}","transcript":'.encode()
+    return Response(await in_turns(chain([head], told, [b"}}"])), media_type="application/json")
 
 
 @router.get("/v1/active_agents")

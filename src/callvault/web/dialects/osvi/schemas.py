@@ -125,10 +125,6 @@ def detail_of(call: Call) -> CallDetail:
     )
 
 
-def transcript_of(call: Call, turns: Sequence[Turn]) -> Transcript:
-    return Transcript(call_id=call.id, transcript=[_turn(turn) for turn in turns])
-
-
 def recording_of(call_id: str, url: str, seconds: int) -> dict[str, Any]:
     """As a `Success[RecordingUrl]`."""
     return {"success": True, "data": {"call_id": call_id, "recording_url": url, "expires_in_seconds": seconds}}
@@ -154,7 +150,7 @@ def _summary(call: Call) -> dict[str, Any]:
     }
 
 
-def _turn(turn: Turn) -> TranscriptTurn:
+def turn_of(turn: Turn) -> TranscriptTurn:
     return TranscriptTurn(
         role=_ROLES.get(turn.role, turn.role),
         content=turn.content,

@@ -1,5 +1,6 @@
 """What Vapi's servers are told: the end of a call, its artifacts, and what became of a deletion."""
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -42,6 +43,10 @@ BULKY: Final = ("messagesOpenAIFormatted", "messages")
 """What a report that would be too long goes without, in this order, before its transcript is cut."""
 
 
+ENTRY_BYTES: Final = 20
+"""No message of either kind is told in fewer."""
+
+
 class SoundStillComing(PassingFault):
     """the call is over and the last of its sound is not there yet"""
 
@@ -51,7 +56,7 @@ class SoundStillComing(PassingFault):
 def form(services: Services, public_url: str) -> MessageForm:
     async def render(event: Event, endpoint: WebhookEndpoint) -> Rendering | None:
         message = await Message(services, public_url, event, endpoint).facts()
-        return None if message is None else Rendering(fitting(message))
+        return None if message is None else Rendering(await asyncio.to_thread(fitting, message))
 
     return MessageForm("vapi", ("vapi",), lambda event: event.type in MESSAGES, render)
 
@@ -94,6 +99,9 @@ class Message:
         if not self._public_url:
             # Nobody has said where we can be reached, so that there is no URL to tell.
             parts = CallParts(call, parts.turns)
+        return await asyncio.to_thread(self._reported, parts)
+
+    def _reported(self, parts: CallParts) -> dict[str, Json]:
         whole = call_json(parts)
         shared: dict[str, Json] = {"analysis": {}, **{name: whole[name] for name in SHARED if name in whole}}
         about = {name: value for name, value in whole.items() if name not in ("artifact", "messages", "analysis")}
@@ -120,19 +128,29 @@ def fitting(message: dict[str, Json]) -> bytes:
 
 
 def _ever_shorter(message: dict[str, Json]) -> Iterator[dict[str, Json]]:
-    yield message
     artifact = message.get("artifact")
     kept = dict(artifact) if isinstance(artifact, dict) else {}
+    if _may_fit(kept):
+        yield message
     for name in BULKY:
         kept.pop(name, None)
-        yield {**message, "artifact": kept}
+        if _may_fit(kept):
+            yield {**message, "artifact": kept}
     transcript = str(kept.pop("transcript", ""))
     while transcript:
         transcript = transcript[: len(transcript) // 2]
-        yield {**message, "artifact": {**kept, "transcript": f"{transcript}…"}}
+        if len(transcript) < BODY_LIMIT:
+            yield {**message, "artifact": {**kept, "transcript": f"{transcript}…"}}
     yield {**message, "artifact": kept}
     for urls in (kept, {}):
         yield {**message, "analysis": {}, "artifact": urls, "call": _identified(message.get("call"))}
+
+
+def _may_fit(artifact: Mapping[str, Json]) -> bool:
+    """So that what is a hundred times too long is not written to see it."""
+    entries = [artifact.get(name) for name in BULKY]
+    listed = sum(len(each) for each in entries if isinstance(each, list))
+    return ENTRY_BYTES * listed + len(str(artifact.get("transcript", ""))) < BODY_LIMIT
 
 
 def _identified(call: Json) -> dict[str, Json]:

@@ -16,6 +16,7 @@ from callvault.web.dialects.vapi.schemas import (
     wants_mp3,
     wants_recording,
 )
+from callvault.web.mistakes import Proven
 from callvault.wire import isotime
 
 CREATED_BY_REQUEST: Final = "queued"
@@ -29,7 +30,7 @@ class Customer(BaseModel):
     externalId: str | None = None  # noqa: N815
 
 
-class CreateCall(BaseModel):
+class CreateCall(Proven):
     """A call is registered, not dialled; what has no meaning here is kept as it came."""
 
     model_config = ConfigDict(extra="allow")
@@ -82,11 +83,11 @@ class CreateCall(BaseModel):
         return next(found, None)
 
 
-class UpdateCall(BaseModel):
+class UpdateCall(Proven):
     name: str | None = Field(None, max_length=200)
 
 
-class DeleteCall(BaseModel):
+class DeleteCall(Proven):
     ids: list[str] | None = Field(None, max_length=1_000)
 
 

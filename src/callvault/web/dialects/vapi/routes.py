@@ -1,23 +1,24 @@
 """Vapi's calls: listed, retrieved, created, renamed, their data deleted."""
 
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from callvault.domain import call as domain
 from callvault.domain.access import Action
 from callvault.domain.errors import BlobsUnavailable, Misconfigured
 from callvault.domain.filters import CallFilter
-from callvault.domain.ids import Json
 from callvault.services.callfacts import CallFacts
 from callvault.services.pages import Place
 from callvault.web.auth import Visiting, needs
 from callvault.web.dialects.vapi.errors import NotErased
 from callvault.web.dialects.vapi.requests import CreateCall, DeleteCall, UpdateCall, between
-from callvault.web.dialects.vapi.schemas import CallParts, call_json
-from callvault.web.dialects.vapi.writing import written
+from callvault.web.dialects.vapi.schemas import CallParts, call_json, call_pieces
+from callvault.web.dialects.vapi.writing import parts_of
+from callvault.web.responses import begun, in_chunks, in_turns
 from callvault.web.visit import Visit
 
 
@@ -37,6 +38,8 @@ class Failure(BaseModel):
     statusCode: int  # noqa: N815
 
 
+CALLS_AT_ONCE: Final = 5
+TURNS_AT_ONCE: Final = 50_000
 LISTEN_SECONDS: Final = 86_400
 """So long after its creation may a call's stream begin."""
 FAILURES: Final[dict[int | str, dict[str, Any]]] = {code: {"model": Failure} for code in (400, 401, 403, 404, "4XX")}
@@ -61,7 +64,7 @@ async def list_calls(
     updated_lt: Annotated[Time, Query(alias="updatedAtLt")] = None,
     updated_ge: Annotated[Time, Query(alias="updatedAtGe")] = None,
     updated_le: Annotated[Time, Query(alias="updatedAtLe")] = None,
-) -> JSONResponse:
+) -> StreamingResponse:
     wanted = CallFilter(
         id=id,
         assistant_id=assistant_id,
@@ -70,7 +73,7 @@ async def list_calls(
         updated=between({"gt": updated_gt, "lt": updated_lt, "ge": updated_ge, "le": updated_le}),
     )
     found = await visit.services.calls.find(visit.caller, wanted, Place(limit=limit)) if limit else None
-    return JSONResponse(await _written(visit, *(found.items if found else ())))
+    return StreamingResponse(await begun(_each(visit, found.items if found else ())), media_type="application/json")
 
 
 @router.post("/call", status_code=201, responses={201: {"model": Call}}, response_model=None)
@@ -83,17 +86,15 @@ async def create_call(asked: CreateCall, visit: Visiting) -> JSONResponse:
 
 @router.get("/call/{id}", responses={200: {"model": Call}}, response_model=None)
 @needs(Action.READ_CALL)
-async def get_call(id: str, visit: Visiting) -> JSONResponse:
-    [call] = await _written(visit, await visit.services.calls.by_id(visit.caller, id))
-    return JSONResponse(call)
+async def get_call(id: str, visit: Visiting) -> Response:
+    return await _written(visit, await visit.services.calls.by_id(visit.caller, id))
 
 
 @router.patch("/call/{id}", responses={200: {"model": Call}}, response_model=None)
 @needs(Action.CHANGE_CALL)
-async def update_call(id: str, changes: UpdateCall, visit: Visiting) -> JSONResponse:
+async def update_call(id: str, changes: UpdateCall, visit: Visiting) -> Response:
     facts = CallFacts(name=changes.name) if "name" in changes.model_fields_set else CallFacts()
-    [call] = await _written(visit, await visit.services.calls.update(visit.caller, id, facts))
-    return JSONResponse(call)
+    return await _written(visit, await visit.services.calls.update(visit.caller, id, facts))
 
 
 @router.delete("/call/{id}", responses={200: {"model": Call}, 503: {"model": Failure}}, response_model=None)
@@ -109,8 +110,23 @@ async def delete_call_data(id: str, visit: Visiting, asked: DeleteCall | None = 
         raise NotErased from fault
 
 
-async def _written(visit: Visit, *calls: domain.Call) -> list[dict[str, Json]]:
-    return await written(visit.services, visit.caller, calls, visit.base_url)
+async def _written(visit: Visit, call: domain.Call) -> Response:
+    [parts] = await parts_of(visit.services, visit.caller, [call], visit.base_url)
+    return Response(await in_turns(call_pieces(parts)), media_type="application/json")
+
+
+async def _each(visit: Visit, calls: Sequence[domain.Call]) -> AsyncIterator[bytes]:
+    """The list; where more was said in all of them than can be held, a few calls at a time."""
+    opening, together = b"[", len(calls)
+    if calls and await visit.services.transcripts.count(calls) > TURNS_AT_ONCE:
+        together = CALLS_AT_ONCE
+    for at in range(0, len(calls), together or 1):
+        for parts in await parts_of(visit.services, visit.caller, calls[at : at + together], visit.base_url):
+            yield opening
+            async for chunk in in_chunks(call_pieces(parts)):
+                yield chunk
+            opening = b","
+    yield b"[]" if opening == b"[" else b"]"
 
 
 def _listen_url(visit: Visit, call: domain.Call) -> str | None:

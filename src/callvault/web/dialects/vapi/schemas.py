@@ -1,11 +1,12 @@
 """Vapi's Call and its parts, in Vapi's spelling."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from callvault.domain.call import Call, Participant, Turn
 from callvault.domain.ids import Json
+from callvault.web.responses import json_pieces
 from callvault.wire import isotime
 
 ARTIFACTS = {
@@ -75,7 +76,15 @@ class CallParts:
     listen_url: str | None = None
 
 
-def call_json(parts: CallParts) -> dict[str, Json]:
+Listed = Callable[[Iterator[Json]], Any]
+
+
+def call_pieces(parts: CallParts) -> Iterator[bytes]:
+    """The same as JSON, of which every turn is made when it is its turn: thousands are told three times each."""
+    return json_pieces(call_json(parts, lambda entries: entries))
+
+
+def call_json(parts: CallParts, listed: Listed = list) -> dict[str, Json]:
     call = parts.call
     kept = _kept(call)
     body: dict[str, Json] = {
@@ -92,12 +101,12 @@ def call_json(parts: CallParts) -> dict[str, Json]:
         "assistantId": call.assistant_id,
         "phoneNumberId": call.phone_number_id,
         "customer": _customer(call, kept),
-        "messages": [_message(call, turn) for turn in parts.turns],
+        "messages": listed(_message(call, turn) for turn in parts.turns),
         "analysis": {k: call.analysis[k] for k in _ANALYSIS if k in call.analysis} or None,
         "monitor": {"listenUrl": parts.listen_url} if parts.listen_url else None,
         **{k: v for k, v in kept.items() if k != "customer"},
         "artifactPlan": _plan(kept),
-        "artifact": artifact_json(parts),
+        "artifact": artifact_json(parts, listed),
     }
     return {name: value for name, value in body.items() if value is not None}
 
@@ -105,11 +114,11 @@ def call_json(parts: CallParts) -> dict[str, Json]:
 _ANALYSIS = ("summary", "structuredData", "structuredDataMulti", "successEvaluation")
 
 
-def artifact_json(parts: CallParts) -> dict[str, Json]:
+def artifact_json(parts: CallParts, listed: Listed = list) -> dict[str, Json]:
     plain = parts.plain
     body: dict[str, Json] = {
-        "messages": [_message(parts.call, turn) for turn in parts.turns],
-        "messagesOpenAIFormatted": [_openai_message(turn) for turn in parts.turns],
+        "messages": listed(_message(parts.call, turn) for turn in parts.turns),
+        "messagesOpenAIFormatted": listed(_openai_message(turn) for turn in parts.turns),
         "transcript": _transcript(parts.call, parts.turns),
         "recording": _recording(plain, parts.video_start),
         "recordingUrl": plain.get("mono-recording"),

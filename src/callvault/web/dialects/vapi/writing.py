@@ -11,7 +11,7 @@ from callvault.domain.query import Query
 from callvault.domain.stored import STARTS_AT, Artifact
 from callvault.services.delivery.desk import Wanted
 from callvault.services.house import Services
-from callvault.web.dialects.vapi.schemas import ARTIFACTS, CallParts, call_json
+from callvault.web.dialects.vapi.schemas import ARTIFACTS, CallParts
 
 PRESIGNED_SECONDS: Final = 3600
 VIDEO: Final = Wanted(artifact=ARTIFACTS["video-recording"])
@@ -58,7 +58,3 @@ async def _video_starts(services: Services, recording_ids: Sequence[str]) -> dic
     query = Query(Artifact).where("recording_id", "in", tuple(recording_ids)).where("kind", "=", VIDEO.artifact)
     found = await services.store.find(query.by("recording_id", "kind")) if recording_ids else ()
     return {artifact.recording_id: artifact.metadata.get(STARTS_AT) for artifact in found}
-
-
-async def written(services: Services, caller: Caller, calls: Sequence[Call], base_url: str) -> list[dict[str, Json]]:
-    return [call_json(parts) for parts in await parts_of(services, caller, calls, base_url)]

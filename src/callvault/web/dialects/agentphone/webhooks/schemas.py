@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, Field
 
 from callvault.domain.webhook import Delivery, WebhookEndpoint
+from callvault.web.mistakes import Proven
 from callvault.wire import isotime
 
 CALL_ENDED: Final = "agent.call_ended"
@@ -15,7 +16,7 @@ TIMEOUT_SECONDS: Final = 30
 _SETTING = re.compile(r"(contextLimit|timeout)=(\d{1,3})")
 
 
-class WebhookIn(BaseModel):
+class WebhookIn(Proven):
     url: Annotated[str, Field(min_length=1, max_length=2083)]
     contextLimit: Annotated[int, Field(ge=0, le=50)] | None = None
     timeout: Annotated[int, Field(ge=5, le=120)] | None = None
@@ -76,7 +77,7 @@ class Stats(AllTime):
     byHour: list[dict[str, Any]]
 
 
-class TestIn(BaseModel):
+class TestIn(Proven):
     """What the test message says; all of it may be left out."""
 
     from_: Annotated[str, Field(max_length=64)] | None = Field(None, alias="from")
