@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -20,6 +21,7 @@ from callvault.ports.blobs import Blobs
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.access import Access
+from callvault.services.ingest.cutting import Paused
 from callvault.services.recordings import Recordings
 from callvault.services.stale import again_when_stale
 from callvault.services.timelines import Unlock
@@ -189,15 +191,15 @@ def _folded(source: BinaryIO, recording: Recording, pauses: Sequence[Span]) -> I
     if not pauses:
         return calllogs.folded(_chunks(source), LOGS_MOST)
     began_us = 1000 * (recording.created_ms if recording.started_ms is None else recording.started_ms)
-    spans = [(began_us + p.start_us, float("inf") if p.end_us is None else began_us + p.end_us) for p in pauses]
-    kept = (line + b"\n" for line in calllogs.lines(_chunks(source), LOGS_MOST) if not _within(line, spans))
+    paused = Paused(pauses)
+    kept = (line + b"\n" for line in calllogs.lines(_chunks(source), LOGS_MOST) if not _within(line, paused, began_us))
     return calllogs.folded(kept)
 
 
-def _within(line: bytes, spans: Sequence[tuple[float, float]]) -> bool:
+def _within(line: bytes, paused: Paused, began_us: int) -> bool:
     """Lines tell their time in nanoseconds; of one that does not, nobody knows when it was written."""
     told = json.loads(line)
     time = told.get("time") if isinstance(told, dict) else None
-    if isinstance(time, bool) or not isinstance(time, int | float):
+    if isinstance(time, bool) or not isinstance(time, int | float) or time in (math.inf, -math.inf):
         return True
-    return any(start <= time / 1000 < end for start, end in spans)
+    return paused.at(int(time // 1000) - began_us)

@@ -15,7 +15,7 @@ from callvault.ports.spool import Piece
 from callvault.ports.store import Store
 from callvault.services.ingest.admission import Admission
 from callvault.services.ingest.capturemap import CaptureMap, Surveyor
-from callvault.services.ingest.cutting import paused_at
+from callvault.services.ingest.cutting import Paused
 from callvault.services.ingest.drifting import LaneDrift
 from callvault.services.ingest.filing import FILED_TAKE, Filed, Filing, Source, chunks_of, fresh_lanes
 from callvault.services.ingest.openrecordings import OpenRecording, OpenRecordings
@@ -122,7 +122,7 @@ class _Rebuilding:
         self._drift = {lane.name: LaneDrift() for lane in lanes}
         self.lanes = {lane.name: RtpLane(lane.name, lane.rate, codecs, FILED_TAKE) for lane in lanes}
         self.started_ms = drawn.began_ns // 1_000_000 or None
-        self._pauses = known.pauses
+        self._paused = Paused(known.pauses)
         started_ms = known.recording.started_ms
         after_ms = drawn.began_ns // 1_000_000 - started_ms if started_ms is not None else -1
         self._offset_us = 1000 * after_ms if 0 <= after_ms <= LATEST_START_MS else 0
@@ -162,7 +162,7 @@ class _Rebuilding:
                 continue
             if packet.ssrc in drawn.heard[direction].ssrcs:
                 at_us = self._offset_us + (datagram.time_ns - drawn.began_ns) // 1000
-                paused = paused_at(self._pauses, at_us)
+                paused = self._paused.at(at_us)
                 yield from self.lanes[name].feed(max(at_us, 0), packet, self._codec(packet), paused=paused)
         for lane in self.lanes.values():
             yield from lane.rest()

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from callvault.audio.clock import LaneClock
 from callvault.domain.lane import Lane, Span
+from callvault.domain.stretches import touch, united
 from callvault.ports.spool import Piece
 from callvault.services.ingest.sound import Decode
 from callvault.wire.runs import BYTES_PER_SAMPLE, STREAMED, STREAMED_SAMPLES_PER_BYTE
@@ -21,12 +22,13 @@ class PauseCutter:
 
     def __init__(self, pauses: Pauses, lane: Lane, decode: Decode) -> None:
         self._pauses = [span for span in pauses if span.lane in (None, lane.name)]
+        self._paused = Paused(self._pauses)
         self._clock = LaneClock(lane.rate, lane.anchors)
         self._decode = decode
 
     def __call__(self, piece: Piece) -> list[Piece]:
         if piece.arrived_us is not None:
-            return [] if paused_at(self._pauses, piece.arrived_us) else [piece]
+            return [] if self._paused.at(piece.arrived_us) else [piece]
         return without(piece, map(self._stretch, self._pauses), self._decode)
 
     def _stretch(self, span: Span) -> Stretch:
@@ -34,8 +36,15 @@ class PauseCutter:
         return at(span.start_us), FOREVER if span.end_us is None else at(span.end_us)
 
 
-def paused_at(pauses: Iterable[Span], at_us: int) -> bool:
-    return any(span.start_us <= at_us and (span.end_us is None or at_us < span.end_us) for span in pauses)
+class Paused:
+    """When somebody paused: asked for every frame, of however many pauses there were."""
+
+    def __init__(self, pauses: Iterable[Span]) -> None:
+        ends = ((span.start_us, FOREVER if span.end_us is None else span.end_us) for span in pauses)
+        self._stretches = united(ends)
+
+    def at(self, at_us: int) -> bool:
+        return touch(self._stretches, at_us, at_us + 1)
 
 
 def without(piece: Piece, stretches: Iterable[Stretch], decode: Decode) -> list[Piece]:

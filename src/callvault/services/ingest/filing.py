@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from callvault.domain.access import Action, Caller
-from callvault.domain.errors import UNDONE, AlreadyThere, Missing, RecordingEnded, StaleWrite
+from callvault.domain.errors import UNDONE, AlreadyThere, Missing, RecordingEnded, StaleWrite, TooLarge
 from callvault.domain.ids import Json
 from callvault.domain.lane import Lane
 from callvault.domain.recording import Recording
@@ -17,7 +17,7 @@ from callvault.ports.spool import Piece
 from callvault.ports.store import Store
 from callvault.ports.system import Clock
 from callvault.services.ingest.cutting import PauseCutter
-from callvault.services.ingest.openrecordings import OpenRecording, OpenRecordings
+from callvault.services.ingest.openrecordings import LANES_MOST, OpenRecording, OpenRecordings
 from callvault.services.ingest.packing import grouped, pack
 from callvault.services.ingest.segments import Segments, StoredSegment
 from callvault.services.ingest.sound import Decode
@@ -178,6 +178,8 @@ async def fresh_lanes(
     """Lanes of these names and rates that are not there yet, in this order; `AlreadyThere` when one is."""
     if taken := sorted({name for name, _ in wanted} & known.lanes.keys()):
         raise AlreadyThere(what=f"lane {taken[0]}")
+    if len(known.lanes) + len(wanted) > LANES_MOST:
+        raise TooLarge(what="the recording", limit=f"{LANES_MOST} lanes")
     lanes = [await open_recordings.new_lane(known, name, rate) for name, rate in wanted]
     return [replace(lane, position=lane.position + n) for n, lane in enumerate(lanes)]
 

@@ -10,7 +10,7 @@ from callvault.domain.ids import LANE_NAME
 from callvault.ports.codecs import Codecs
 from callvault.ports.spool import Piece, Spool
 from callvault.ports.system import Clock
-from callvault.services.ingest.cutting import paused_at
+from callvault.services.ingest.cutting import Paused, Pauses
 from callvault.services.ingest.livetrack import Figures, Frame, LiveTrack
 from callvault.services.ingest.openrecordings import LANES_MOST, OpenRecording
 from callvault.services.ingest.transcoding import AS_CODEC, Transcoder
@@ -68,6 +68,8 @@ class LiveCall:
         self._form, self._codecs, self._now = form, codecs, clock.monotonic
         self._decoded: dict[str, Transcoder] = {}
         self._unsaved: list[_Unsaved] = []
+        self._pauses: Pauses = ()
+        self._paused = Paused(())
         width = BYTES_PER_SAMPLE.get(form.codec, 1)
         self._pace = 2.0 * max(len(place.lanes), 2) * form.rate * width
         self._room = self._most_room = BURST_SECONDS * self._pace / 2
@@ -132,9 +134,17 @@ class LiveCall:
         return not (self._unsaved or self.homeless)
 
     def _gathered(self, sounding: Iterable[LiveTrack]) -> list[Piece]:
-        pauses = self.known.pauses
-        heard = (lambda frame: not paused_at(pauses, frame.arrived_us)) if pauses else None
+        heard = self._is_heard if self._known_pauses() else None
         return [piece for track in sounding for piece in track.pieces(heard)]
+
+    def _known_pauses(self) -> Pauses:
+        if self._pauses is not self.known.pauses:
+            self._pauses = self.known.pauses
+            self._paused = Paused(self._pauses)
+        return self._pauses
+
+    def _is_heard(self, frame: Frame) -> bool:
+        return not self._paused.at(frame.arrived_us)
 
     def _has_home(self, track: LiveTrack) -> bool:
         lane = self.known.lanes.get(track.lane)

@@ -13,7 +13,7 @@ from callvault.ports.jobs import JobKind, Progress
 from callvault.ports.store import Store
 from callvault.ports.system import Clock, Ids
 from callvault.services.ingest.admission import Admission
-from callvault.services.ingest.cutting import paused_at
+from callvault.services.ingest.cutting import Paused
 from callvault.services.ingest.openrecordings import OpenRecording, OpenRecordings
 from callvault.services.ingest.position import stands_at_us
 from callvault.services.stale import again_when_stale
@@ -58,7 +58,7 @@ class Pauses:
         _check(mode, reason, resume_after, at_us)
         known = await self._allowed(caller, recording_id)
         start_us = self._at(known, at_us)
-        if paused_at(known.pauses, start_us):
+        if Paused(known.pauses).at(start_us):
             return known.recording
         end_us = None if resume_after is None else start_us + round(resume_after * 1_000_000)
         span = Span(

@@ -73,6 +73,8 @@ class RtpLane:
         self.end = 0
         self._take = take
         self._streams: dict[int, _Stream] = {}
+        self._busy: dict[int, _Stream] = {}
+        """Those that may wait for packets."""
         self._parts: list[_Part] = []
 
     def feed(self, at_us: int, packet: RtpPacket, codec: RtpCodec | None, *, paused: bool) -> Iterator[Piece]:
@@ -80,14 +82,16 @@ class RtpLane:
         if stream is None:
             yield from self.rest()
             stream = self._streams[packet.ssrc] = _Stream(self, self._take + len(self._streams))
+        self._busy[packet.ssrc] = stream
         for part in stream.feed(_Arrived(0, packet.timestamp, at_us, packet, codec, paused)):
             yield from self._add(part)
 
     def rest(self) -> Iterator[Piece]:
         """What still waits for packets that will not come."""
-        for stream in self._streams.values():
+        for stream in sorted(self._busy.values(), key=lambda stream: stream.take):
             for part in stream.rest():
                 yield from self._add(part)
+        self._busy.clear()
         yield from self._flush()
 
     def _add(self, part: _Part) -> Iterator[Piece]:

@@ -12,11 +12,13 @@ from tests.unit.services.ingest.rtpscene import ASSISTANT, CUSTOMER, SWITCH, Sen
 
 from callvault.audio.clock import LaneClock
 from callvault.audio.pcm import DECODERS
-from callvault.domain.errors import AlreadyThere, Malformed, Refused
+from callvault.domain.errors import AlreadyThere, Malformed, Refused, TooLarge
 from callvault.domain.lane import Lane, Segment
 from callvault.domain.stored import Artifact, StoredObject
+from callvault.services.ingest.openrecordings import LANES_MOST
+from callvault.services.ingest.rtplane import RtpLane
 from callvault.wire.g711 import encode_ulaw
-from callvault.wire.rtp import TelephoneEvent, parse_rtpmap, serialize_event
+from callvault.wire.rtp import STATIC_TYPES, RtpPacket, TelephoneEvent, parse_rtpmap, serialize_event
 from callvault.wire.runs import parse_runs
 
 ulaw = DECODERS["pcmu"]
@@ -191,6 +193,27 @@ async def test_a_new_ssrc_goes_on_with_its_lane(house: IntakeHouse) -> None:
     talk(two, 225, 3)
     recording, _ = await rebuild(house, scene(one, two), sides={CUSTOMER[0]: "customer"})
     assert np.array_equal(await house.heard(recording), np.concatenate((before, np.zeros(25 * 160, np.int16), after)))
+
+
+async def test_a_capture_of_more_directions_than_a_recording_has_lanes_is_refused(house: IntakeHouse) -> None:
+    senders = [Sender((f"10.0.1.{n}", 4000), ("10.0.2.1", 5000 + 2 * n), ssrc=n + 1) for n in range(LANES_MOST + 2)]
+    for sender in senders:
+        talk(sender, 5, sender.ssrc)
+    with pytest.raises(TooLarge):
+        await rebuild(house, scene(*senders))
+    assert not await house.all(Lane)
+
+
+def test_a_new_ssrc_waits_for_none_of_thousands_before_it() -> None:
+    lane = RtpLane("customer", 8000, None, 0)  # type: ignore[arg-type]
+    codec = STATIC_TYPES[0]
+    pieces = [
+        piece
+        for n in range(30_000)
+        for piece in lane.feed(20_000 * n, RtpPacket(0, False, 7, 9, n, QUIET), codec, paused=False)
+    ]
+    pieces += lane.rest()
+    assert [piece.start for piece in pieces] == [160 * n for n in range(30_000)]
 
 
 async def test_a_sender_that_counts_anew_goes_on_with_its_lane(house: IntakeHouse) -> None:
