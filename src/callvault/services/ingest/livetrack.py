@@ -1,5 +1,6 @@
 """One track of a live stream: frames are put where their timestamps say, each once, in whatever order they came."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -31,6 +32,16 @@ class Frame(NamedTuple):
 
 
 @dataclass(slots=True)
+class _Row:
+    """Frames of which each goes on where the one before ends."""
+
+    start: int
+    end: int
+    arrived_us: int
+    payloads: list[bytes] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Figures:
     """What became of a track's frames."""
 
@@ -57,7 +68,7 @@ class LiveTrack:
     _next: int = -1
     _last_chunk: int = 0
     _gaps: list[tuple[int, int]] = field(default_factory=list)
-    """What late frames may fill."""
+    """What late frames may fill, in order and apart."""
     _unheard: bool = False
     """Whether what is missing was left out on purpose, so that no late frame may fill it."""
 
@@ -98,18 +109,18 @@ class LiveTrack:
         return [self._piece(start, payload, frames[0].arrived_us)]
 
     def _placed(self, frames: Sequence[Frame]) -> list[Piece]:
-        pieces: list[Piece] = []
+        rows: list[_Row] = []
         for frame in sorted(frames, key=self._order):
             payload = frame.payload[: len(frame.payload) - len(frame.payload) % self.width]
-            start = self._place(frame, len(payload) // self.width) if payload else None
+            samples = len(payload) // self.width
+            start = self._place(frame, samples) if payload else None
             if start is None:
                 continue
-            before = pieces[-1] if pieces else None
-            if before and before.start + before.samples == start:
-                pieces[-1] = self._piece(before.start, before.payload + payload, before.arrived_us or 0)
-            else:
-                pieces.append(self._piece(start, payload, frame.arrived_us))
-        return pieces
+            if not rows or rows[-1].end != start:
+                rows.append(_Row(start, start, frame.arrived_us))
+            rows[-1].end += samples
+            rows[-1].payloads.append(payload)
+        return [self._piece(row.start, b"".join(row.payloads), row.arrived_us) for row in rows]
 
     def _place(self, frame: Frame, samples: int) -> int | None:
         """Where the frame goes; None when it is there already, or cannot be."""
@@ -130,7 +141,8 @@ class LiveTrack:
             return self._forward(frame, self._next, samples)
         if off > 0:
             if not self._unheard:
-                self._gaps = [*self._gaps[-GAPS_KEPT:], (self._next, nominal)]
+                self._gaps.append((self._next, nominal))
+                del self._gaps[: -GAPS_KEPT - 1]
             return self._forward(frame, nominal, samples)
         return self._into_gap(nominal, samples)
 
@@ -160,15 +172,16 @@ class LiveTrack:
 
     def _into_gap(self, nominal: int, samples: int) -> int | None:
         snap = round(SNAP_SECONDS * self.rate)
-        for n, (first, end) in enumerate(self._gaps):
-            if first - snap <= nominal and nominal + samples <= end + snap:
-                start = min(max(nominal, first), max(end - samples, first))
-                left = [(first, start), (start + samples, end)]
-                self._gaps[n : n + 1] = [gap for gap in left if gap[1] > gap[0]]
-                self.figures.late += 1
-                return start
-        self.figures.doubled += 1
-        return None
+        n = bisect_left(self._gaps, nominal + samples - snap, key=lambda gap: gap[1])
+        if n == len(self._gaps) or self._gaps[n][0] - snap > nominal:
+            self.figures.doubled += 1
+            return None
+        first, end = self._gaps[n]
+        start = min(max(nominal, first), max(end - samples, first))
+        left = [(first, start), (start + samples, end)]
+        self._gaps[n : n + 1] = [gap for gap in left if gap[1] > gap[0]]
+        self.figures.late += 1
+        return start
 
     def _order(self, frame: Frame) -> tuple[int, int]:
         """As they were sent: a clock that begins anew does so in the middle of what came together."""

@@ -229,3 +229,21 @@ def test_an_hour_of_frames_does_not_drift_by_a_sample() -> None:
             assert piece.start == at
             at += piece.samples
     assert at == 3600 * 11_025
+
+
+def test_minutes_of_sound_that_come_at_once_are_put_together_in_a_moment() -> None:
+    of = track(width=2, rate=16_000)
+    frames = [frame(n, chunk=0, size=640) for n in range(20_000)]
+    [piece] = fed(of, frames)
+    assert (piece.start, piece.samples, of.figures.frames) == (0, 320 * 20_000, 20_000)
+    assert piece.payload == b"".join(frame.payload for frame in frames)
+
+
+def test_late_frames_find_their_own_of_hundreds_of_gaps() -> None:
+    of = track()
+    fed(of, [frame(2 * n) for n in range(1, 1000)])
+    late = [2 * n + 1 for n in range(800, 999)]
+    found = fed(of, [frame(n) for n in random.Random(3).sample(late, len(late))])
+    assert sorted(piece.start for piece in found) == [SIZE * n for n in late]
+    assert (of.figures.late, of.figures.doubled) == (len(late), 0)
+    assert fed(of, [frame(n) for n in late]) == [] and of.figures.doubled == len(late)
