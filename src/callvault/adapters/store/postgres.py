@@ -75,7 +75,7 @@ class PostgresStore:
 
     async def find(self, query: Query[T], *given: Any) -> Sequence[T]:
         plan, values = self._queries.find(query, given)
-        return [plan.entity_of(row) for row in await self._rows(plan.text, values)]
+        return await plan.entities(await self._rows(plan.text, values))
 
     async def count(self, query: Query[T]) -> int:
         plan, values = self._queries.count(query)

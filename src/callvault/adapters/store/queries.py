@@ -4,9 +4,11 @@ A page costs the same wherever it begins: the cursor is a range of the index, an
 that many ordered lists, merged.
 """
 
+import asyncio
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import (
@@ -29,6 +31,9 @@ from callvault.domain.query import GIVEN, Query, Term
 
 Condition = Callable[[ColumnElement[Any], int], ColumnElement[bool]]
 
+FEW = 8
+TURN_SECONDS = 0.005
+"""After so long of making entities the others have their turn."""
 MERGED = 16
 RANGES: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
     "<": operator.lt,
@@ -52,6 +57,16 @@ class Plan:
     packs: Sequence[Convert]
     """For each term; none where `bind` packs them too."""
     entity_of: Callable[[Row], Any]
+
+    async def entities(self, rows: Iterable[Row]) -> list[Any]:
+        """Of many, or of large ones: in between the event loop does what else there is to do."""
+        found, until = [], monotonic() + TURN_SECONDS
+        for row in rows:
+            found.append(self.entity_of(row))
+            if monotonic() > until:
+                await asyncio.sleep(0)
+                until = monotonic() + TURN_SECONDS
+        return found
 
 
 class Queries:

@@ -4,11 +4,10 @@ import asyncio
 import sqlite3
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from time import monotonic
 from typing import Any, TypeVar
 
 from callvault.adapters.store.kinds import Fields, kind_of
-from callvault.adapters.store.queries import Plan, Queries
+from callvault.adapters.store.queries import FEW, Queries
 from callvault.adapters.store.revisions import verify
 from callvault.adapters.store.rows import Row, mapper
 from callvault.adapters.store.sqlite_faults import fault_of
@@ -21,9 +20,6 @@ from callvault.domain.query import Query
 from callvault.domain.unit import Unit
 
 T = TypeVar("T")
-FEW = 8
-TURN_SECONDS = 0.005
-"""After so long of making entities the others have their turn."""
 
 
 class SqliteUnits(Units):
@@ -67,7 +63,7 @@ class SqliteStore:
         rows = await self._reader.soon(plan.text, values)  # asked all the time, so without one more coroutine
         if rows is None:
             rows = await self._reader.in_time(plan.text, values)
-        return [plan.entity_of(row) for row in rows] if len(rows) <= FEW else await _entities(plan, rows)
+        return [plan.entity_of(row) for row in rows] if len(rows) <= FEW else await plan.entities(rows)
 
     async def count(self, query: Query[T]) -> int:
         plan, values = self._queries.count(query)
@@ -127,17 +123,6 @@ class SqliteStore:
 def _written_anew() -> Steps:
     """Changes nothing, and shows whether the database can be written again."""
     yield Step("UPDATE alembic_version SET version_num = version_num", [()])
-
-
-async def _entities(plan: Plan, rows: Sequence[Row]) -> list[Any]:
-    """Of thousands, or of large ones: in between the event loop does what else there is to do."""
-    found, until = [], monotonic() + TURN_SECONDS
-    for row in rows:
-        found.append(plan.entity_of(row))
-        if monotonic() > until:
-            await asyncio.sleep(0)
-            until = monotonic() + TURN_SECONDS
-    return found
 
 
 def _lowered(text: str | None) -> str | None:
