@@ -38,8 +38,10 @@ class Failure(BaseModel):
     statusCode: int  # noqa: N815
 
 
-CALLS_AT_ONCE: Final = 5
+CALLS_AT_ONCE: Final = 100
 TURNS_AT_ONCE: Final = 50_000
+TALKS_AT_ONCE: Final = 5
+"""Of calls in which more was said than that."""
 LISTEN_SECONDS: Final = 86_400
 """So long after its creation may a call's stream begin."""
 FAILURES: Final[dict[int | str, dict[str, Any]]] = {code: {"model": Failure} for code in (400, 401, 403, 404, "4XX")}
@@ -116,11 +118,10 @@ async def _written(visit: Visit, call: domain.Call) -> Response:
 
 
 async def _each(visit: Visit, calls: Sequence[domain.Call]) -> AsyncIterator[bytes]:
-    """The list; where more was said in all of them than can be held, a few calls at a time."""
-    opening, together = b"[", len(calls)
-    if calls and await visit.services.transcripts.count(calls) > TURNS_AT_ONCE:
-        together = CALLS_AT_ONCE
-    for at in range(0, len(calls), together or 1):
+    """The list, some calls at a time: each comes with all that was said in it."""
+    said = await visit.services.transcripts.count(calls) if calls else 0
+    opening, together = b"[", CALLS_AT_ONCE if said <= TURNS_AT_ONCE else TALKS_AT_ONCE
+    for at in range(0, len(calls), together):
         for parts in await parts_of(visit.services, visit.caller, calls[at : at + together], visit.base_url):
             yield opening
             async for chunk in in_chunks(call_pieces(parts)):
