@@ -1,5 +1,6 @@
 """The call's clock and a lane's own: samples, frames and microseconds, converted in whole numbers."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -76,5 +77,4 @@ class LaneClock:
     @staticmethod
     def _stretch(points: list[int], at: int) -> int:
         """Between which two points a value lies; beyond the outer ones their neighbours' slope goes on."""
-        inner = points[1:-1]
-        return int(np.searchsorted(inner, at, side="right")) if inner else 0
+        return bisect_right(points, at, 1, len(points) - 1) - 1

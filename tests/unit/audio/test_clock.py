@@ -53,3 +53,11 @@ def test_positions_do_not_hang_on_which_frames_are_asked_for_together() -> None:
     clock = LaneClock(8000, (*DRIFTING, Anchor(sample=9_000_000, clock_us=1_125_400_000)))
     whole = clock.positions(np.arange(16_000_000, 16_100_000), 16000)
     assert np.array_equal(whole[777:1234], clock.positions(np.arange(16_000_777, 16_001_234), 16000))
+
+
+def test_of_thousands_of_anchors_those_around_a_place_are_found_in_a_moment() -> None:
+    anchors = [Anchor(sample=8000 * n, clock_us=1_000_100 * n) for n in range(50_000)]
+    clock = LaneClock(8000, anchors)
+    asked = [*range(0, 50_000, 3)]
+    assert [clock.us_at(8000 * n + 4000) for n in asked] == [1_000_100 * n + 500_050 for n in asked]
+    assert [clock.sample_at(1_000_100 * n) for n in asked] == [8000 * n for n in asked]

@@ -72,3 +72,16 @@ def test_a_clock_that_runs_wrong_is_put_right_as_soon_as_it_could_be_heard() -> 
     told = drift.fitted(lane())
     assert told is not None
     assert LaneClock(RATE, told.anchors).us_at(10 * RATE) == pytest.approx(10e6 / 1.0005, abs=500)
+
+
+def test_the_clock_of_a_stream_that_is_over_is_not_fitted_again() -> None:
+    drift = LaneDrift()
+    for n in range(3):
+        drift.heard(piece._replace(take=n, start=piece.start + n * 60 * RATE) for piece in pieces(30, ppm=300))
+    drift.fitted(lane())
+    told = {n: stream.drift for n, stream in drift.streams.items()}
+    assert all(told.values())
+    drift.heard(piece._replace(take=2, start=piece.start + 150 * RATE) for piece in pieces(30, ppm=300))
+    assert {n for n, stream in drift.streams.items() if stream.drift is told[n]} == {0, 1}
+    drift.fitted(lane())
+    assert drift.streams[0].drift is told[0] and drift.streams[2].drift is not told[2]
