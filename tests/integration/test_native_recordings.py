@@ -233,3 +233,27 @@ async def test_each_refusal_has_its_code(house: WebHouse) -> None:
     await house.workspace("silent", recording_enabled=False)
     off = await house.client.post("/api/v1/recordings", json={}, headers=await house.bearer(workspace="silent"))
     assert (off.status_code, off.json()["code"]) == (403, "recording_disabled")
+
+
+async def test_a_long_transcript_is_told_the_same_wherever_it_is_asked_for(house: WebHouse) -> None:
+    recording = await created(house, call={"participants": [{"id": "x", "role": "customer"}, {"id": "y", "role": "z"}]})
+    where, roles = f"/api/v1/recordings/{recording['id']}", ("customer", "assistant")
+    turns = [
+        {"role": roles[n % 2], "content": f'"{n}", ünd', "start": n, "end": n + 0.5, "confidence": None}
+        for n in range(1200)
+    ]
+    put = (await house.client.put(f"{where}/transcript", json={"turns": turns})).json()
+    assert [{name: turn[name] for name in turns[0]} for turn in put["turns"]] == turns
+    assert put["text"].startswith('customer: "0", ünd\nassistant: "1", ünd\n')
+    assert (await house.client.get(f"{where}/transcript")).json() == put
+    told = (await house.client.get(where)).json()
+    assert (told["transcript"], [one["speakingTime"] for one in told["participants"]]) == (put, [300, 0])
+    for answer in (
+        await house.client.patch(where, json={}),
+        await house.client.post(
+            "/CallRecording", json={"operation": "retrieve", "parameters": {"id": recording["id"]}}
+        ),
+    ):
+        again = answer.json()
+        again = again.get("data", again)
+        assert {**again, "updated": 0, "secureUrl": None} == {**told, "updated": 0, "secureUrl": None}

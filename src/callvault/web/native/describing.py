@@ -1,7 +1,7 @@
 """Recordings as the native API tells them: with their call, their words and a fresh link."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from callvault.domain.access import Action
@@ -17,6 +17,7 @@ from callvault.services.transcripts import QUICK_TURNS
 from callvault.web.native.callschemas import assistant_of, call_out, phone_number_of
 from callvault.web.native.recordingschemas import STATUSES, CallRecording, CallTranscript, Speaker, TurnOut
 from callvault.web.native.spelling import seconds
+from callvault.web.responses import json_list
 from callvault.web.visit import Visit
 
 PCM_BITS = 16
@@ -75,6 +76,24 @@ def transcript_out(call: Call, turns: Sequence[Turn]) -> CallTranscript:
         text=text_of(turns),
         turns=[turn_out(turn) for turn in turns],
     )
+
+
+def transcript_pieces(call_id: str, text: str, turns: Iterable[TurnOut]) -> Iterator[bytes]:
+    """A `CallTranscript` as JSON, turn by turn."""
+    head = CallTranscript(call_id=call_id, text=text, turns=[]).model_dump_json(exclude={"turns"})
+    yield head[:-1].encode() + b',"turns":'
+    yield from json_list(turn.model_dump_json().encode() for turn in turns)
+    yield b"}"
+
+
+def pieces_of(told: CallRecording) -> Iterator[bytes]:
+    """As JSON; of one with a transcript turn by turn."""
+    if told.transcript is None:
+        yield told.model_dump_json().encode()
+        return
+    yield told.model_dump_json(exclude={"transcript"})[:-1].encode() + b',"transcript":'
+    yield from transcript_pieces(told.transcript.call_id, told.transcript.text, told.transcript.turns)
+    yield b"}"
 
 
 def text_of(turns: Sequence[Turn]) -> str:

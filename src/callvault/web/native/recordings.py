@@ -13,13 +13,13 @@ from callvault.services.callfacts import CallFacts
 from callvault.web.auth import Asking, House, Visiting, needs
 from callvault.web.native import cursors, hotdocs
 from callvault.web.native.cursors import Cursor, Limit, Listed
-from callvault.web.native.describing import listed, told
+from callvault.web.native.describing import listed, pieces_of, told
 from callvault.web.native.once import IdempotencyKey, once
 from callvault.web.native.problems import PROBLEMS
 from callvault.web.native.recordingschemas import STATUSES, CallRecording, RecordingChanges, RecordingRequest
 from callvault.web.native.spelling import Moment
 from callvault.web.parts import Hot
-from callvault.web.responses import Answer, bytes_answer
+from callvault.web.responses import Answer, bytes_answer, in_turns
 from callvault.web.visit import Visit, visit_of
 
 router = APIRouter(prefix="/api/v1", tags=["recordings"], responses=PROBLEMS)
@@ -78,8 +78,7 @@ async def list_recordings(
 async def get_recording(request: Request) -> Answer:
     visit = visit_of(request)
     recording = await visit.services.recordings.retrieve(visit.caller, request.path_params["id"])
-    body = (await told(visit, recording)).model_dump_json(by_alias=True)
-    return bytes_answer(body.encode(), b"application/json")
+    return bytes_answer(await in_turns(pieces_of(await told(visit, recording))), b"application/json")
 
 
 READ = Hot(

@@ -1,7 +1,6 @@
 """Transcripts: put whole, appended turn by turn, read, and followed while the call is on."""
 
 from collections.abc import AsyncGenerator, Sequence
-from itertools import chain
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -12,12 +11,12 @@ from callvault.domain.call import Call, Turn
 from callvault.web import sse
 from callvault.web.auth import Asking, House, needs
 from callvault.web.native import hotdocs
-from callvault.web.native.describing import text_of, transcript_out, turn_out
+from callvault.web.native.describing import text_of, transcript_pieces, turn_out
 from callvault.web.native.problems import PROBLEMS
 from callvault.web.native.recordingschemas import CallTranscript, TurnOut
 from callvault.web.native.turns import BODY, TurnsIn, said_in
 from callvault.web.parts import Hot
-from callvault.web.responses import Answer, in_turns, json_list
+from callvault.web.responses import Answer, in_turns
 from callvault.web.visit import Visit, visit_of
 
 router = APIRouter(prefix="/api/v1", tags=["transcripts"], responses=PROBLEMS)
@@ -83,10 +82,8 @@ STREAM = Hot(
 
 
 async def _whole(call: Call, turns: Sequence[Turn]) -> Response:
-    head = transcript_out(call, ()).model_copy(update={"text": text_of(turns)}).model_dump_json(exclude={"turns"})
-    told = json_list(turn_out(turn).model_dump_json().encode() for turn in turns)
-    body = await in_turns(chain([head[:-1].encode(), b',"turns":'], told, [b"}"]))
-    return Response(body, media_type="application/json")
+    told = transcript_pieces(call.id, text_of(turns), map(turn_out, turns))
+    return Response(await in_turns(told), media_type="application/json")
 
 
 async def _call(services: House, caller: Asking, recording_id: str, action: Action) -> Call:
