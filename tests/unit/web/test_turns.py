@@ -7,7 +7,7 @@ import pytest
 from callvault.domain.errors import TooLarge
 from callvault.services.transcripts import TURNS_MAX
 from callvault.web.errors import Invalid
-from callvault.web.native.turns import COMMAS_MAX, WORDS_MAX, said_in
+from callvault.web.native.turns import WORDS_MAX, said_in
 
 TURN = {"role": "customer", "content": 'He said "so, and so"', "start": 1.5}
 
@@ -17,10 +17,11 @@ def body(turns: object, **others: object) -> bytes:
 
 
 async def test_the_longest_transcript_is_read_in_its_order() -> None:
-    whole = {**TURN, "end": 2, "confidence": 1, "content": "x, " * 10}
+    words = 'He said: "a, b, c", \\ and ",",' * 10
+    whole = {**TURN, "end": 2, "confidence": 1, "content": words}
     said = await said_in(body([{**whole, "start": n / 1000} for n in range(TURNS_MAX)]))
     assert [one.start_ms for one in said] == [*range(TURNS_MAX)]
-    assert (said[0].content, said[0].end_ms, said[0].confidence) == ("x, " * 10, 2000, 1)
+    assert (said[0].content, said[0].end_ms, said[0].confidence) == (words, 2000, 1)
     assert await said_in(body([])) == []
 
 
@@ -47,7 +48,8 @@ async def test_what_is_wrong_is_told_with_its_place(given: bytes, place: list[st
 @pytest.mark.parametrize(
     "given",
     [
-        b'{"turns":[' + b"0," * (COMMAS_MAX + 1) + b"0]}",
+        b'{"turns":[' + b"0," * (WORDS_MAX + 1) + b"0]}",
+        b'{"\\\\":"\\"","turns":[' + b"0," * (WORDS_MAX + 1) + b"0]}",
         b'{"turns":[]' + b"".join(b',"%x":0' % n for n in range(WORDS_MAX + 1)) + b"}",
     ],
 )
