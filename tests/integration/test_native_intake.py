@@ -105,6 +105,12 @@ async def test_a_take_s_digest_is_checked(house: WebHouse, where: str) -> None:
     assert right.status_code == 201
 
 
+async def test_what_is_packed_is_refused_whichever_of_its_headers_says_so(house: WebHouse, where: str) -> None:
+    packed = [*PCMU.items(), ("content-encoding", "gzip"), ("content-encoding", "identity")]
+    put = await house.client.put(f"{where}/lanes/customer/takes/1?start=0", content=b"x", headers=packed)
+    assert (put.status_code, put.json()["code"]) == (400, "malformed")
+
+
 @pytest.mark.parametrize(
     ("path", "headers", "code"),
     [

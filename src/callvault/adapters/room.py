@@ -2,6 +2,7 @@
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Final
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 from callvault.domain.errors import BlobsUnavailable, DiskFull, PassingFault
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from _typeshed import ReadableBuffer
 
 SPARE_BYTES: Final = 256 << 20
@@ -58,6 +61,20 @@ class ScratchFile(SpooledTemporaryFile[bytes]):
         if end > self._in_memory and (at <= self._in_memory or at // CHECKED < end // CHECKED):
             self._room.check(size)
         try:
-            return super().write(data)
+            written = super().write(data)
+            self.flush()  # else whoever seeks or reads meets what is wrong with the disk
+            return written
         except OSError as error:
             raise self._room.fault(error) from error
+
+    def writelines(self, lines: "Iterable[ReadableBuffer]") -> None:
+        for line in lines:
+            self.write(line)
+
+    def close(self) -> None:
+        """What was refused cannot be written now either, and nobody wants it any more."""
+        with suppress(OSError):
+            super().close()
+
+    def __exit__(self, *given: object) -> None:
+        self.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from callvault.services.actions.convert import Convert
 from callvault.services.actions.merge import Merge
 from callvault.services.actions.redact import Redact
 from callvault.services.actions.trim import Trim
-from callvault.services.aside import aside
 from callvault.services.assembly import Assembly
 from callvault.services.audit import Audit, AuditTrail
 from callvault.services.calls import Calls
@@ -287,10 +287,12 @@ def _storage_facts(url: str) -> StorageFacts:
 
 
 def _checks(adapters: Adapters, settings: Settings) -> dict[str, Check]:
+    # Of a disk that hangs each look holds a thread for ever.
+    looking = ThreadPoolExecutor(1, "disk")
     return {
         "database": adapters.store.check,
         "storage": lambda: asyncio.to_thread(adapters.blobs.check),
-        "disk": lambda: aside(_check_disk, settings.data, adapters.spool),
+        "disk": lambda: asyncio.wrap_future(looking.submit(_check_disk, settings.data, adapters.spool)),
     }
 
 

@@ -138,7 +138,7 @@ def web_options(settings: Settings) -> Options:
         cors_origins=settings.cors_origins,
         requests_per_minute=settings.requests_per_minute,
         body_max=settings.body_max,
-        # A sender may be told to pause; its recording waits for so long.
+        # A sender may be told to pause: so long its recording waits, where the workspace has no time of its own.
         stall_seconds=max(STALL_SECONDS, settings.idle_complete_seconds),
         metrics_token=settings.metrics_token or None,
         access_log=settings.access_log,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
@@ -13,4 +14,4 @@ THREADS: Final = ThreadPoolExecutor(8, "aside")
 
 async def aside(work: Callable[P, T], *given: P.args, **more: P.kwargs) -> T:
     """As `asyncio.to_thread`, and prompt however many wait for storage there."""
-    return await asyncio.get_running_loop().run_in_executor(THREADS, partial(work, *given, **more))
+    return await asyncio.get_running_loop().run_in_executor(THREADS, partial(copy_context().run, work, *given, **more))

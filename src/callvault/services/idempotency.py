@@ -57,8 +57,9 @@ class Idempotency:
     def __init__(self, store: Store, clock: Clock, ids: Ids, *, wait_seconds: float = WAIT_SECONDS) -> None:
         """`wait_seconds`: so long one request waits for the answer of another."""
         self._store, self._clock, self._ids, self._wait_seconds = store, clock, ids, wait_seconds
-        self._left: set[str] = set()
-        """Reserved ids of claims that are over here and could not be left, for the database did not answer."""
+        self._left: set[tuple[str, str, int]] = set()
+        """Claims that are over here and could not be left, for the database did not answer: by workspace, key and
+        version, for the next claim of the same is another one's."""
 
     async def once(self, workspace_id: str, key: str, print_: str, run: Run, *, made_id: str | None = None) -> Reply:
         """The answer of the first request with this key; one that was refused leaves no trace and may be sent mended.
@@ -87,6 +88,7 @@ class Idempotency:
 
     async def sweep(self) -> bool:
         """Forgets what is too old to be asked for again; whether there may be more of it."""
+        self._left.clear()
         old = Query(IdempotentRequest).where("claimed_ms", "<", self._clock.now_ms() - KEPT_MS)
         found = await self._store.find(old.by("claimed_ms", "workspace_id", "key").page(SWEEP))
         unit = Unit()
@@ -110,7 +112,7 @@ class Idempotency:
                 claimed_ms=now,
                 version=version,
             )
-        elif now - known.claimed_ms < CLAIM_MS and known.reserved_id not in self._left:
+        elif now - known.claimed_ms < CLAIM_MS and (workspace_id, key, known.version) not in self._left:
             return None
         else:
             claim = replace(known, claimed_ms=now, version=known.version + 1)
@@ -119,7 +121,7 @@ class Idempotency:
             await self._store.commit(unit)
         except (AlreadyThere, StaleWrite):
             return None
-        self._left.discard(claim.reserved_id)
+        self._left.discard((workspace_id, key, claim.version - 1))
         return claim
 
     async def _run(self, claim: IdempotentRequest, run: Run) -> Reply:
@@ -148,7 +150,7 @@ class Idempotency:
         except StaleWrite:
             pass
         except PassingFault:
-            self._left.add(claim.reserved_id)
+            self._left.add((claim.workspace_id, claim.key, claim.version))
             raise
 
     def _is_over(self, known: IdempotentRequest) -> bool:

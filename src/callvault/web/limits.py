@@ -65,7 +65,7 @@ def limited(
     receive: Receive, content_length: bytes | None, most: int | None, patience_seconds: float = BODY_SECONDS
 ) -> Receive:
     """The body, refused as `TooLarge` before it is read where it says so, and as soon as it is where it does not."""
-    if most is not None and _length(content_length) > most:
+    if most is not None and length_of(content_length) > most:
         raise TooLarge(what="the request's body", limit=f"{most} bytes")
     left, whole = math.inf if most is None else most, False
 
@@ -99,6 +99,6 @@ async def whole_body(receive: Receive) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _length(header: bytes | None) -> int:
+def length_of(header: bytes | None) -> int:
     """0 when the header is absent or no number: the server answers for those."""
     return int(header) if header and header.isdigit() and len(header) < 20 else 0

@@ -41,7 +41,7 @@ class Visit:
         return dict(parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True))
 
     def told(self, header: str) -> str | None:
-        """What a header of the request says, which is named in lower case."""
+        """What a header of the request says, which is named in lower case; of one that came twice, the last."""
         value = self.asked.get(header.encode())
         return None if value is None else value.decode("latin-1")
 

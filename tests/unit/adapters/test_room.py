@@ -61,5 +61,6 @@ def test_a_scratch_file_asks_for_room_once_it_is_on_the_disk_and_after_each_mega
 def test_a_disk_that_is_full_all_the_same_is_told_as_such(tmp_path: Path) -> None:
     with no_file_over(CHECKED), FakeRoom(tmp_path).scratch(1) as file:
         file.write(bytes(CHECKED))
-        with pytest.raises(DiskFull):
-            file.write(bytes(CHECKED))
+        for write in (file.write, lambda data: file.writelines([data])):
+            with pytest.raises(DiskFull):
+                write(b"x")

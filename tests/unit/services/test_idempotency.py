@@ -115,6 +115,30 @@ async def test_a_request_that_lost_its_database_goes_on_as_soon_as_that_is_back(
     assert work.ids == ids
 
 
+async def test_what_one_process_could_not_leave_and_another_runs_is_not_run_by_both(house: CallHouse) -> None:
+    store = LosingStore(house.store)
+    here = Idempotency(store, house.clock, house.ids, wait_seconds=0.1)  # type: ignore[arg-type]
+    there = Idempotency(house.store, house.clock, house.ids, wait_seconds=0.1)
+
+    async def lost(reserved: str) -> Reply:
+        store.away = True
+        raise StoreUnavailable(why="away")
+
+    with pytest.raises(StoreUnavailable):
+        await here.once("w", "k", "print", lost)
+    store.away = False
+    house.clock.advance(CLAIM_MS / 1000)
+    work = Work()
+    work.go.clear()
+    running = asyncio.create_task(there.once("w", "k", "print", work))
+    while not work.ids:
+        await asyncio.sleep(0)
+    with pytest.raises(RequestUnderWay):
+        await here.once("w", "k", "print", work)
+    work.go.set()
+    assert (await running).status == 201 and len(work.ids) == 1
+
+
 async def test_a_client_that_left_finds_what_it_made(idempotency: Idempotency) -> None:
     work = Work()
     work.go.clear()

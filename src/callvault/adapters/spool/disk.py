@@ -37,6 +37,7 @@ UNFORESEEN = (OSError, LookupError, MemoryError, RuntimeError, TypeError, ValueE
 """What no writing should raise; whoever waits is told all the same, and the writer goes on."""
 CARRIED_AT_ONCE = 256
 READ_ATTEMPTS = 5
+CHECK_SECONDS = 5.0
 SMALL_BYTES = 128 << 10
 """Up to here whoever appends seals at once; more is left to the writer, for appending returns at once."""
 
@@ -133,7 +134,10 @@ class DiskSpool:
         if self._failed:
             with self._waiting:
                 tried = self._wish(_Wish(Record(Kind.DROP, 0, 0, "", b"")))
-            tried.result()
+            try:
+                tried.result(CHECK_SECONDS)
+            except TimeoutError:
+                raise BlobsUnavailable(why="the spool's disk does not answer") from None
 
     def close(self) -> None:
         with self._waiting:

@@ -110,5 +110,5 @@ class Renditions:
         """The rate of its sound or its own file, else the next one that is kept; and then the nearest that the format
         knows."""
         own = {lane.lane.rate for lane in seen.sound.lanes} | {own_file(recording)[1]}
-        kept = seen.rate if seen.rate in own else min((r for r in RATES if r >= seen.rate), default=RATES[-1])
+        kept = min((rate for rate in {*RATES, *own} if rate >= seen.rate), default=RATES[-1])
         return self._codecs.form(format, kept, seen.channels).rate

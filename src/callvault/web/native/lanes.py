@@ -108,7 +108,8 @@ def whole(what: str, text: str) -> int:
 
 def _check_plain(visit: Visit) -> None:
     """Sound is kept as it comes: what was packed once more would be taken for it."""
-    if (visit.told("content-encoding") or "identity").lower() != "identity":
+    packed = (value for name, value in visit.scope["headers"] if name == b"content-encoding")
+    if any(value.lower() != b"identity" for value in packed):
         raise Malformed(what="the request's body", why="sound comes without a Content-Encoding")
 
 

@@ -8,6 +8,7 @@ from typing import BinaryIO, cast
 from starlette.requests import Request
 
 from callvault.domain.errors import Malformed, TooLarge
+from callvault.web.limits import length_of
 from callvault.web.visit import visit_of
 from callvault.wire.contentdigest import Promised
 
@@ -21,7 +22,7 @@ async def received(request: Request, most: int = MOST_BYTES) -> AsyncIterator[Bi
     """The request's body as a file, after its `Content-Digest`, if there is one, was found to be right. One whose
     length says that it has no room here is refused before it is read."""
     room = visit_of(request).services.room
-    length = _announced(request)
+    length = length_of(visit_of(request).asked.get(b"content-length"))
     _check_length(length, most)
     if length > IN_MEMORY:
         await asyncio.to_thread(room.check, length)
@@ -33,12 +34,6 @@ async def received(request: Request, most: int = MOST_BYTES) -> AsyncIterator[Bi
             promised.check()
         file.seek(0)
         yield cast(BinaryIO, file)
-
-
-def _announced(request: Request) -> int:
-    """0 for a body that comes in chunks."""
-    told = request.headers.get("content-length", "")
-    return int(told) if told.isascii() and told.isdigit() else 0
 
 
 def _check_length(length: int, most: int) -> None:

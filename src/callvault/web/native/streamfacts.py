@@ -42,7 +42,7 @@ class StreamFacts:
     call_id: str | None
     """The call that is meant, if it is there."""
     new_call_id: str | None
-    """Which id it shall have if it is not."""
+    """Which id it shall have if it is not, nor one of the sender's own id: sound goes there rather than nowhere."""
     external_id: tuple[str, str] | None
     """The sender's system and its id of the call: a stream that comes again finds the call by it."""
     call: CallFacts

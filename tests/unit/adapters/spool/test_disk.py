@@ -293,6 +293,20 @@ def test_a_full_disk_refuses_and_what_was_acknowledged_stays_and_it_goes_on_when
     spool.close()
 
 
+def test_who_looks_after_a_spool_whose_disk_hangs_is_told(
+    make: Callable[..., DiskSpool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "CHECK_SECONDS", 0.01)
+    spool, goes_on, write = make(), threading.Event(), JournalHead.append
+    with no_file_over(1), pytest.raises(DiskFull):
+        spool.append("r1", "w1", [piece(0)]).result()
+    monkeypatch.setattr(JournalHead, "append", lambda *given: goes_on.wait(10) and write(*given))
+    with pytest.raises(BlobsUnavailable, match="does not answer"):
+        spool.check()
+    goes_on.set()
+    spool.close()
+
+
 def test_a_spool_that_cannot_be_written_says_so_until_it_can(make: Callable[..., DiskSpool], tmp_path: Path) -> None:
     spool = make()
     spool.append("r1", "w1", [piece(0)]).result()

@@ -170,9 +170,9 @@ async def test_what_loses_nothing_is_made_at_the_rate_of_the_sound_and_of_its_ow
 ) -> None:
     recording = await house.recorder.recording(operation="convert", sample_rate=12_345)
     await house.recorder.lane(recording, "customer", [[Take(0, noise(80))]], rate=9_600)
-    for rate in (0, 9_600, 12_345):
+    for rate, kept in ((0, 9_600), (9_600, 9_600), (9_601, 11_025), (12_001, 12_345), (12_345, 12_345)):
         made = await content((await house.renditions.made(recording, "mono", "flac", rate)).stream())
-        assert made.startswith(f"flac {rate or 9_600} 1\n".encode())
+        assert made.startswith(f"flac {kept} 1\n".encode())
 
 
 async def test_a_format_that_knows_few_rates_is_made_at_one_of_those(house: House) -> None:
