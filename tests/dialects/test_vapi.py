@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -326,25 +326,26 @@ def test_a_report_that_would_be_too_long_leaves_out_what_can_be_had_elsewhere() 
 
 async def looks(house: WebHouse, path: str) -> int:
     """How often the database is asked for this."""
-    store, counted = house.services.store, 0
-    inner = store._inner if hasattr(store, "_inner") else store
-    find, get = inner.find, inner.get
+    store: Any = house.services.store
+    asked = {name: getattr(store, name) for name in ("find", "get", "count")}
+    counted = 0
 
-    async def counting_find(query: Any) -> Any:
-        nonlocal counted
-        counted += 1
-        return await find(query)
+    def counting(ask: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def counted_too(*given: Any) -> Any:
+            nonlocal counted
+            counted += 1
+            return await ask(*given)
 
-    async def counting_get(*key: Any) -> Any:
-        nonlocal counted
-        counted += 1
-        return await get(*key)
+        return counted_too
 
-    inner.find, inner.get = counting_find, counting_get
+    for name, ask in asked.items():
+        setattr(store, name, counting(ask))
     try:
         await ok(house.client.get(path))
     finally:
-        inner.find, inner.get = find, get
+        for name, ask in asked.items():
+            setattr(store, name, ask)
+    assert counted
     return counted
 
 
