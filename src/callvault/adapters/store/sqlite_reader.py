@@ -17,7 +17,7 @@ from callvault.domain.errors import Fault, Malformed
 
 STRIDE = 5_000
 STRIDES = 10
-ROWS = 300
+ROWS = 3_000
 """A read on the event loop's thread may take so many steps of SQLite's machine, some milliseconds, and have fewer rows
 than that: a row may be large."""
 OF_THE_READ = (ArithmeticError, MemoryError, TypeError, ValueError, sqlite3.Error)
