@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from callvault.domain.access import SYSTEM, Action, Caller
 from callvault.domain.call import Call
-from callvault.domain.errors import Missing, PassingFault
+from callvault.domain.errors import Fault, Missing, PassingFault
 from callvault.domain.job import ENDED, Job
 from callvault.domain.lane import OpenSpool, Segment, Span
 from callvault.domain.query import Query
@@ -26,7 +26,7 @@ from callvault.services.ingest.admission import Admission
 from callvault.services.ingest.compaction import COMPACT, is_worth_it
 from callvault.services.ingest.mover import Mover
 from callvault.services.ingest.openrecordings import OpenRecording, OpenRecordings
-from callvault.services.ingest.position import stands_at_us
+from callvault.services.ingest.position import position_us, stands_at_us
 from callvault.services.stale import again_when_stale
 from callvault.services.uploads import assemblies
 from callvault.services.witness import Witness
@@ -86,8 +86,6 @@ class Completion:
     async def end(self, caller: Caller, known: OpenRecording, ended_by: str) -> Recording:
         await self._stop(caller, known, ended_by)
         await self._open.refresh(known)
-        for flush in list(known.live.values()):
-            await flush()
         bringing = self._bringing.get(known.id)
         if bringing is None:
             bringing = self._bringing[known.id] = asyncio.create_task(self._bring_in(known))
@@ -97,6 +95,7 @@ class Completion:
 
     async def _bring_in(self, known: OpenRecording) -> Recording:
         try:
+            await _flush(known)
             await self._mover.drain(known.id)
             return await self.finish(known.id)
         except PassingFault as fault:
@@ -107,16 +106,19 @@ class Completion:
     async def finish(self, recording_id: str) -> Recording:
         """Writes down what an ended recording came to, once no node holds sound of it any more."""
         known = await self._open.get(recording_id, max_age=0)
+        if not known.recording.in_progress:
+            await _flush(known)
         recording = known.recording
         # Written down it is until that is seen to be undone, whatever this node believes meanwhile.
         is_held = known.id in self._open.holding
         if recording.in_progress or (is_held and not await self._open.release(known)):
             return recording
-        nodes = await self._store.count(Query(OpenSpool).where("recording_id", "=", recording_id))
-        changed = replace(recording, **await self._outcome(recording))
-        if nodes or changed == recording:
+        if await self._store.count(Query(OpenSpool).where("recording_id", "=", recording_id)):
             return recording
-        return await self._write(recording, changed)
+        if recording.status == "processing":
+            recording = await self._end_pauses(known)
+        changed = replace(recording, **await self._outcome(recording))
+        return recording if changed == recording else await self._write(recording, changed)
 
     async def complete_idle(self) -> bool:
         """Ends recordings of which no word came for the time that their workspaces say, and no file is under way by
@@ -127,7 +129,10 @@ class Completion:
         page: Sequence[Recording] = await self._store.find(query.page(PAGE))
         while page:
             for recording in page:
-                await self._complete_if_idle(recording, patience)
+                try:
+                    await self._complete_if_idle(recording, patience)
+                except Fault as fault:
+                    log.warning("an idle recording is not ended yet: %s", fault, extra={"recording": recording.id})
             page = await self._store.find(query.page(PAGE, query.cursor(page[-1])))
         return False
 
@@ -162,25 +167,40 @@ class Completion:
         recording = await self._store.get(Recording, known.id)
         if recording is None or not recording.in_progress:
             return
-        at_us = stands_at_us(known, self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        # Rounded up, so that a pause that has begun begins before it.
+        ahead_ms = -((position_us(recording, now_ms) - stands_at_us(known, now_ms)) // 1000)
         stopped = replace(
             recording,
             in_progress=False,
             ended_by=ended_by,
-            paused=None,
-            updated_ms=self._clock.now_ms(),
+            ended_ms=now_ms + ahead_ms,
+            updated_ms=now_ms,
             version=recording.version + 1,
         )
         unit = Unit()
         unit.change(stopped)
-        spans = await self._store.find(Query(Span).where("recording_id", "=", known.id).by("start_us", "id"))
-        running = [span for span in spans if _runs_on(span, recording, at_us)]
-        end_us = max(at_us, await self._sounds_until(recording)) if running else at_us
+        self._witness.of_recording(unit, caller, Action.WRITE_SOUND, stopped, ended_by=ended_by)
+        await self._store.commit(unit)
+
+    async def _end_pauses(self, known: OpenRecording) -> Recording:
+        """Those that still ran when the recording was ended: till all that came is in storage they run on, so that
+        nothing of what came in between is kept."""
+        recording = known.recording
+        at_us = position_us(recording, recording.ended_ms or recording.last_heard_ms)
+        running = [span for span in known.pauses if _runs_on(span, recording, at_us)]
+        if not running and recording.paused is None:
+            return recording
+        end_us = max(at_us, await self._sounds_until(recording))
+        changed = replace(recording, paused=None, updated_ms=self._clock.now_ms(), version=recording.version + 1)
+        unit = Unit()
+        unit.change(changed)
         for span in running:
             end = end_us if span.end_us is None else min(span.end_us, end_us)
             unit.change(replace(span, end_us=end, version=span.version + 1))
-        self._witness.of_recording(unit, caller, Action.WRITE_SOUND, stopped, ended_by=ended_by)
         await self._store.commit(unit)
+        await self._open.refresh(known)
+        return changed
 
     async def _sounds_until(self, recording: Recording) -> int:
         """On the call's clock: sound that comes sooner than it was said ends later than the time of day tells."""
@@ -244,6 +264,12 @@ class Completion:
             recording_id=recording.id,
             priority=-10,
         )
+
+
+async def _flush(known: OpenRecording) -> None:
+    """All that its streams here took in is in the spool."""
+    for flush in list(known.live.values()):
+        await flush()
 
 
 def _runs_on(span: Span, recording: Recording, at_us: int) -> bool:

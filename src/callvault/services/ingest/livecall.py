@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from callvault.domain.access import Caller
-from callvault.domain.errors import Fault, Malformed, ShuttingDown, TooManyRequests
+from callvault.domain.errors import Fault, Malformed, RecordingEnded, ShuttingDown, TooManyRequests
 from callvault.domain.ids import LANE_NAME
 from callvault.ports.codecs import Codecs
 from callvault.ports.spool import Piece, Spool
@@ -82,6 +82,8 @@ class LiveCall:
         `Malformed` when its time cannot be, `TooManyRequests` for a flood, `RecordingEnded` when the recording was
         ended, and whatever else keeps its sound from being stored: then the stream is over.
         """
+        if self.ended is None and not self.known.recording.in_progress:
+            self.ended = RecordingEnded()
         if self.ended is not None:
             raise self.ended
         now = self._now()

@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -10,18 +11,19 @@ import numpy as np
 import pytest
 from tests.audits import audited
 from tests.callhouse import caller
-from tests.unit.services.ingest.intakehouse import CALLER, FlakyBlobs, IntakeHouse, speech
+from tests.unit.services.ingest.intakehouse import CALLER, PCMU, FlakyBlobs, IntakeHouse, speech
 
 from callvault.adapters.spool.memory import MemorySpool
 from callvault.adapters.store.memory import MemoryStore
 from callvault.domain.call import Call, Turn
-from callvault.domain.errors import Missing, RecordingEnded, Refused, StoreUnavailable
+from callvault.domain.errors import BlobsUnavailable, Missing, RecordingEnded, Refused, StoreUnavailable
 from callvault.domain.event import Event
-from callvault.domain.lane import OpenSpool
+from callvault.domain.lane import OpenSpool, Span
 from callvault.domain.recording import Recording
 from callvault.domain.stored import StoredObject
 from callvault.domain.unit import Unit
 from callvault.ports.spool import Piece
+from callvault.services.ingest.openrecordings import OpenRecording
 from callvault.wire.mediatypes import parse
 
 
@@ -206,6 +208,107 @@ async def test_what_another_node_took_in_at_the_last_moment_is_counted_in(house:
     done = await complete(house, recording)
     assert (done.status, done.duration_us) == ("completed", 2_000_000)
     assert (await house.events(recording))[-1] == "recording.updated"
+
+
+class StepsStore:
+    """A database that lets something happen between a write and its answer."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self.step: Callable[[], None] = lambda: None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def commit(self, unit: Unit) -> None:
+        await self._store.commit(unit)
+        self.step()
+
+
+async def test_what_is_said_in_a_pause_is_not_stored_while_the_recording_is_being_ended(house: IntakeHouse) -> None:
+    said: list[int] = []
+
+    def say() -> None:
+        with suppress(RecordingEnded):
+            call.push("inbound", len(said) + 1, 20 * len(said), bytes([len(said) + 1]) * 160)
+            said.append(len(said))
+            house.clock.ms += 20
+
+    store = StepsStore(house.store)
+    house.begin(store)
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    for _ in range(5):
+        say()
+    await house.intake.live.tick()
+    await house.intake.pauses.pause(CALLER, recording)
+    say()
+    store.step = say
+    done = await complete(house, recording)
+    await house.intake.live.end(CALLER, call)
+    assert len(said) == 7
+    assert (done.status, done.paused, done.duration_us) == ("completed", None, 120_000)
+    assert [(round(s.start_us, -1), s.end_us) for s in await house.all(Span)] == [(100_000, 120_000)]
+    heard = await house.heard(recording)
+    assert heard[:800].any() and not heard[800:].any()
+
+
+async def test_who_ends_a_paused_recording_does_not_wait_for_a_spool_that_hangs() -> None:
+    house, goes = IntakeHouse(), threading.Event()
+    house.intake.completion.patience_seconds = 0.05
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    house.clock.advance(1)
+    await house.intake.pauses.pause(CALLER, recording)
+    read = house.spool.read
+
+    def hangs(*args: Any) -> Any:
+        goes.wait(10)
+        return read(*args)
+
+    house.spool.read = hangs
+    told = await complete(house, recording)
+    assert (told.status, told.in_progress, told.paused) == ("processing", False, "silence")
+    goes.set()
+    house.intake.completion.patience_seconds = 5
+    done = await complete(house, recording)
+    assert (done.status, done.paused) == ("completed", None)
+
+
+async def test_a_pause_of_a_recording_whose_node_went_down_behind_its_end_ends_where_the_call_stood(
+    house: IntakeHouse,
+) -> None:
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    house.clock.advance(1)
+    await house.intake.pauses.pause(CALLER, recording)
+    house.clock.advance(2)
+    house.blobs.away = True
+    assert (await complete(house, recording)).status == "processing"
+    house.begin()
+    house.clock.advance(3600)
+    house.blobs.away = False
+    await house.intake.mover.drain(recording)
+    for _ in range(2):
+        done = await house.intake.completion.finish(recording)
+        assert (done.status, done.paused, done.duration_us) == ("completed", None, 3_000_000)
+        assert [(s.start_us, s.end_us) for s in await house.all(Span)] == [(1_000_000, 3_000_000)]
+    assert (await house.events(recording)).count("recording.completed") == 1
+
+
+async def test_one_idle_recording_that_cannot_be_ended_keeps_no_other(house: IntakeHouse) -> None:
+    broken, other = await house.recording(), await house.recording()
+    get = house.intake.open.get
+
+    async def unreadable(recording_id: str, max_age: float = 1.0) -> OpenRecording:
+        if recording_id == broken:
+            raise BlobsUnavailable(why="the test took it away")
+        return await get(recording_id, max_age)
+
+    house.intake.open.get = unreadable
+    house.clock.advance(3600)
+    await house.intake.completion.complete_idle()
+    assert [(await house.found(r)).in_progress for r in (broken, other)] == [True, False]
 
 
 async def test_a_recording_with_no_word_completes_by_itself(house: IntakeHouse) -> None:
