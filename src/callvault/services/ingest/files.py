@@ -17,6 +17,7 @@ from callvault.ports.spool import Piece
 from callvault.services.ingest.admission import Admission
 from callvault.services.ingest.filing import FILED_TAKE, Filed, Filing, Source, fresh_lanes
 from callvault.services.ingest.openrecordings import RATES, OpenRecording, OpenRecordings
+from callvault.services.stale import again_when_stale
 
 MIXED = "mixed"
 SOURCE = "source"
@@ -52,12 +53,25 @@ class Files:
         one lane of all of them. The same file again is no change; `AlreadyThere` when one of the lanes has sound.
         A file that does not decode to its end is `Malformed`, unless `damaged_too`: then what decodes is taken."""
         async with self._admission.receiving(caller, recording_id) as known, known.filing:
-            found = await asyncio.to_thread(self._codecs.probe, source)
-            names = _named(channels, found.channels)
-            if await self._filing.kept(known, Source(SOURCE, source, media_type, {"channels": [*names]})):
-                return FiledSound(tuple(names), found.rate, 0, created=False)
-            lanes = await fresh_lanes(self._open, known, [(name, found.rate) for name in names])
-            return await self._file(caller, known, source, lanes, found, media_type=media_type, damaged_too=damaged_too)
+            return await self._taken_in(caller, known, source, channels, media_type=media_type, damaged_too=damaged_too)
+
+    @again_when_stale
+    async def _taken_in(
+        self,
+        caller: Caller,
+        known: OpenRecording,
+        source: BinaryIO,
+        channels: Sequence[str],
+        *,
+        media_type: str,
+        damaged_too: bool,
+    ) -> FiledSound:
+        found = await asyncio.to_thread(self._codecs.probe, source)
+        names = _named(channels, found.channels)
+        if await self._filing.kept(known, Source(SOURCE, source, media_type, {"channels": [*names]})):
+            return FiledSound(tuple(names), found.rate, 0, created=False)
+        lanes = await fresh_lanes(self._open, known, [(name, found.rate) for name in names])
+        return await self._file(caller, known, source, lanes, found, media_type=media_type, damaged_too=damaged_too)
 
     async def _file(
         self,

@@ -16,7 +16,7 @@ from callvault.domain.unit import Unit
 from callvault.ports.spool import Piece
 from callvault.ports.store import Store
 from callvault.ports.system import Clock
-from callvault.services.ingest.cutting import PauseCutter
+from callvault.services.ingest.cutting import PauseCutter, Pauses
 from callvault.services.ingest.openrecordings import LANES_MOST, OpenRecording, OpenRecordings
 from callvault.services.ingest.packing import grouped, pack
 from callvault.services.ingest.segments import Segments, StoredSegment
@@ -110,12 +110,13 @@ class Filing:
 
     async def make_known(self, caller: Caller, known: OpenRecording, fill: Callable[[Filed], None]) -> Filed:
         """`fill` puts things into storage, in a thread; what it put is taken away again when it fails, and when they
-        are known not to have become known."""
-        filed, may_be_known = Filed(), False
+        are known not to have become known. `StaleWrite` when a pause was asked for, or ended, meanwhile: then all of
+        it is to be cut anew."""
+        filed, may_be_known, pauses = Filed(), False, known.pauses
         try:
             await asyncio.to_thread(fill, filed)
             may_be_known = True
-            await self._commit(caller, known, filed)
+            await self._commit(caller, known, filed, pauses)
         except UNDONE:
             may_be_known = False
             raise
@@ -125,10 +126,15 @@ class Filing:
         await self._open.learn_lanes(known)
         return filed
 
-    async def _commit(self, caller: Caller, known: OpenRecording, filed: Filed) -> None:
+    async def _commit(self, caller: Caller, known: OpenRecording, filed: Filed, pauses: Pauses) -> None:
         for _ in range(ATTEMPTS):
+            recording = await self._recording(known)
+            if recording.version != known.recording.version:
+                await self._open.refresh(known)
+            if known.pauses != pauses:
+                break
             try:
-                await self._store.commit(self._unit(caller, await self._recording(known), filed))
+                await self._store.commit(self._unit(caller, recording, filed))
             except StaleWrite:
                 continue
             except AlreadyThere:

@@ -202,6 +202,37 @@ async def test_no_pause_is_undone_by_a_file(house: IntakeHouse) -> None:
     assert await house.store.get(Artifact, recording, "source") is None
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_pause_that_is_asked_for_while_a_file_is_being_decoded_is_cut_out(elsewhere: bool) -> None:
+    class AskingBlobs(FlakyBlobs):
+        def put(self, key, chunks, **more):
+            stored = super().put(key, chunks, **more)
+            while asked:
+                asyncio.run_coroutine_threadsafe(asked.pop(), loop).result(10)
+            return stored
+
+    loop, house = asyncio.get_running_loop(), IntakeHouse(blobs=AskingBlobs())
+    here = other = house.intake
+    if elsewhere:
+        house.begin()
+        other = house.intake
+    recording, samples = await house.recording(), noise(48_000, 1)
+    asked = [
+        other.pauses.resume(CALLER, recording, at_us=2_000_000),
+        other.pauses.pause(CALLER, recording, at_us=1_000_000),
+    ]
+    filed = await here.files.put(CALLER, recording, io.BytesIO(wav_of(samples)))
+    assert (filed.created, filed.samples) == (True, 48_000)
+    sound = await house.heard(recording, "mono")
+    assert np.array_equal(sound[:16_000], samples[:16_000, 0])
+    assert not sound[16_000:32_000].any()
+    assert np.array_equal(sound[32_000:], samples[32_000:, 0])
+    assert await house.store.get(Artifact, recording, "source") is None
+    kept = b"".join(house.blobs.objects.values())
+    assert samples[20_000:20_100].astype("<i2").tobytes() not in kept
+    assert {stored.key for stored in await house.all(StoredObject)} == house.blobs.objects.keys()
+
+
 async def test_doors_that_are_closed_are_closed_to_files(house: IntakeHouse) -> None:
     recording = await house.recording()
     await house.workspace("w", recording_enabled=False)
