@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -14,6 +15,7 @@ from callvault.domain.errors import (
     DigestMismatch,
     Malformed,
     Missing,
+    PassingFault,
     RecordingEnded,
     StaleWrite,
     TooLarge,
@@ -35,6 +37,7 @@ from callvault.services.stale import again_when_stale
 from callvault.services.timelines import Unlock
 from callvault.services.uploadparts import UploadParts
 
+log = logging.getLogger(__name__)
 PART_BYTES = 4 << 20
 MOST_BYTES = 64 << 30
 KEPT_MS = 24 * 3_600_000
@@ -93,7 +96,7 @@ class Uploads:
         recording = await self._recordings.retrieve(caller, recording_id, Action.WRITE_SOUND)
         if not recording.in_progress:
             raise RecordingEnded
-        if not length:
+        if length <= 0:
             raise Malformed(what="Upload-Length", why="there is no sound in a file without a byte")
         if length > MOST_BYTES:
             raise TooLarge(what="the upload", limit=f"{MOST_BYTES} bytes")
@@ -187,8 +190,11 @@ class Uploads:
         page = await self._store.find(old.page(SWEEP))
         while page:
             for upload in page:
-                if upload.id not in await self._awaited(upload.recording_id):
-                    await self._expire(upload)
+                try:
+                    if upload.id not in await self._awaited(upload.recording_id):
+                        await self._expire(upload)
+                except PassingFault as fault:
+                    log.warning("an upload is not swept yet: %s", fault, extra={"recording": upload.recording_id})
             page = await self._store.find(old.page(SWEEP, old.cursor(page[-1])))
         return False
 

@@ -199,6 +199,24 @@ async def test_an_upload_left_behind_expires_and_is_swept(desk: Desk) -> None:
     assert await desk.house.all(Upload) == [] and desk.blobs.objects == {}
 
 
+async def test_an_upload_whose_parts_cannot_be_destroyed_keeps_no_other_from_being_swept(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        left = await desk.begun(100)
+        await desk.uploads.append(ME, left.id, 0, sent(b"x" * 60))
+    desk.house.clock.advance(KEPT_MS / 1000)
+    delete = desk.blobs.delete
+
+    def fails_once(key: str) -> None:
+        monkeypatch.setattr(desk.blobs, "delete", delete)
+        _unavailable()
+
+    monkeypatch.setattr(desk.blobs, "delete", fails_once)
+    await desk.uploads.sweep()
+    assert await desk.house.all(Upload) == [] and len(desk.blobs.objects) == 1
+
+
 async def test_a_whole_upload_is_kept_as_long_as_its_job_waits(desk: Desk) -> None:
     """Workers may have been down for longer than an upload lives."""
     whole = await desk.begun(3)
@@ -278,6 +296,8 @@ async def test_a_recording_that_has_ended_and_a_workspace_without_recording_take
         await desk.uploads.begin(ME, "nothing", 5)
     with pytest.raises(Malformed, match="without a byte"):
         await desk.uploads.begin(ME, upload.recording_id, 0)
+    with pytest.raises(Malformed, match="without a byte"):
+        await desk.uploads.begin(ME, upload.recording_id, -1)
     with pytest.raises(TooLarge):
         await desk.uploads.begin(ME, upload.recording_id, MOST_BYTES + 1)
 

@@ -89,9 +89,15 @@ class Completion:
         bringing = self._bringing.get(known.id)
         if bringing is None:
             bringing = self._bringing[known.id] = asyncio.create_task(self._bring_in(known))
-            bringing.add_done_callback(lambda _: self._bringing.pop(known.id))
+            bringing.add_done_callback(lambda task: self._brought_in(known.id, task))
         await asyncio.wait([bringing], timeout=self.patience_seconds)
         return bringing.result() if bringing.done() else known.recording
+
+    def _brought_in(self, recording_id: str, bringing: "asyncio.Task[Recording]") -> None:
+        """Who waited for it may be gone: then nobody else tells why it failed."""
+        del self._bringing[recording_id]
+        if not bringing.cancelled() and (failure := bringing.exception()):
+            log.error("what a recording came to cannot be known: %s", failure, extra={"recording": recording_id})
 
     async def _bring_in(self, known: OpenRecording) -> Recording:
         try:
@@ -122,7 +128,8 @@ class Completion:
 
     async def complete_idle(self) -> bool:
         """Ends recordings of which no word came for the time that their workspaces say, and no file is under way by
-        parts. Safe on any number of nodes: what another node holds sound of is left to that one."""
+        parts. Safe on any number of nodes: what another node holds sound of is left to that one. Then it finishes what
+        was ended and waits for no node any more."""
         query = Query(Recording).where("in_progress", "=", True)
         query = query.where("last_heard_ms", "<", self._clock.now_ms() - IDLE_LEAST_MS).by("last_heard_ms", "id")
         patience: dict[str, int] = {}
@@ -134,7 +141,35 @@ class Completion:
                 except Fault as fault:
                     log.warning("an idle recording is not ended yet: %s", fault, extra={"recording": recording.id})
             page = await self._store.find(query.page(PAGE, query.cursor(page[-1])))
+        await self._finish_all()
         return False
+
+    async def _finish_all(self) -> None:
+        """Who ended a recording may have met a passing fault, or died, before it was written down what it came to."""
+        workspaces = Query(Workspace).by("id")
+        page: Sequence[Workspace] = await self._store.find(workspaces.page(PAGE))
+        while page:
+            await self._finish_of([workspace.id for workspace in page])
+            page = await self._store.find(workspaces.page(PAGE, workspaces.cursor(page[-1])))
+
+    async def _finish_of(self, workspaces: Sequence[str]) -> None:
+        ended = Query(Recording).where("workspace_id", "in", tuple(workspaces)).where("status", "=", "processing")
+        ended = ended.where("in_progress", "=", False).where("operation", "is null").where("deleted_ms", "is null")
+        ended = ended.by("workspace_id", "created_ms", "id")
+        page: Sequence[Recording] = await self._store.find(ended.page(PAGE))
+        while page:
+            nodes = Query(OpenSpool).where("recording_id", "in", tuple(recording.id for recording in page))
+            waiting = {node.recording_id for node in await self._store.find(nodes.by("recording_id", "node"))}
+            for recording in page:
+                if recording.id not in waiting:
+                    await self._finish_if_it_can(recording.id)
+            page = await self._store.find(ended.page(PAGE, ended.cursor(page[-1])))
+
+    async def _finish_if_it_can(self, recording_id: str) -> None:
+        try:
+            await self.finish(recording_id)
+        except Fault as fault:
+            log.warning("what a recording came to is not known yet: %s", fault, extra={"recording": recording_id})
 
     async def _complete_if_idle(self, recording: Recording, patience: dict[str, int]) -> None:
         if recording.workspace_id not in patience:

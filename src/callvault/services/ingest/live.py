@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -118,7 +118,9 @@ class LiveCalls:
 
     async def flush(self, call: LiveCall) -> None:
         """All that came in is durable when this returns, or given up, for the disk has not taken it for too long."""
-        await asyncio.wait([asyncio.create_task(self._check(call))], timeout=PATIENCE_SECONDS)
+        checking = asyncio.create_task(self._check(call))
+        checking.add_done_callback(lambda task: _tell_failure(task, call.known.id))
+        await asyncio.wait([checking], timeout=PATIENCE_SECONDS)
         for _ in range(LAST_ATTEMPTS):
             await self._save(call)
             if await self._landed(call):
@@ -137,9 +139,14 @@ class LiveCalls:
                 await asyncio.wait_for(self._stopping.wait(), max(rest, 0.01))
             except TimeoutError:
                 continue
-        for call in list(self._calls):
+        await self._last(list(self._calls))
+
+    async def _last(self, calls: Sequence[LiveCall]) -> None:
+        """What came in reaches the disk first, for a database that hangs keeps the rest waiting."""
+        for call in calls:
             call.ended = call.ended or ShuttingDown()
-            await self.flush(call)
+            self._spool_what_came(call)
+        await asyncio.gather(*(self.flush(call) for call in calls))
 
     def stop(self) -> None:
         self._stopping.set()
@@ -155,9 +162,11 @@ class LiveCalls:
 
     async def _ask(self, what: str, ask: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Answered when this returns, or asked still: then not again before that is over."""
-        asked = self._asked.get(what)
-        if asked is None or asked.done():
-            asked = self._asked[what] = asyncio.create_task(ask())
+        asked = self._asked.pop(what, None)
+        if asked is not None and asked.done():
+            asked.result()
+            asked = None
+        asked = self._asked[what] = asked or asyncio.create_task(ask())
         await asyncio.wait([asked], timeout=PATIENCE_SECONDS)
         if asked.done():
             asked.result()
@@ -224,3 +233,8 @@ class LiveCalls:
         if known.recording.started_ms is None:
             # Another stream of the call, on another node perhaps, may have been quicker.
             await self._open.refresh(known)
+
+
+def _tell_failure(checking: "asyncio.Task[None]", recording_id: str) -> None:
+    if not checking.cancelled() and (failure := checking.exception()):
+        log.error("whether a call may go on cannot be told: %s", failure, extra={"recording": recording_id})

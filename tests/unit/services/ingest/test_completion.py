@@ -16,7 +16,7 @@ from tests.unit.services.ingest.intakehouse import CALLER, PCMU, FlakyBlobs, Int
 from callvault.adapters.spool.memory import MemorySpool
 from callvault.adapters.store.memory import MemoryStore
 from callvault.domain.call import Call, Turn
-from callvault.domain.errors import BlobsUnavailable, Missing, RecordingEnded, Refused, StoreUnavailable
+from callvault.domain.errors import BlobsUnavailable, Misconfigured, Missing, RecordingEnded, Refused, StoreUnavailable
 from callvault.domain.event import Event
 from callvault.domain.lane import OpenSpool, Span
 from callvault.domain.recording import Recording
@@ -144,6 +144,28 @@ async def test_who_ends_a_recording_does_not_wait_for_a_storage_that_hangs() -> 
     assert (await complete(house, recording)).status == "completed"
     assert (await house.events(recording)).count("recording.completed") == 1
     assert len(blobs.objects) == 1
+
+
+async def test_why_a_recording_could_not_be_brought_in_is_told_though_nobody_waits_any_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class WrongBlobs(HangingBlobs):
+        def put(self, key: str, chunks: Iterable[bytes], **more: Any) -> StoredObject:
+            self.goes.wait(10)
+            raise Misconfigured(problems="the bucket is wrong")
+
+    house = IntakeHouse(blobs=WrongBlobs())
+    house.intake.completion.patience_seconds = 0.05
+    recording = await house.recording()
+    await house.put(recording, 1, speech(8000), ms=0)
+    assert (await complete(house, recording)).status == "processing"
+    [bringing] = house.intake.completion._bringing.values()
+    house.blobs.goes.set()
+    await asyncio.wait([bringing])
+    await asyncio.sleep(0)
+    [told] = [record for record in caplog.records if "the bucket is wrong" in record.getMessage()]
+    assert (told.levelname, told.recording) == ("ERROR", recording)
+    assert not house.intake.completion._bringing
 
 
 async def test_it_is_not_whole_before_every_node_has_brought_what_it_holds(house: IntakeHouse) -> None:
@@ -294,6 +316,39 @@ async def test_a_pause_of_a_recording_whose_node_went_down_behind_its_end_ends_w
         assert (done.status, done.paused, done.duration_us) == ("completed", None, 3_000_000)
         assert [(s.start_us, s.end_us) for s in await house.all(Span)] == [(1_000_000, 3_000_000)]
     assert (await house.events(recording)).count("recording.completed") == 1
+
+
+async def test_what_a_node_without_a_spool_ended_and_could_not_write_down_completes_by_itself(
+    house: IntakeHouse,
+) -> None:
+    broken, recording = await house.recording(), await house.recording()
+    for one in (broken, recording):
+        await house.put(one, 1, speech(8000), ms=0)
+        await house.intake.mover.drain(one)
+        await house.intake.open.release(await house.intake.open.get(one))
+    house.spool = MemorySpool(name="")
+    house.begin()
+
+    def goes_away() -> None:
+        raise StoreUnavailable(why="the line is dead")
+
+    finish, house.intake.completion.finish = house.intake.completion.finish, lambda _: goes_away()
+    for one in (broken, recording):
+        assert (await complete(house, one)).status == "processing"
+    assert await house.all(OpenSpool) == []
+
+    async def finishes(recording_id: str) -> Recording:
+        return await finish(recording_id) if recording_id == recording else goes_away()
+
+    house.begin()
+    finish, house.intake.completion.finish = house.intake.completion.finish, finishes
+    await house.intake.completion.complete_idle()
+    assert [(await house.found(one)).status for one in (broken, recording)] == ["processing", "completed"]
+    house.intake.completion.finish = finish
+    await house.intake.completion.complete_idle()
+    await house.intake.completion.complete_idle()
+    assert (await house.found(broken)).status == "completed"
+    assert (await house.events(broken)).count("recording.completed") == 1
 
 
 async def test_one_idle_recording_that_cannot_be_ended_keeps_no_other(house: IntakeHouse) -> None:

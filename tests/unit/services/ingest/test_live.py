@@ -469,6 +469,53 @@ async def test_a_database_that_hangs_keeps_no_sound_from_the_disk(house: IntakeH
     assert np.array_equal(await house.heard(recording), said(31))
 
 
+async def test_at_the_end_a_database_that_hangs_keeps_no_streams_sound_from_the_disk(house: IntakeHouse) -> None:
+    store = HangingStore(house.store)
+    house.begin(store)
+    calls = [await house.intake.live.begin(CALLER, await house.recording(), PCMU) for _ in range(5)]
+    for call in calls:
+        await say(house, call, 10)
+    store.goes.clear()
+    house.clock.advance(2)
+    for call in calls:
+        call.push("inbound", 11, 200, speech(160, 20))
+    house.intake.live.stop()
+    running = asyncio.create_task(house.intake.live.run())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert [(type(call.ended), call.tracks["inbound"].frames) for call in calls] == [(ShuttingDown, [])] * 5
+    async with asyncio.timeout(2.5 * live.PATIENCE_SECONDS):
+        await running
+    assert all(call.all_saved() for call in calls)
+    store.goes.set()
+
+
+async def test_a_mistake_that_comes_out_late_is_told(
+    house: IntakeHouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    goes = asyncio.Event()
+
+    async def mistaken(_: object) -> None:
+        await goes.wait()
+        raise ZeroDivisionError("somebody's mistake")
+
+    recording = await house.recording()
+    call = await house.intake.live.begin(CALLER, recording, PCMU)
+    monkeypatch.setattr(live, "PATIENCE_SECONDS", 0.001)
+    monkeypatch.setattr(house.intake.live, "_check", mistaken)
+    await house.intake.live.tick()
+    await house.intake.live.flush(call)
+    goes.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    [told] = [record for record in caplog.records if "somebody's mistake" in record.getMessage()]
+    assert told.recording == recording
+    goes.clear()
+    with pytest.raises(ZeroDivisionError):
+        await house.intake.live.tick()
+    await house.intake.live.tick()
+
+
 async def test_when_the_disk_stays_full_the_sender_is_told() -> None:
     house = IntakeHouse(UnsureSpool())
     recording = await house.recording()
