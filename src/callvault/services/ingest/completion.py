@@ -154,7 +154,8 @@ class Completion:
 
     async def _finish_of(self, workspaces: Sequence[str]) -> None:
         ended = Query(Recording).where("workspace_id", "in", tuple(workspaces)).where("status", "=", "processing")
-        ended = ended.where("in_progress", "=", False).where("operation", "is null").where("deleted_ms", "is null")
+        # Not "= False": by the index that this has, all that ever ended would be looked through.
+        ended = ended.where("in_progress", "!=", True).where("operation", "is null").where("deleted_ms", "is null")
         ended = ended.by("workspace_id", "created_ms", "id")
         page: Sequence[Recording] = await self._store.find(ended.page(PAGE))
         while page:
