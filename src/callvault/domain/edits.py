@@ -110,7 +110,7 @@ class Withheld:
 
     @cached_property
     def _silences(self) -> "_Silences":
-        found = _nothing()
+        found: defaultdict[str | None, defaultdict[str, list[Stretch]]] = defaultdict(lambda: defaultdict(list))
         for clips, masks in self._masks.items():
             under = _under(EditList(clips=clips))
             covers: defaultdict[str | None, list[Stretch]] = defaultdict(list)
@@ -121,7 +121,7 @@ class Withheld:
                     found[lane][clip.recording_id].append((start, end))
         for name, cut in self._cuts():
             found[None][name].append(cut)
-        return _in_order(found)
+        return {lane: {name: united(stretches) for name, stretches in of.items()} for lane, of in found.items()}
 
     def _cuts(self) -> Iterator[tuple[str, Stretch]]:
         for there, left in self._left:
@@ -129,13 +129,6 @@ class Withheld:
             for name, stretches in _by_recording(there).items():
                 for start, end in stretches:
                     yield from ((name, cut) for cut in between(kept.get(name, []), start, end))
-
-
-def taken_out(version: Version, sources: Iterable[Version]) -> list[TakenOut]:
-    """By a redacted version of these sources: what it covers, and what of them it has not."""
-    withheld = Withheld()
-    withheld.add(version, sources)
-    return list(withheld.taken_out())
 
 
 def told(recording: Version) -> EditList:
@@ -159,25 +152,8 @@ def covering(edits: EditList, taken: Iterable[TakenOut]) -> EditList:
     return without(replace(edits, masks=tuple(masks)), cuts)
 
 
-def lets_be_heard(edits: EditList, taken: Iterable[TakenOut]) -> bool:
-    """Whether any of it is heard here."""
-    silences = _nothing()
-    for one in taken:
-        lane = one.mask.lane if one.mask else None
-        silences[lane][one.clip.recording_id].append((one.clip.start_us, one.clip.end_us))
-    return _is_any_heard(edits, _in_order(silences))
-
-
 _Silences = Mapping[str | None, Mapping[str, list[Stretch]]]
 """By lanes, None for all, and by recordings."""
-
-
-def _nothing() -> defaultdict[str | None, defaultdict[str, list[Stretch]]]:
-    return defaultdict(lambda: defaultdict(list))
-
-
-def _in_order(silences: _Silences) -> _Silences:
-    return {lane: {name: united(stretches) for name, stretches in of.items()} for lane, of in silences.items()}
 
 
 def _is_any_heard(edits: EditList, silences: _Silences) -> bool:

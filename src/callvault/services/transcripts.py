@@ -87,7 +87,7 @@ class Transcripts:
         same again changes nothing."""
         call = await self._calls.by_id(caller, call_id, Action.CHANGE_CALL)
         turns, before = await self._turns(call, said, 0), await self._stored(call, -1)
-        if len(turns) == len(before) and await _beside(turns, lambda: _words(turns) == _words(before)):
+        if len(turns) == len(before) and await beside(turns, lambda: _words(turns) == _words(before)):
             return list(before)
         unit = Unit()
         unit.put(*turns)
@@ -141,7 +141,7 @@ class Transcripts:
         for call_id, redaction in redacted.items():
             if redaction.versions:
                 hide = partial(without, said[call_id], await self._hidden(call_id, redaction), REDACTED)
-                readable[call_id] = await _beside(said[call_id], hide)
+                readable[call_id] = await beside(said[call_id], hide)
             else:
                 del readable[call_id]
         return readable
@@ -153,7 +153,7 @@ class Transcripts:
         if not redacted[call.id].versions:
             raise Refused(why="some of this call was redacted: its words need the scope recordings:original")
         hidden = await self._hidden(call.id, redacted[call.id])
-        return await _beside(turns, lambda: without(turns, hidden, REDACTED))
+        return await beside(turns, lambda: without(turns, hidden, REDACTED))
 
     async def exist_for(self, call_ids: Sequence[str]) -> set[str]:
         """Which of the calls have a transcript."""
@@ -187,7 +187,7 @@ class Transcripts:
                 [self._turn(call, one, seq) for seq, one in enumerate(said, first)], paused_in(spans), PAUSED
             )
 
-        return await _beside(said, made)
+        return await beside(said, made)
 
     def _turn(self, call: Call, said: Said, seq: int) -> Turn:
         return Turn(
@@ -243,7 +243,7 @@ def _outside(sounds: Sequence[Sound]) -> list[Hidden]:
     return [Hidden(0, begins), Hidden(ends, EVER)]
 
 
-async def _beside(turns: Sized, work: Callable[[], T]) -> T:
+async def beside(turns: Sized, work: Callable[[], T]) -> T:
     """What is done with turns, beside the event loop where they are many."""
     return work() if len(turns) <= QUICK_TURNS else await asyncio.to_thread(work)
 

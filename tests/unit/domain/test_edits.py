@@ -15,9 +15,7 @@ from callvault.domain.edits import (
     excerpt,
     joined,
     length_us,
-    lets_be_heard,
     masked,
-    taken_out,
     without,
 )
 from callvault.domain.errors import Malformed, TooLarge
@@ -79,19 +77,25 @@ def test_whatever_one_version_takes_out_can_be_taken_out_of_any_other(first: Edi
     first = first if first.clips else EditList(clips=whole.clips, masks=first.masks)
     there = {*heard(whole), *heard(EditList(clips=first.clips))}
     hidden = there - {*heard(first)}
-    taken = taken_out(version(first), [version(whole)])
-    assert lets_be_heard(other, taken) is any(place in hidden for place in heard(other))
-    assert not lets_be_heard(covering(other, taken), taken)
+    withheld = taken_out_by(first, version(whole))
+    assert withheld.is_heard_in(other) is any(place in hidden for place in heard(other))
+    assert not withheld.is_heard_in(covering(other, withheld.taken_out()))
+
+
+def taken_out_by(redacted: EditList, source: Recording) -> Withheld:
+    withheld = Withheld()
+    withheld.add(version(redacted), [source])
+    return withheld
 
 
 def test_a_mask_covers_what_is_of_its_lane_alone() -> None:
     whole = EditList(clips=(clip(0, 9),))
-    taken = taken_out(version(masked(whole, [Mask(start_us=2, end_us=4, lane="customer")])), [ORIGINAL])[:1]
+    withheld = taken_out_by(masked(whole, [Mask(start_us=2, end_us=4, lane="customer")]), ORIGINAL)
     covers = {"customer": False, "assistant": True, None: False}
     for lane, is_heard in covers.items():
-        assert lets_be_heard(masked(whole, [Mask(start_us=0, end_us=9, lane=lane)]), taken) is is_heard
+        assert withheld.is_heard_in(masked(whole, [Mask(start_us=0, end_us=9, lane=lane)])) is is_heard
     one_behind_the_other = [Mask(start_us=3, end_us=5, lane="customer"), Mask(start_us=1, end_us=3)]
-    assert not lets_be_heard(masked(whole, one_behind_the_other), taken)
+    assert not withheld.is_heard_in(masked(whole, one_behind_the_other))
 
 
 def test_a_mask_is_laid_over_another_version_as_it_was() -> None:
@@ -122,8 +126,7 @@ def test_many_masks_over_many_clips_are_laid_and_found_in_a_moment() -> None:
     covers = [Mask(start_us=0, end_us=end, kind=f"k{n}") for n in range(MASKS_MAX)]
     with pytest.raises(TooLarge):
         checked(masked(whole, covers))
-    withheld = Withheld()
-    withheld.add(version(masked(whole, covers)), [ORIGINAL])
+    withheld = taken_out_by(masked(whole, covers), ORIGINAL)
     assert withheld.is_heard_in(whole) and not withheld.is_heard_in(masked(whole, covers[:1]))
     with pytest.raises(TooLarge):
         covering(whole, withheld.taken_out())

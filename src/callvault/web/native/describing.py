@@ -1,6 +1,5 @@
 """Recordings as the native API tells them: with their call, their words and a fresh link."""
 
-import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
@@ -13,7 +12,7 @@ from callvault.domain.recording import Recording, own_file
 from callvault.domain.workspace import WorkspaceKey
 from callvault.services.delivery.desk import Wanted
 from callvault.services.recordings import CallRecording as Pair
-from callvault.services.transcripts import QUICK_TURNS
+from callvault.services.transcripts import beside
 from callvault.web.native.callschemas import assistant_of, call_out, phone_number_of
 from callvault.web.native.recordingschemas import STATUSES, CallRecording, CallTranscript, Speaker, TurnOut
 from callvault.web.native.spelling import seconds
@@ -37,7 +36,7 @@ async def told(visit: Visit, recording: Recording, call: Call | None = None) -> 
     def said() -> tuple[CallTranscript | None, list[Speaker]]:
         return transcript_out(pair.call, turns) if turns else None, _speakers(pair.call, lanes, turns)
 
-    transcript, speakers = said() if len(turns) <= QUICK_TURNS else await asyncio.to_thread(said)
+    transcript, speakers = await beside(turns, said)
     return _told(
         visit,
         pair,
