@@ -97,7 +97,7 @@ class Completion:
         """Who waited for it may be gone: then nobody else tells why it failed."""
         del self._bringing[recording_id]
         if not bringing.cancelled() and (failure := bringing.exception()):
-            log.error("what a recording came to cannot be known: %s", failure, extra={"recording": recording_id})
+            log.error("what a recording came to cannot be known", exc_info=failure, extra={"recording": recording_id})
 
     async def _bring_in(self, known: OpenRecording) -> Recording:
         try:

@@ -237,4 +237,4 @@ class LiveCalls:
 
 def _tell_failure(checking: "asyncio.Task[None]", recording_id: str) -> None:
     if not checking.cancelled() and (failure := checking.exception()):
-        log.error("whether a call may go on cannot be told: %s", failure, extra={"recording": recording_id})
+        log.error("whether a call may go on cannot be told", exc_info=failure, extra={"recording": recording_id})

@@ -163,7 +163,8 @@ async def test_why_a_recording_could_not_be_brought_in_is_told_though_nobody_wai
     house.blobs.goes.set()
     await asyncio.wait([bringing])
     await asyncio.sleep(0)
-    [told] = [record for record in caplog.records if "the bucket is wrong" in record.getMessage()]
+    [told] = [record for record in caplog.records if record.exc_info]
+    assert told.exc_info and "the bucket is wrong" in str(told.exc_info[1])
     assert (told.levelname, told.recording) == ("ERROR", recording)
     assert not house.intake.completion._bringing
 
